@@ -1,0 +1,19 @@
+"""What a user's mistake becomes: one line that names the thing and the nearest right answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in the user's input. The command line prints it as one line and exits with 2."""
+
+
+def nearest(wrong: object, right: Iterable[str]) -> str:
+    """`; did you mean 'epochs'?`, or the whole choice when nothing is close."""
+    choices = sorted(set(right))
+    close = difflib.get_close_matches(str(wrong), choices, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; it can be {', '.join(choices)}" if choices else ""

@@ -1,0 +1,248 @@
+"""A study: a YAML file that becomes an ordered list of Tasks.
+
+A task is laid together from layers, each over the one before:
+
+    defaults < profile < dataset preset < backbone preset < method preset < study `set` < `when` rules
+
+The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
+file and line that set it, so that a mistake is reported where it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from petl.config import Part, Seed, Task
+from petl.errors import UserError, nearest
+from petl.layers import Layers, value_at
+from petl.validate import validate
+from petl.yamlfile import KeyPath, YamlFile, read_yaml
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
+
+def _one_or_many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)]
+Folds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_one_or_many), Field(min_length=1)]
+Seeds = Annotated[list[Seed], BeforeValidator(_one_or_many), Field(min_length=1)]
+Tree = dict[str, Any]
+"""Part of a task's tree; checked when it has been laid into a whole Task."""
+
+
+class Matrix(Part):
+    """Every combination becomes a task."""
+
+    dataset: Names
+    method: Names
+    backbone: Names
+    fold: Literal["all"] | Folds
+    seed: Seeds
+
+
+class Match(Part):
+    """Picks combinations by name; `*` stands for anything. All given keys must agree."""
+
+    dataset: Names | None = None
+    backbone: Names | None = None
+    method: Names | None = None
+
+
+class TaskMatch(Match):
+    fold: Folds | None = None
+    seed: Seeds | None = None
+
+
+class When(Match):
+    """An adjustment for the combinations it matches."""
+
+    set: Tree
+
+
+class Preset(Part):
+    """A name for part of a task's settings; `like` starts from another preset of the same kind."""
+
+    label: str | None = None
+    like: Name | None = None
+    dataset: Tree = {}
+    backbone: Tree = {}
+    method: Tree = {}
+    train: Tree = {}
+
+
+class StudyFile(Part):
+    model_config = ConfigDict(title="petl-ast study")
+
+    description: str
+    profile: Literal["as-run", "as-intended"]
+    report: Literal["test_last", "test_best"]
+    matrix: Matrix
+    datasets: dict[str, Preset] = {}
+    backbones: dict[str, Preset] = {}
+    methods: dict[str, Preset] = {}
+    set: Tree = {}
+    when: list[When] = []
+    only: list[TaskMatch] = []
+    except_: list[TaskMatch] = Field(default=[], alias="except")
+
+
+class PresetFile(Part):
+    defaults: Tree
+    profiles: dict[str, Tree]
+    datasets: dict[str, Preset]
+    backbones: dict[str, Preset]
+    methods: dict[str, Preset]
+
+
+@dataclass(frozen=True)
+class Study:
+    name: str
+    path: Path
+    description: str
+    report: str
+    tasks: list[Task]
+
+
+def load_study(path: str | Path) -> Study:
+    source = read_yaml(Path(path))
+    file = validate(StudyFile, source.data, source.where)
+    tasks = list(_Expansion(source, file).tasks())
+    if not tasks:
+        raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' leave no task")
+    return Study(source.path.stem, source.path, file.description, file.report, tasks)
+
+
+class _Expansion:
+    """One study's combinations, resolved and validated once per (dataset, backbone, method)."""
+
+    def __init__(self, source: YamlFile, file: StudyFile):
+        self.source, self.file = source, file
+        self.presets = read_yaml(EXPERIMENTS / "presets.yaml")
+        validate(PresetFile, self.presets.data, self.presets.where)
+        self._check_matches()
+
+    def tasks(self) -> Iterator[Task]:
+        matrix = self.file.matrix
+        for dataset, backbone, method in product(matrix.dataset, matrix.backbone, matrix.method):
+            first = self._resolve(dataset, backbone, method)
+            folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
+            for seed, fold in product(matrix.seed, folds):
+                if self._wanted(dataset, backbone, method, fold, seed):
+                    yield first.model_copy(update={"fold": self._fold(first, fold), "seed": seed})
+
+    def _fold(self, task: Task, fold: int) -> int:
+        if fold >= task.dataset.folds:
+            last = task.dataset.folds - 1
+            have = f"folds 0-{last}" if last else "only fold 0"
+            at = self.source.where(("matrix", "fold"))
+            raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
+        return fold
+
+    def _resolve(self, dataset: str, backbone: str, method: str) -> Task:
+        layers = [(self.presets, ("defaults",))]
+        labels = {}
+        for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
+            chain = list(self._preset_chain(f"{kind}s", name))
+            labels[kind] = _label(chain) or name
+            layers += chain
+        layers.append((self.source, ("set",)))
+        for i, rule in enumerate(self.file.when):
+            if _matches(rule, dataset=dataset, backbone=backbone, method=method):
+                layers.append((self.source, ("when", i, "set")))
+
+        # which of the profile's switches apply depends on the method that the other layers choose
+        chosen = Layers(layers).data.get("method", {})
+        tree = Layers([*self._profile_layers(chosen), *layers])
+        tree.data["names"] = {
+            "study": self.source.path.stem,
+            "dataset": dataset,
+            "backbone": backbone,
+            "method": method,
+            "dataset_label": labels["dataset"],
+            "method_label": labels["method"],
+        }
+        tree.data |= {"fold": 0, "seed": 0}
+        return validate(Task, tree.data, lambda key: tree.where(key, self.source))
+
+    def _preset_chain(self, kind: str, name: str) -> Iterator[tuple[YamlFile, KeyPath]]:
+        """The preset and those it is `like`, the most general first."""
+        wanted_at = self.source.where(("matrix", kind[:-1]))
+        chain: list[tuple[YamlFile, KeyPath]] = []
+        seen: list[str] = []
+        next_name: str | None = name
+        while next_name is not None:
+            if next_name in seen:
+                raise UserError(f"{wanted_at}: '{name}' is like itself ({' -> '.join([*seen, next_name])})")
+            seen.append(next_name)
+            for file in (self.source, self.presets):
+                if next_name in file.data.get(kind, {}):
+                    break
+            else:
+                known = {*self.source.data.get(kind, {}), *self.presets.data[kind]}
+                raise UserError(f"{wanted_at}: unknown {kind[:-1]} '{next_name}'{nearest(next_name, known)}")
+            chain.append((file, (kind, next_name)))
+            next_name, wanted_at = (
+                file.data[kind][next_name].get("like"),
+                file.where((kind, next_name, "like")),
+            )
+        yield from reversed(chain)
+
+    def _profile_layers(self, method: Mapping[str, Any]) -> Iterator[tuple[YamlFile, KeyPath]]:
+        """Switches for every task, then those of the method's family and of its block."""
+        root: KeyPath = ("profiles", self.file.profile)
+        yield self.presets, (*root, "every")
+        block = method.get("block")
+        kind = block.get("kind") if isinstance(block, Mapping) else None
+        for key in (method.get("family"), kind):
+            if isinstance(key, str) and key in value_at(self.presets.data, root):
+                yield self.presets, (*root, key)
+
+    def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
+        asked = {"dataset": dataset, "backbone": backbone, "method": method, "fold": fold, "seed": seed}
+        if self.file.only and not any(_matches(match, **asked) for match in self.file.only):
+            return False
+        return not any(_matches(match, **asked) for match in self.file.except_)
+
+    def _check_matches(self) -> None:
+        """A rule that names something the matrix does not have would be silently idle: refuse it."""
+        for section, rules in (("when", self.file.when), ("only", self.file.only), ("except", self.file.except_)):
+            for i, rule in enumerate(rules):
+                for kind in ("dataset", "backbone", "method"):
+                    have = getattr(self.file.matrix, kind)
+                    for pattern in getattr(rule, kind) or []:
+                        if not any(fnmatchcase(name, pattern) for name in have):
+                            at = self.source.where((section, i, kind))
+                            raise UserError(
+                                f"{at}: {section}: '{pattern}' matches no {kind} of the matrix"
+                                f"{nearest(pattern, have)}"
+                            )
+
+
+def _label(chain: Iterable[tuple[YamlFile, KeyPath]]) -> str | None:
+    """The label of the preset itself, not of those it is like: those are other rows of a table."""
+    *_, (file, key) = chain
+    label = value_at(file.data, key).get("label")
+    return str(label) if label is not None else None
+
+
+def _matches(rule: Match, **asked: str | int) -> bool:
+    for key, value in asked.items():
+        wanted = getattr(rule, key, None)
+        if wanted is None:
+            continue
+        if isinstance(value, str):
+            if not any(fnmatchcase(value, pattern) for pattern in wanted):
+                return False
+        elif value not in wanted:
+            return False
+    return True
