@@ -1,0 +1,51 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-modern demo test test-modern lint lock clean
+
+# make demo WORKERS=4, make test ARGS="-k fbank -x"
+WORKERS ?= 2
+ARGS ?=
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## .venv: the pinned stack (Python 3.10, torch 1.13.1) and the checks; about 4 GB
+	@docker/make_env.sh .venv 3.10 docker/requirements.lock docker/requirements-dev.lock
+
+setup-modern:  ## .venv-modern: today's stack (Python 3.11, CPU); about 2 GB
+	@docker/make_env.sh .venv-modern 3.11 docker/requirements-modern.lock docker/torch-modern.txt
+
+demo: setup  ## the quickstart study on this machine: submit, then its table
+	.venv/bin/petl submit experiments/quickstart.yaml --local $(WORKERS)
+	.venv/bin/petl table experiments/quickstart.yaml
+
+test: setup  ## the tests on the pinned stack
+	.venv/bin/python -m pytest $(ARGS)
+
+test-modern: setup-modern  ## the same tests on today's stack
+	.venv-modern/bin/python -m pytest $(ARGS)
+
+lint: setup  ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# Existing pins stay unless a .in file contradicts them; `make lock UPGRADE=1` takes what is current. PyPI is named
+# and uv's configuration ignored, so that a mirror or an index of this machine cannot leave a trace in the files.
+# The platform is the image's, whatever machine this runs on.
+UV = .lockenv/bin/uv
+COMPILE = $(UV) pip compile --quiet --no-config --index-url https://pypi.org/simple --only-binary :all: \
+	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
+	@python3 -m venv .lockenv && .lockenv/bin/python -m pip install --quiet uv
+	cd docker && ../$(COMPILE) --python-version 3.10 requirements.in -o requirements.lock
+	cd docker && ../$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.lock
+	cd docker && ../$(COMPILE) --python-version 3.11 requirements-modern.in -o requirements-modern.lock
+	python3 docker/conda_twin.py
+	@rm -rf .lockenv
+
+clean:  ## remove the environments and caches made here; runs/ and data/ stay
+	rm -rf .venv .venv.lock .venv-modern .venv-modern.lock .lockenv .python
+	rm -rf .ruff_cache .mypy_cache .pytest_cache petl_ast.egg-info
