@@ -12,9 +12,9 @@ env=${1:?usage: make_env.sh DIRECTORY PYTHON_VERSION FILE...} version=$2
 shift 2
 
 sha256() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -d ' ' -f 1; }
-key="$version $(cat docker/make_env.sh "$@" | sha256)"
-project_key=$(cat pyproject.toml | sha256)
-is() { [ "$(cat "$env/$1" 2>/dev/null)" = "$2" ]; }
+key="$version $(cat "$@" | sha256) $PWD"      # the path too: a copied checkout would import the original's code
+project_key=$(sha256 <pyproject.toml)
+is() { [ -x "$env/bin/python" ] && [ "$(cat "$env/$1" 2>/dev/null)" = "$2" ]; }
 
 is .made-from "$key" && is .project-made-from "$project_key" && exit 0
 
@@ -26,8 +26,8 @@ fi
 
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
 
-# One line per step, with its seconds. On a terminal the command's own progress shows; elsewhere its
-# output appears only if it fails.
+# One line per step, with its seconds. On a terminal pip's own progress shows; elsewhere its output appears only
+# if it fails.
 step() {
     local title=$1 start=$SECONDS
     shift
@@ -46,8 +46,8 @@ pip() { "$env/bin/python" -m pip --disable-pip-version-check "$@" $quiet; }
 
 install_locked() { pip install --require-hashes --only-binary :all: --no-deps -r "$1"; }
 
-# PyTorch's index where it can be reached; otherwise whatever this machine's pip is configured for. The import is part of
-# the step because an index without CPU builds offers a CUDA torch that cannot load alone.
+# PyTorch's index where it can be reached; otherwise what this machine's pip is configured for. The import is part
+# of the step because an index without CPU builds offers a CUDA torch, which cannot load without its dependencies.
 install_torch() {
     pip install --no-deps -r "$1" --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15 ||
         pip install --no-deps -r "$1" || return
@@ -65,7 +65,7 @@ if ! is .made-from "$key"; then
         esac
     done
     step "checking that they fit together" "$env/bin/python" -m pip check
-    echo "$key" >"$env/.made-from"
+    echo "$key" >"$env/.made-from"      # last, so that an attempt killed before this line is made again
 fi
 step "this project, editable" pip install --no-deps --no-build-isolation --no-index -e .
 echo "$project_key" >"$env/.project-made-from"
