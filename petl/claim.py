@@ -1,8 +1,9 @@
 """Who works on a run: at most one process, and a dead one never blocks a live one.
 
-A claim is a small file made by link(2), which either makes it whole or fails, on NFS too (flock may
-not work there). It says host, process and when that process started, so that a reused process number
-is not taken for the worker; on another host the file's age tells: a worker touches it as it goes.
+A claim is a small file made by link(2), which either makes it whole or fails, on NFS too (flock
+may not work there). It says host, process and when that process started, so that a reused process
+number is not taken for the worker; on another host the file's age tells: a worker touches it as it
+goes.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Claim:
         return self
 
     def _take_over(self, mine: Path) -> None:
-        """Replace a dead worker's claim. Its token names a marker that only one successor can make."""
+        """Replace a dead worker's claim. Its token names a marker that one successor can make."""
         held = holder(self.path)
         if held is None or is_alive(self.path):
             raise RunIsTaken(f"{self.path.parent}: {_who(held)} is working on this run already")
@@ -62,11 +63,13 @@ class Claim:
         except FileExistsError:
             if time.time() - marker.stat().st_mtime > SILENT_S:
                 marker.unlink(missing_ok=True)
-            raise RunIsTaken(f"{self.path.parent}: another process is taking this run over") from None
+            raise RunIsTaken(
+                f"{self.path.parent}: another process is taking this run over"
+            ) from None
         try:
             if holder(self.path) != held:
                 raise RunIsTaken(f"{self.path.parent}: another process took this run over")
-            os.replace(mine, self.path)
+            mine.replace(self.path)
         finally:
             marker.unlink(missing_ok=True)
 

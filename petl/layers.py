@@ -8,6 +8,10 @@ from typing import Any
 
 from petl.yamlfile import KeyPath, YamlFile
 
+Tree = dict[str, Any]
+Layer = tuple[YamlFile, KeyPath]
+"""A tree in a file, by the key under which it stands."""
+
 TASK_PARTS = ("dataset", "backbone", "method", "train")
 
 
@@ -15,9 +19,9 @@ TASK_PARTS = ("dataset", "backbone", "method", "train")
 class Layers:
     """Trees laid over each other; remembers which file and key each value came from."""
 
-    layers: Sequence[tuple[YamlFile, KeyPath]]
-    data: dict[str, Any] = field(default_factory=dict)
-    origins: dict[KeyPath, tuple[YamlFile, KeyPath]] = field(default_factory=dict)
+    layers: Sequence[Layer]
+    data: Tree = field(default_factory=dict)
+    origins: dict[KeyPath, Layer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for file, key in self.layers:
@@ -26,17 +30,17 @@ class Layers:
                 tree = {part: tree[part] for part in TASK_PARTS if part in tree}
             self._lay(self.data, tree, (), file, key)
 
-    def _lay(self, under: dict[str, Any], over: Mapping[str, Any], at: KeyPath, file: YamlFile, key: KeyPath) -> None:
+    def _lay(self, under: Tree, over: Any, at: KeyPath, file: YamlFile, key: KeyPath) -> None:
         for name, value in over.items():
-            self.origins[(*at, name)] = (file, (*key, name))
-            below = under.get(name)
-            if isinstance(value, Mapping) and isinstance(below, dict) and not _other_kind(below, value):
-                self._lay(below, value, (*at, name), file, (*key, name))
-            elif isinstance(value, Mapping):
-                under[name] = {}
-                self._lay(under[name], value, (*at, name), file, (*key, name))
-            else:
+            here, origin = (*at, name), (*key, name)
+            self.origins[here] = (file, origin)
+            if not isinstance(value, Mapping):
                 under[name] = value
+                continue
+            below = under.get(name)
+            if not isinstance(below, dict) or _other_kind(below, value):
+                below = under[name] = {}
+            self._lay(below, value, here, file, origin)
 
     def where(self, key: KeyPath, study: YamlFile) -> str:
         for end in range(len(key), 0, -1):
@@ -48,7 +52,8 @@ class Layers:
 
 def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
     """A bottleneck laid over a conformer replaces it: a kernel size must not shine through."""
-    return any(tag in below and tag in over and below[tag] != over[tag] for tag in ("family", "kind"))
+    tags = ("family", "kind")
+    return any(tag in below and tag in over and below[tag] != over[tag] for tag in tags)
 
 
 def value_at(data: Any, key: KeyPath) -> Any:

@@ -8,7 +8,8 @@
       failure.json    why the last try failed; gone when the next try starts
       log.txt         what a person reads then
 
-task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run under way.
+task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
+is under way.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class RunDir:
         result = read_json(self.result_file)
         if result is not None and result.get("schema") != SCHEMA:
             found = result.get("schema")
-            raise UserError(f"{self.result_file}: schema {found}, this version reads schema {SCHEMA}")
+            raise UserError(f"{self.result_file}: schema {found}; this version reads {SCHEMA}")
         return result
 
     def metrics(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 A task is laid together from layers, each over the one before:
 
-    defaults < profile < dataset preset < backbone preset < method preset < study `set` < `when` rules
+    defaults < profile < dataset preset < backbone preset < method preset < `set` < `when` rules
 
 The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
 file and line that set it, so that a mistake is reported where it was made.
@@ -10,7 +10,7 @@ file and line that set it, so that a mistake is reported where it was made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
@@ -21,7 +21,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from petl.config import Part, Seed, Task
 from petl.errors import UserError, nearest
-from petl.layers import Layers, value_at
+from petl.layers import Layer, Layers, value_at
 from petl.validate import validate
 from petl.yamlfile import KeyPath, YamlFile, read_yaml
 
@@ -34,7 +34,8 @@ def _one_or_many(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)]
-Folds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_one_or_many), Field(min_length=1)]
+Fold = Annotated[int, Field(ge=0)]
+Folds = Annotated[list[Fold], BeforeValidator(_one_or_many), Field(min_length=1)]
 Seeds = Annotated[list[Seed], BeforeValidator(_one_or_many), Field(min_length=1)]
 Tree = dict[str, Any]
 """Part of a task's tree; checked when it has been laid into a whole Task."""
@@ -74,10 +75,10 @@ class Preset(Part):
 
     label: str | None = None
     like: Name | None = None
-    dataset: Tree = {}
-    backbone: Tree = {}
-    method: Tree = {}
-    train: Tree = {}
+    dataset: Tree = Field(default={})
+    backbone: Tree = Field(default={})
+    method: Tree = Field(default={})
+    train: Tree = Field(default={})
 
 
 class StudyFile(Part):
@@ -87,12 +88,12 @@ class StudyFile(Part):
     profile: Literal["as-run", "as-intended"]
     report: Literal["test_last", "test_best"]
     matrix: Matrix
-    datasets: dict[str, Preset] = {}
-    backbones: dict[str, Preset] = {}
-    methods: dict[str, Preset] = {}
-    set: Tree = {}
-    when: list[When] = []
-    only: list[TaskMatch] = []
+    datasets: dict[str, Preset] = Field(default={})
+    backbones: dict[str, Preset] = Field(default={})
+    methods: dict[str, Preset] = Field(default={})
+    set: Tree = Field(default={})
+    when: list[When] = Field(default=[])
+    only: list[TaskMatch] = Field(default=[])
     except_: list[TaskMatch] = Field(default=[], alias="except")
 
 
@@ -149,10 +150,10 @@ class _Expansion:
         return fold
 
     def _resolve(self, dataset: str, backbone: str, method: str) -> Task:
-        layers = [(self.presets, ("defaults",))]
+        layers: list[Layer] = []
         labels = {}
         for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
-            chain = list(self._preset_chain(f"{kind}s", name))
+            chain = self._preset_chain(f"{kind}s", name)
             labels[kind] = _label(chain) or name
             layers += chain
         layers.append((self.source, ("set",)))
@@ -162,7 +163,8 @@ class _Expansion:
 
         # which of the profile's switches apply depends on the method that the other layers choose
         chosen = Layers(layers).data.get("method", {})
-        tree = Layers([*self._profile_layers(chosen), *layers])
+        defaults: Layer = (self.presets, ("defaults",))
+        tree = Layers([defaults, *self._profile_layers(chosen), *layers])
         tree.data["names"] = {
             "study": self.source.path.stem,
             "dataset": dataset,
@@ -174,30 +176,37 @@ class _Expansion:
         tree.data |= {"fold": 0, "seed": 0}
         return validate(Task, tree.data, lambda key: tree.where(key, self.source))
 
-    def _preset_chain(self, kind: str, name: str) -> Iterator[tuple[YamlFile, KeyPath]]:
+    def _preset_chain(self, kind: str, name: str) -> list[Layer]:
         """The preset and those it is `like`, the most general first."""
-        wanted_at = self.source.where(("matrix", kind[:-1]))
-        chain: list[tuple[YamlFile, KeyPath]] = []
-        seen: list[str] = []
-        next_name: str | None = name
-        while next_name is not None:
-            if next_name in seen:
-                raise UserError(f"{wanted_at}: '{name}' is like itself ({' -> '.join([*seen, next_name])})")
-            seen.append(next_name)
-            for file in (self.source, self.presets):
-                if next_name in file.data.get(kind, {}):
-                    break
-            else:
-                known = {*self.source.data.get(kind, {}), *self.presets.data[kind]}
-                raise UserError(f"{wanted_at}: unknown {kind[:-1]} '{next_name}'{nearest(next_name, known)}")
-            chain.append((file, (kind, next_name)))
-            next_name, wanted_at = (
-                file.data[kind][next_name].get("like"),
-                file.where((kind, next_name, "like")),
-            )
-        yield from reversed(chain)
+        chain: list[Layer] = []
+        names: list[str] = []
+        wanted_at = self.source.where(self._matrix_key(kind[:-1], name))
+        wanted: str | None = name
+        while wanted is not None:
+            if wanted in names:
+                circle = " -> ".join([*names, wanted])
+                raise UserError(f"{wanted_at}: {kind[:-1]} '{wanted}' is like itself ({circle})")
+            file = self._preset_file(kind, wanted, wanted_at)
+            chain.insert(0, (file, (kind, wanted)))
+            names.append(wanted)
+            wanted_at = file.where((kind, wanted, "like"))
+            wanted = file.data[kind][wanted].get("like")
+        return chain
 
-    def _profile_layers(self, method: Mapping[str, Any]) -> Iterator[tuple[YamlFile, KeyPath]]:
+    def _preset_file(self, kind: str, name: str, wanted_at: str) -> YamlFile:
+        """A study's own preset hides the suite's of the same name."""
+        for file in (self.source, self.presets):
+            if name in file.data.get(kind, {}):
+                return file
+        known = {*self.source.data.get(kind, {}), *self.presets.data[kind]}
+        raise UserError(f"{wanted_at}: unknown {kind[:-1]} '{name}'{nearest(name, known)}")
+
+    def _matrix_key(self, kind: str, name: str) -> KeyPath:
+        """Where the matrix names it: a list may stand over several lines."""
+        given = self.source.data["matrix"][kind]
+        return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
+
+    def _profile_layers(self, method: Mapping[str, Any]) -> Iterator[Layer]:
         """Switches for every task, then those of the method's family and of its block."""
         root: KeyPath = ("profiles", self.file.profile)
         yield self.presets, (*root, "every")
@@ -208,29 +217,36 @@ class _Expansion:
                 yield self.presets, (*root, key)
 
     def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
-        asked = {"dataset": dataset, "backbone": backbone, "method": method, "fold": fold, "seed": seed}
-        if self.file.only and not any(_matches(match, **asked) for match in self.file.only):
+        def asked_for(match: TaskMatch) -> bool:
+            names = {"dataset": dataset, "backbone": backbone, "method": method}
+            return _matches(match, **names, fold=fold, seed=seed)
+
+        if self.file.only and not any(map(asked_for, self.file.only)):
             return False
-        return not any(_matches(match, **asked) for match in self.file.except_)
+        return not any(map(asked_for, self.file.except_))
 
     def _check_matches(self) -> None:
-        """A rule that names something the matrix does not have would be silently idle: refuse it."""
-        for section, rules in (("when", self.file.when), ("only", self.file.only), ("except", self.file.except_)):
-            for i, rule in enumerate(rules):
-                for kind in ("dataset", "backbone", "method"):
-                    have = getattr(self.file.matrix, kind)
-                    for pattern in getattr(rule, kind) or []:
-                        if not any(fnmatchcase(name, pattern) for name in have):
-                            at = self.source.where((section, i, kind))
-                            raise UserError(
-                                f"{at}: {section}: '{pattern}' matches no {kind} of the matrix"
-                                f"{nearest(pattern, have)}"
-                            )
+        """A rule that names what the matrix does not have would be silently idle: refuse it."""
+        sections: dict[str, Sequence[Match]] = {
+            "when": self.file.when,
+            "only": self.file.only,
+            "except": self.file.except_,
+        }
+        rules = ((name, i, rule) for name in sections for i, rule in enumerate(sections[name]))
+        for (section, i, rule), kind in product(rules, ("dataset", "backbone", "method")):
+            have = getattr(self.file.matrix, kind)
+            for pattern in getattr(rule, kind) or []:
+                if not any(fnmatchcase(name, pattern) for name in have):
+                    at = self.source.where((section, i, kind))
+                    raise UserError(
+                        f"{at}: {section}: '{pattern}' matches no {kind} of the matrix"
+                        f"{nearest(pattern, have)}"
+                    )
 
 
-def _label(chain: Iterable[tuple[YamlFile, KeyPath]]) -> str | None:
+def _label(chain: Sequence[Layer]) -> str | None:
     """The label of the preset itself, not of those it is like: those are other rows of a table."""
-    *_, (file, key) = chain
+    file, key = chain[-1]
     label = value_at(file.data, key).get("label")
     return str(label) if label is not None else None
 

@@ -1,4 +1,4 @@
-"""pydantic's verdict in one line of a person's language: where it stands, what is wrong, what is near."""
+"""pydantic's verdict in one line of a person's language: where, what is wrong, what is near."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def validate(model: type[Model], data: Any, where: Where) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         # a misspelt key explains a missing one, so it is told first
-        problems = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+        problems = sorted(
+            error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden"
+        )
         first, *more = problems
         rest = f" (and {len(more)} more)" if more else ""
         raise UserError(_one_line(model, data, dict(first), where) + rest) from None
@@ -41,7 +43,9 @@ def _one_line(model: type[BaseModel], data: Any, error: dict[str, Any], where: W
         return f"{where(path)}: {context['error']}"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
-        return f"{where(path)}: {name} cannot be '{error['input']}'{nearest(error['input'], choices)}"
+        return (
+            f"{where(path)}: {name} cannot be '{error['input']}'{nearest(error['input'], choices)}"
+        )
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = context["discriminator"].strip("'")
         tags = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
@@ -95,7 +99,7 @@ def _field(model: type[BaseModel], key: str) -> Any:
 
 
 def _models(annotation: Any, data: Any) -> Iterator[type[BaseModel]]:
-    """The models an annotation may stand for, narrowed by the discriminator that the data carries."""
+    """The models an annotation may stand for, narrowed by the discriminator in the data."""
     annotation = _bare(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
