@@ -1,0 +1,169 @@
+"""One transformer encoder for every backbone, with named places where a method may attach.
+
+A place is an attribute that holds a module; a method puts a Wrapper there, which calls what stood
+there before. Wrappers stack, so methods combine, and no method repeats a layer's forward.
+
+    place       what stands there                         signature
+    ---------   ---------------------------------------   ----------------
+    attention   the self-attention branch of a layer      h -> h
+    ffn         the feed-forward branch of a layer        h -> h
+    qkv         the projections inside attention          h -> (q, k, v)
+    out         the projection that ends attention        h -> h
+    layer       a whole layer                             h -> h
+    tokens      the embeddings before the first layer     input -> h
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The numbers that shape an encoder; `eps` is the LayerNorms'."""
+
+    hidden: int
+    layers: int
+    heads: int
+    mlp: int
+    eps: float
+    norm: Literal["pre", "post"] = "pre"
+    qkv_bias: bool = True
+
+
+class Wrapper(nn.Module):
+    """Stands in a place and calls the module that stood there before."""
+
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+
+class Projections(nn.Module):
+    """Queries, keys and values from one matrix product."""
+
+    def __init__(self, hidden: int, bias: bool):
+        super().__init__()
+        self.linear = nn.Linear(hidden, 3 * hidden, bias=bias)
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.linear(h).chunk(3, dim=-1)
+        return q, k, v
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Geometry):
+        super().__init__()
+        self.heads = shape.heads
+        self.qkv: nn.Module = Projections(shape.hidden, shape.qkv_bias)
+        self.out: nn.Module = nn.Linear(shape.hidden, shape.hidden)
+
+    def forward(self, h: Tensor) -> Tensor:
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(h))
+        return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v)
+    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+    return scores.softmax(dim=-1) @ v
+
+
+class FeedForward(nn.Module):
+    def __init__(self, shape: Geometry):
+        super().__init__()
+        self.up = nn.Linear(shape.hidden, shape.mlp)
+        self.down = nn.Linear(shape.mlp, shape.hidden)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(h)))
+
+
+class Layer(nn.Module):
+    def __init__(self, shape: Geometry):
+        super().__init__()
+        self.pre_norm = shape.norm == "pre"
+        self.norm_attention = nn.LayerNorm(shape.hidden, eps=shape.eps)
+        self.attention: nn.Module = Attention(shape)
+        self.norm_ffn = nn.LayerNorm(shape.hidden, eps=shape.eps)
+        self.ffn: nn.Module = FeedForward(shape)
+
+    def forward(self, h: Tensor) -> Tensor:
+        if self.pre_norm:
+            h = h + self.attention(self.norm_attention(h))
+            return h + self.ffn(self.norm_ffn(h))
+        h = self.norm_attention(h + self.attention(h))
+        return self.norm_ffn(h + self.ffn(h))
+
+
+class Encoder(nn.Module):
+    """Embeddings, layers, final norm. A backbone brings the embeddings and its weights' names."""
+
+    def __init__(self, shape: Geometry, tokens: nn.Module):
+        super().__init__()
+        self.shape = shape
+        self.tokens = tokens
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.hidden, eps=shape.eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.tokens(x)
+        for layer in self.layers:
+            h = layer(h)
+        return self.norm(h)
+
+    def bare_layers(self) -> Iterator[Layer]:
+        """The layers themselves, under whatever wraps them."""
+        for layer in self.layers:
+            bare = unwrap(layer)
+            assert isinstance(bare, Layer)
+            yield bare
+
+
+Wrap = Callable[[nn.Module], Wrapper]
+
+
+def attach(layer: Layer, place: Literal["attention", "ffn", "qkv", "out"], wrap: Wrap) -> None:
+    """Put a wrapper into a place of one layer, around whatever stands there now."""
+    owner = layer if place in ("attention", "ffn") else unwrap(layer.attention)
+    setattr(owner, place, wrap(getattr(owner, place)))
+
+
+def attach_layer(encoder: Encoder, index: int, wrap: Wrap) -> None:
+    encoder.layers[index] = wrap(encoder.layers[index])
+
+
+def attach_tokens(encoder: Encoder, wrap: Wrap) -> None:
+    encoder.tokens = wrap(encoder.tokens)
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    while isinstance(module, Wrapper):
+        module = module.inner
+    return module
+
+
+@torch.no_grad()
+def load(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Every tensor is accounted for: a missing, an unexpected or a misshapen one is an error."""
+    from petl.errors import UserError
+
+    own = module.state_dict()
+    problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
+    problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise UserError(f"{origin}: does not fit: {'; '.join(sorted(problems)[:5])}{more}")
+    module.load_state_dict(tensors)

@@ -1,0 +1,65 @@
+"""What is trained: a backbone with a method on it, its tokens pooled, and a linear head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from petl import backbones, config, methods
+from petl.methods import init
+
+
+class Model(nn.Module):
+    def __init__(self, encoder: nn.Module, pooling: str, prompts: int, hidden: int, outputs: int):
+        super().__init__()
+        self.backbone = encoder
+        self.pooling, self.prompts = pooling, prompts
+        self.head = nn.Linear(hidden, outputs)
+        init.default(self.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.backbone(x)))
+
+    def pool(self, h: Tensor) -> Tensor:
+        """`all` is every token, CLS, DIST and prompts included, as the released code pools."""
+        first_patch = 1 + self.prompts if self.prompts else 2
+        if self.pooling == "cls":
+            return h[:, 0]
+        if self.pooling == "prompts":
+            h = h[:, 1:first_patch]
+        elif self.pooling == "speech":
+            h = h[:, first_patch:]
+        elif self.pooling == "prompts+speech":
+            h = h[:, 1:]
+        return h.mean(dim=1)
+
+
+def build_model(task: config.Task) -> Model:
+    """The task's model. New modules draw from the global generator: seed it before."""
+    encoder = backbones.build(task.backbone, task.dataset.frames)
+    methods.apply(encoder, task.method)
+    prompts = task.method.length if task.method.family == "prompt" else 0
+    return Model(encoder, task.backbone.pooling, prompts, encoder.shape.hidden, task.dataset.classes)
+
+
+def count_parameters(model: Model) -> dict[str, int]:
+    """`trainable` counts what may train, also a tensor that no gradient ever reaches."""
+    head = {id(p) for p in model.head.parameters()}
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return {
+        "trainable": sum(p.numel() for p in trainable),
+        "trainable_without_head": sum(p.numel() for p in trainable if id(p) not in head),
+        "total": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """Everything training changes: the trainable parameters and the new modules' running statistics."""
+    changing = {name for name, p in model.named_parameters() if p.requires_grad}
+    changing |= {name for name, _ in model.named_buffers()}
+    return {name: t for name, t in model.state_dict().items() if name in changing}
+
+
+@torch.no_grad()
+def restore(model: nn.Module, state: dict[str, Tensor]) -> None:
+    model.load_state_dict(state, strict=False)
