@@ -1,0 +1,75 @@
+"""Data for a task: the corpus read, its spectrograms cached, its clips split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from petl.config import Dataset, Statistics, Task
+from petl.data import esc50, sounds
+from petl.data.cache import Progress, spectrograms
+from petl.data.corpus import Corpus
+from petl.data.splits import Split, split
+from petl.errors import UserError
+from petl.places import Places
+
+READERS: dict[str, Callable[[Path, Dataset], Corpus]] = {"esc50": esc50.read}
+
+
+@dataclass(frozen=True)
+class TaskData:
+    spectrograms: np.ndarray
+    """Raw, (clips, frames, 128), a read-only memory map: indexing it with an array copies."""
+    labels: np.ndarray
+    split: Split
+    classes: tuple[str, ...]
+    statistics: Statistics
+    """What to normalise with: features.normalise(raw, statistics)."""
+
+
+def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
+    corpus, raw = prepare(task.dataset, places, progress)
+    parts = split(corpus, task.dataset, task.fold)
+    statistics = task.dataset.statistics
+    if statistics == "training-split":
+        statistics = measure(raw, parts.train)
+    return TaskData(raw, corpus.labels, parts, corpus.classes, statistics)
+
+
+def prepare(
+    dataset: Dataset, places: Places, progress: Progress | None = None
+) -> tuple[Corpus, np.ndarray]:
+    """Corpus and spectrograms. Worth calling once before many tasks start at the same time."""
+    if dataset.layout not in READERS:
+        can = ", ".join(READERS)
+        raise UserError(f"this version reads {can}; {dataset.layout} is not readable yet")
+    folder = places.data / dataset.corpus
+    if dataset.corpus == sounds.NAME:
+        sounds.make_corpus(folder)
+    if not folder.is_dir():
+        raise UserError(_missing(folder, dataset))
+    corpus = READERS[dataset.layout](folder, dataset)
+    return corpus, spectrograms(corpus.clips, dataset.frames, places.cache, progress)
+
+
+def measure(raw: np.ndarray, indices: np.ndarray) -> Statistics:
+    """Mean and std over all that the network will see of these clips, their padding included.
+
+    Clip by clip in float64: the training split of a large corpus need not fit in memory.
+    """
+    clips = (raw[index].astype(np.float64) for index in indices)
+    moments = np.array([(clip.mean(), np.square(clip).mean()) for clip in clips])
+    mean, square = moments.mean(axis=0)
+    return Statistics(mean=float(mean), std=float(np.sqrt(square - mean**2)))
+
+
+def _missing(folder: Path, dataset: Dataset) -> str:
+    nearest = next(parent for parent in folder.parents if parent.is_dir())
+    inside = ", ".join(sorted(entry.name for entry in nearest.iterdir() if entry.is_dir())[:8])
+    return (
+        f"{folder}: no such folder; {dataset.corpus} in its {dataset.layout} layout belongs there, "
+        f"--data or PETL_DATA moves it. {nearest} holds {inside or 'no folder'}"
+    )
