@@ -1,0 +1,277 @@
+"""The one command. What is heavy is imported where it is needed, so that `petl --help` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from petl import __version__
+from petl.errors import UserError
+from petl.terminal import (
+    CacheDir,
+    DataDir,
+    Petl,
+    RunsDir,
+    StudyFile,
+    console,
+    interruptible,
+    need,
+)
+
+if TYPE_CHECKING:
+    from petl.config import Task
+    from petl.places import Places
+
+app = typer.Typer(
+    cls=Petl,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command has an example: petl plan --help",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"petl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def petl(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Parameter-efficient transfer learning of the Audio Spectrogram Transformer.
+
+    A study becomes runs, and runs become a table.
+    """
+
+
+# --- plan, submit, look on ------------------------------------------------------------------------
+
+
+@app.command(short_help="Show what would run.")
+def plan(
+    study: StudyFile,
+    each: Annotated[bool, typer.Option("--list", help="A line for each run instead.")] = False,
+    runs: RunsDir = None,
+) -> None:
+    """Show what would run: how much is done, how much is left, how long it takes.
+
+    \b
+    Example:
+      petl plan experiments/table1.yaml
+      petl plan experiments/table1.yaml --list | grep lora
+    """
+    from petl.places import Places
+    from petl.study import load_study
+    from slurm.plan import Plan
+    from slurm.view import lines, overview
+
+    plan = Plan(load_study(study), Places.choose(runs).runs)
+    if each:
+        console().print(*lines(plan), sep="\n", soft_wrap=True)
+    else:
+        console().print(overview(plan))
+
+
+@app.command(short_help="Run what is neither done nor being run.")
+def submit(
+    study: StudyFile,
+    local: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="So many runs at a time [one per GPU, else CPU]."),
+    ] = None,
+    runs: RunsDir = None,
+    data: DataDir = None,
+    cache: CacheDir = None,
+) -> None:
+    """Run on this machine what is neither done nor being run.
+
+    Finished runs are kept, so submitting again goes on with the rest.
+
+    \b
+    Example:
+      petl submit experiments/quickstart.yaml --local 2
+    """
+    from petl.places import Places
+    from petl.study import load_study
+    from slurm.plan import Plan
+    from slurm.view import summary, troubles
+
+    places = Places.choose(runs, data, cache)
+    plan = Plan(load_study(study), places.runs)
+    todo = plan.to_run()
+    screen = console()
+    if not todo:
+        screen.print(f"{summary(plan)}, nothing to do")
+        return
+    with interruptible(f"finished runs are kept; `petl submit {study}` goes on with the rest"):
+        _prepare([item.task for item in todo], places)
+        from slurm.local import default_workers, run_local
+        from slurm.watch import watch
+
+        workers = min(local or default_workers(), len(todo))
+        with watch(plan, workers, screen) as show:
+            run_local(plan, places, workers, show)
+    failed = [item for item in todo if item.kind == "failed"]
+    screen.print(*troubles(failed), summary(plan), sep="\n", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(short_help="Show how far the runs are.")
+def status(study: StudyFile, runs: RunsDir = None) -> None:
+    """Show how far the runs are, and why some failed or stopped.
+
+    \b
+    Example:
+      petl status experiments/table1.yaml
+    """
+    from petl.places import Places
+    from petl.study import load_study
+    from slurm.plan import Plan
+    from slurm.view import progress, troubles
+
+    plan = Plan(load_study(study), Places.choose(runs).runs)
+    console().print(progress(plan))
+    for line in troubles(plan.items):
+        console().print(line, soft_wrap=True)
+
+
+# --- a single run ---------------------------------------------------------------------------------
+
+
+@app.command(short_help="Train one task, in this process.")
+def train(
+    study: StudyFile,
+    dataset: Annotated[str | None, typer.Option(help="A name, a pattern or a beginning.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    method: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    fold: Annotated[int | None, typer.Option(help="Which fold is the test set.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which seed.")] = None,
+    runs: RunsDir = None,
+    data: DataDir = None,
+    cache: CacheDir = None,
+) -> None:
+    """Train one of the study's tasks in this process. Whatever decides between tasks is an option.
+
+    \b
+    Example:
+      petl train experiments/quickstart.yaml --method conformer --fold 0
+    """
+    from petl.places import Places
+    from petl.select import one_task
+    from petl.study import load_study
+
+    wanted = {"dataset": dataset, "backbone": backbone, "method": method}
+    task = one_task(load_study(study).tasks, study, **wanted, fold=fold, seed=seed)
+    places = Places.choose(runs, data, cache)
+    screen = console()
+    screen.print(f"{task} · run {task.run_id}", soft_wrap=True)
+    with interruptible("the same command starts this run anew"):
+        _prepare([task], places)
+        from petl.train import run_task
+
+        def tell(row: dict[str, Any]) -> None:
+            screen.print(
+                f"epoch {row['epoch']:3} of {task.train.epochs}   loss {row['train_loss']:.4f}"
+                f"   validation {row['val_accuracy']:6.1%}   {row['seconds']:.1f} s"
+            )
+
+        result = run_task(task, places, on_epoch=tell)
+    last, best = (result["metrics"][metric]["accuracy"] for metric in Metric)
+    screen.print(f"test {last:.1%} after the last epoch, {best:.1%} after {result['best_epoch']}")
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+class Metric(str, Enum):
+    test_last = "test_last"
+    test_best = "test_best"
+
+
+@app.command(short_help="Make the table and the figure.")
+def table(
+    study: StudyFile,
+    metric: Annotated[
+        Metric | None, typer.Option(help="Which weights were tested [as the study says].")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files go [tables/STUDY].")
+    ] = None,
+    runs: RunsDir = None,
+) -> None:
+    """Make the study's table and figure from its finished runs.
+
+    \b
+    Example:
+      petl table experiments/quickstart.yaml --metric test_best
+    """
+    need("pandas", "analysis")
+    from analysis.report import make_report
+    from petl.places import Places
+    from petl.study import load_study
+
+    loaded = load_study(study)
+    folder = out or Path("tables") / loaded.name
+    report = make_report(loaded, Places.choose(runs).runs, folder, metric and metric.value)
+    console().print(report.text, *report.files, sep="\n", soft_wrap=True)
+
+
+@app.command(short_help="Print the JSON Schema of a study.")
+def schema(
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
+) -> None:
+    """Print the JSON Schema of a study: with it an editor completes and checks one as you type.
+
+    \b
+    Example:
+      petl schema --out experiments/study.schema.json
+    """
+    from petl.files import write_atomic
+    from petl.schema import study_schema
+
+    text = json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_atomic(out, text.encode())
+    except OSError as error:
+        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _prepare(tasks: Sequence[Task], places: Places) -> None:
+    """Make each dataset ready once, before many processes would do it at the same time."""
+    need("torch", "train")
+    from petl.data import prepare
+
+    for dataset, name in {task.dataset: task.names.dataset for task in tasks}.items():
+        with console().status(f"preparing {name}") as status:
+
+            def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
+                show(f"preparing {name}: {done} of {total} clips")
+
+            prepare(dataset, places, tell)
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):  # a glyph that a terminal lacks is no reason to fail
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app(prog_name="petl")
+
+
+if __name__ == "__main__":
+    main()

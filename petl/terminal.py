@@ -1,0 +1,79 @@
+"""How the command line behaves whatever the command: its options, mistakes and interruptions."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from petl.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MISTAKE, INTERRUPTED = 2, 130
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A YAML file, such as experiments/table1.yaml.")
+]
+RunsDir = Annotated[
+    Path | None, typer.Option("--runs", metavar="DIR", help="Run directories [PETL_RUNS or runs].")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Datasets [PETL_DATA or data].")
+]
+CacheDir = Annotated[
+    Path | None, typer.Option("--cache", metavar="DIR", help="Spectrograms [PETL_CACHE or cache].")
+]
+
+
+class Petl(TyperGroup):
+    """A user's mistake becomes one line and exit code 2; a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            leave(" ".join(str(error).split()), MISTAKE)
+        except KeyboardInterrupt:
+            leave("stopped", INTERRUPTED)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """As they are written down, which is the order of the work."""
+        return list(self.commands)
+
+
+def leave(message: str, code: int) -> NoReturn:
+    typer.echo(f"petl: {message}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def interruptible(how_to_go_on: str) -> Iterator[None]:
+    """Ctrl-C, or the TERM of a login node that cleans up: leave in order and say how to go on."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        leave(f"stopped; {how_to_go_on}", INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def need(module: str, extra: str) -> None:
+    """A login node has the base package only: say what is missing instead of failing to import."""
+    if find_spec(module) is None:
+        get = f"pip install 'petl-ast[{extra}]'"
+        raise UserError(f"this needs {module}, which is not installed here: {get}")
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)

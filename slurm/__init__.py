@@ -1,0 +1,1 @@
+"""The launcher: a study becomes jobs, and jobs run directories. Never imports torch nor pandas."""
