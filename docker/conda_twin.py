@@ -1,0 +1,34 @@
+"""Write environment.yml from requirements.lock: the same versions for a site without containers.
+
+Run by `make lock`. Conda brings Python and pip only. Every package comes from PyPI at its locked
+version, because conda-forge builds against other libraries, and other libraries give other numbers.
+"""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HEADER = """\
+# Written by `make lock` from docker/requirements.lock: change docker/requirements.in instead.
+#   conda env create -f environment.yml && conda activate petl-ast && pip install --no-deps -e .
+# The lock's hashes are not checked here. Where that matters, use the image or `make setup`.
+name: petl-ast
+channels:
+  - conda-forge
+  - nodefaults
+dependencies:
+  - python=3.10
+  - pip
+  - pip:
+"""
+
+
+def main() -> None:
+    lock = (ROOT / "docker" / "requirements.lock").read_text()
+    pins = re.findall(r"^([\w.-]+==[\w.+!-]+)", lock, flags=re.MULTILINE)
+    (ROOT / "environment.yml").write_text(HEADER + "".join(f"      - {pin}\n" for pin in pins))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The environment files agree with each other, and can be installed again in two years."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCKER = ROOT / "docker"
+
+every_stack = pytest.mark.parametrize(
+    "stack", ["requirements", "requirements-dev", "requirements-modern"]
+)
+
+
+def lock_text(stack: str) -> str:
+    return (DOCKER / f"{stack}.lock").read_text()
+
+
+def locked(stack: str) -> dict[str, str]:
+    pins = re.findall(r"^([\w.-]+)==(\S+)", lock_text(stack), flags=re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def asked_for(file: str) -> list[Requirement]:
+    """What a hand-written file asks for, without its comments and options."""
+    lines = (line.split("#")[0].strip() for line in (DOCKER / file).read_text().splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+def project_asks_for() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(text) for group in groups for text in group]
+
+
+def unmet(requirements: list[Requirement], pins: dict[str, str]) -> list[str]:
+    def met(wanted: Requirement) -> bool:
+        version = pins.get(canonicalize_name(wanted.name))
+        return version is not None and version in wanted.specifier
+
+    return [str(wanted) for wanted in requirements if not met(wanted)]
+
+
+@every_stack
+def test_every_locked_package_has_a_hash(stack):
+    entries = re.split(r"^(?=[\w.-]+==)", lock_text(stack), flags=re.MULTILINE)[1:]
+    assert len(entries) == len(locked(stack)) > 0
+    for entry in entries:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+@every_stack
+def test_a_lock_names_no_index_and_no_machine(stack):
+    code = re.sub(r"^#.*", "", lock_text(stack), flags=re.MULTILINE)
+    assert not re.search(r"://|/|--(?!hash=)", code)
+
+
+@every_stack
+def test_the_lock_pins_what_was_asked_for(stack):
+    assert unmet(asked_for(f"{stack}.in"), locked(stack)) == []
+
+
+def test_the_pinned_stack_is_the_one_the_numbers_came_from():
+    pins = locked("requirements")
+    assert pins["torch"] == "1.13.1"
+    assert pins["transformers"] == "4.28.1"
+    assert pins["librosa"] == "0.9.2"
+    assert pins["nvidia-cuda-runtime-cu11"].startswith("11.7")
+
+
+def test_the_checks_use_the_pinned_stack_unchanged():
+    pinned, dev = locked("requirements"), locked("requirements-dev")
+    assert {name: dev[name] for name in dev.keys() & pinned.keys()}.items() <= pinned.items()
+
+
+def test_both_stacks_hold_what_the_project_asks_for():
+    wanted = project_asks_for()
+    assert unmet(wanted, locked("requirements")) == []
+    modern = locked("requirements-modern") | {"torch": modern_torch()}
+    assert unmet(wanted, modern) == []
+
+
+def modern_torch() -> str:
+    (torch,) = asked_for("torch-modern.txt")
+    return str(torch.specifier).removeprefix("==")
+
+
+def test_the_modern_torch_is_named_in_one_place():
+    assert "torch" not in locked("requirements-modern")
+    files = [ROOT / "Makefile", ROOT / "pyproject.toml", *DOCKER.glob("*.*")]
+    naming = [file.name for file in files if f"torch=={modern_torch()}" in file.read_text()]
+    assert naming == ["torch-modern.txt"]
+
+
+def test_conda_twin_agrees_with_the_lock():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, _pip, packages = conda["dependencies"]
+    twin = dict(pin.split("==") for pin in packages["pip"])
+    assert python == "python=3.10"
+    assert twin == locked("requirements")
+
+
+def stages() -> list[str]:
+    """The Dockerfile's stages, comments and line continuations removed."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    return re.split(r"^FROM ", text.replace("\\\n", " "), flags=re.MULTILINE)[1:]
+
+
+def test_image_installs_the_lock_and_checks_its_hashes():
+    builder, _final = stages()
+    from_lock, project = (
+        install.split() for install in re.findall(r"pip install [^&\n]*", builder)
+    )
+    assert "--require-hashes" in from_lock and from_lock[-1] == "/src/docker/requirements.lock"
+    assert "--no-deps" in project and "--no-index" in project and "-e" not in project
+
+
+def test_image_has_no_compiler_and_no_root():
+    final = stages()[-1]
+    assert not re.search(r"\b(apt|apt-get|apk|conda|pip|gcc|g\+\+|build-essential)\b", final)
+    users = re.findall(r"^USER (\d+)", final, flags=re.MULTILINE)
+    assert users and users[-1] != "0"
+
+
+def test_image_keeps_every_output_and_cache_out_of_the_home():
+    environment = dict(re.findall(r"(\w+)=(/\S*)", stages()[-1]))
+    made = re.search(r"install -d -m 1777 (.*)", stages()[-1]).group(1).split()
+    assert environment["HOME"] in made
+    for name in ["PETL_RUNS", "PETL_DATA", "PETL_CACHE", "XDG_CACHE_HOME", "HF_HOME",
+                 "TORCH_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"]:  # fmt: skip
+        root = "/" + environment[name].split("/")[1]
+        assert root in made and root != environment["HOME"], name
+
+
+def test_what_the_image_copies_is_let_through_to_it():
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    needed = {name for name in packages if "." not in name}
+    assert needed | {"pyproject.toml", "docker/requirements.lock"} <= allowed
+
+
+def test_a_python_that_does_not_exist_is_one_line_and_exit_code_2():
+    start = time.monotonic()
+    found = subprocess.run(
+        [DOCKER / "find_python.sh", "3.99"],
+        env=os.environ | {"PETL_PYTHON_DOWNLOAD": "0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert len(found.stderr.splitlines()) == 1 and "3.99" in found.stderr
+    assert time.monotonic() - start < 5
