@@ -23,7 +23,8 @@ def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -
     """(clips, size), True inside one stretch per clip.
 
     As torchaudio draws it for a single clip: width uniform in [0, widest), start uniform in
-    [0, size - width), and only then both rounded down. A stretch of `widest` never happens.
+    [0, size - width), and only then both rounded down: no stretch is `widest` wide
+    and none reaches the last position.
     """
     width, start = torch.rand(2, clips, 1, generator=generator)
     width = width * widest

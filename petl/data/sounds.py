@@ -25,11 +25,11 @@ SNR_DB = (-8.0, 14.0)
 LEVEL_DB = (-36.0, -6.0)
 """Of the clip's peak against full scale."""
 
-README = """Made sounds: {count} clips of ten synthetic classes, 16 kHz, 16 bit, mono, 1 second each.
+README = """Made sounds: {count} clips of ten classes, one second each, 16 kHz, 16 bit, mono.
 
-petl-ast made these files itself (petl/data/sounds.py, seed {seed}); nobody recorded them. Every clip
-has a random generator of its own, seeded by (seed, class, fold, take): delete this folder, and it is
-made again with the same files. The layout is ESC-50's: meta/esc50.csv and
+petl-ast made these files itself (petl/data/sounds.py, seed {seed}); nobody recorded them. Each clip
+has a random generator of its own, seeded by (seed, class, fold, take): delete this folder, and the
+same files are made again. The layout is ESC-50's: meta/esc50.csv and
 audio/<fold>-<source>-<take>-<target>.wav.
 """
 
