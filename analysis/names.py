@@ -1,0 +1,156 @@
+"""Names beside the points of a plot, where they hide neither each other nor a point.
+
+Each name in turn takes the best of some places around its point, given where the others are, until
+nobody moves. A name that had to go far gets a thin line to its point. All lengths are typographic
+points, so that nothing depends on the resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+
+MARKER = 3.2  # half its width
+NEAR = 8  # up to here a name needs no line
+DISTANCES = (6.5, 11, 17, 24, 32, 42, 54)
+DIRECTIONS = 16
+ROUNDS = 6
+ALIGN_X = {0: "left", 0.5: "center", 1: "right"}
+ALIGN_Y = {0: "bottom", 0.5: "center", 1: "top"}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A point in data coordinates with its name; `low` and `high` end what is drawn of it."""
+
+    name: str
+    x: float
+    y: float
+    low: float
+    high: float
+    color: Any
+
+
+class Box(NamedTuple):
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def shared(self, other: Box) -> float:
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return width * height if width > 0 and height > 0 else 0.0
+
+    def holds(self, x: float, y: float) -> bool:
+        return self.left < x < self.right and self.bottom < y < self.top
+
+
+class Place(NamedTuple):
+    """An offset from the point, and what of the name is there: 0 left or bottom, 1 right or top."""
+
+    dx: float
+    dy: float
+    across: float
+    up: float
+
+    @property
+    def distance(self) -> float:
+        return math.hypot(self.dx, self.dy)
+
+    def box(self, x: float, y: float, width: float, height: float) -> Box:
+        left, bottom = x + self.dx - self.across * width, y + self.dy - self.up * height
+        return Box(left, bottom, left + width, bottom + height)
+
+
+def _places() -> Iterator[Place]:
+    for distance in DISTANCES:
+        for turn in range(DIRECTIONS):
+            angle = 2 * math.pi * turn / DIRECTIONS
+            x, y = math.cos(angle), math.sin(angle)
+            across, up = (round(1 - 1.2 * t) / 2 for t in (x, y))
+            yield Place(distance * x, distance * y, across, up)
+
+
+PLACES = tuple(_places())
+
+
+def write_names(axis: Axes, points: Sequence[Named]) -> None:
+    """To be called when the axes have their final place and limits."""
+    plan = _Plan(axis, points)
+    for _ in range(ROUNDS):
+        before = list(plan.places)
+        for i in range(len(points)):
+            plan.improve(i)
+        if plan.places == before:
+            break
+    for point, place in zip(points, plan.places, strict=True):
+        _write(axis, point, place)
+
+
+class _Plan:
+    """Who stands where; at first everybody to the right of his point."""
+
+    def __init__(self, axis: Axes, points: Sequence[Named]):
+        scale = axis.figure.dpi / 72
+        self.frame = Box(*(axis.bbox.extents / scale))
+        self.spots, self.ink = [], []
+        for point in points:
+            ends = [(point.x, y) for y in (point.y, point.low, point.high)]
+            (x, y), (_, low), (_, high) = axis.transData.transform(ends) / scale
+            self.spots.append((x, y))
+            self.ink.append(Box(x - MARKER, y - MARKER, x + MARKER, y + MARKER))
+            self.ink.append(Box(x - 5, low, x + 2, high))  # its dots stand on the left of its bar
+        self.sizes = [_size(axis, point.name) for point in points]
+        self.places = [PLACES[0]] * len(points)
+
+    def improve(self, i: int) -> None:
+        others = [self._box(j, place) for j, place in enumerate(self.places) if j != i]
+        self.places[i] = min(PLACES, key=lambda place: self._cost(i, place, others))
+
+    def _box(self, i: int, place: Place) -> Box:
+        return place.box(*self.spots[i], *self.sizes[i])
+
+    def _cost(self, i: int, place: Place, others: list[Box]) -> float:
+        box = self._box(i, place)
+        outside = (box.right - box.left) * (box.top - box.bottom) - box.shared(self.frame)
+        hidden = sum(box.shared(other) for other in (*others, *self.ink))
+        return 5 * outside + 3 * hidden + place.distance + self._line_cost(i, place, others)
+
+    def _line_cost(self, i: int, place: Place, others: list[Box]) -> float:
+        """A line across another name or another point misleads."""
+        if place.distance <= NEAR:
+            return 0
+        foreign = [*others, *self.ink[: 2 * i], *self.ink[2 * i + 2 :]]
+        x, y = self.spots[i]
+        steps = [t / 8 for t in range(3, 9)]
+        on_the_way = [(x + t * place.dx, y + t * place.dy) for t in steps]
+        return 6 * sum(any(box.holds(*at) for box in foreign) for at in on_the_way)
+
+
+def _size(axis: Axes, name: str) -> tuple[float, float]:
+    text = axis.text(0, 0, name)
+    box, scale = text.get_window_extent(), axis.figure.dpi / 72
+    text.remove()
+    return box.width / scale, box.height / scale
+
+
+def _write(axis: Axes, point: Named, place: Place) -> None:
+    line = {"arrowstyle": "-", "lw": 0.5, "color": point.color, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate(
+        point.name,
+        (point.x, point.y),
+        xytext=place[:2],
+        textcoords="offset points",
+        ha=ALIGN_X[place.across],
+        va=ALIGN_Y[place.up],
+        color=point.color,
+        arrowprops=line | {"relpos": place[2:]} if place.distance > NEAR else None,
+        path_effects=[withStroke(linewidth=1.5, foreground="white")],
+        zorder=5,
+    ).set_in_layout(False)
