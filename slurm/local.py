@@ -64,7 +64,9 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     except KeyboardInterrupt:
         _stop(working, show)
         raise
-    _tidy(folder, todo)
+    finally:
+        _tidy(folder, todo, working)
+    show("")
 
 
 class _Slots:
@@ -107,9 +109,18 @@ def _look(job: Job, item: Item) -> bool:
     if item.kind in ("waiting", "stopped"):
         item.state = State("running", "starting")
         if ended:
-            reason = f"its process died (out of memory?); see {job.paths.stderr}"
-            item.state = State("failed", reason)
+            item.state = State("failed", "its process died (out of memory?)")
+            item.log = job.paths.stderr
+    elif ended and item.kind == "done":
+        _forget(job)
     return ended
+
+
+def _forget(job: Job) -> None:
+    """A run with a result needs no job files: on a cluster's disk the number of files counts."""
+    paths = job.paths
+    for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
+        path.unlink(missing_ok=True)
 
 
 def _stop(working: dict[int, tuple[Job, Item]], show: Show) -> None:
@@ -141,11 +152,12 @@ def _new_folder(jobs: Path) -> Path:
     return folder
 
 
-def _tidy(folder: Path, items: list[Item]) -> None:
-    """When every run has its result, the jobs' own files tell nothing more."""
-    if all(item.kind == "done" for item in items):
+def _tidy(folder: Path, todo: list[Item], working: dict[int, tuple[Job, Item]]) -> None:
+    """What the jobs have left is worth keeping for a failure, or for one that is not over yet."""
+    over = all(job.done() for job, _ in working.values())
+    if over and not any(item.kind == "failed" for item in todo):
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
+        with suppress(OSError):  # another submit has its folder there
             folder.parent.rmdir()
 
 

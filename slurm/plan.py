@@ -40,8 +40,16 @@ class Item:
     run: RunDir
     report: str
     state: State
+    log: Path
     seconds: float | None = None
     accuracy: float | None = None
+
+    @classmethod
+    def of(cls, task: Task, runs: Path, report: str) -> Item:
+        run = RunDir.of(task, runs)
+        item = cls(task, run, report, State("waiting"), run.log_file)
+        item.look()
+        return item
 
     @property
     def kind(self) -> Kind:
@@ -70,11 +78,7 @@ class Plan:
         first = {task.run_id: task for task in reversed(study.tasks)}
         tasks = [task for task in study.tasks if first[task.run_id] is task]
         self.shared = len(study.tasks) - len(tasks)
-        self.items = [
-            Item(task, RunDir.of(task, runs), study.report, State("waiting")) for task in tasks
-        ]
-        for item in self.items:
-            item.look()
+        self.items = [Item.of(task, runs, study.report) for task in tasks]
 
     def to_run(self) -> list[Item]:
         """What is neither done nor being run."""

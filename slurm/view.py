@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.console import Group as Rows
 from rich.measure import Measurement
 from rich.table import Table
@@ -25,6 +26,7 @@ KINDS: dict[Kind, tuple[str, str, str]] = {
 }
 TELLING: tuple[Kind, ...] = ("running", "failed", "stopped", "waiting", "done")
 BAR = 20
+Justify = Literal["left", "right"]
 QUIET = "bright_black"
 
 
@@ -63,23 +65,26 @@ def progress(plan: Plan, room: int | None = None) -> Rows:
     """
     groups = plan.groups()
     shown = _most_telling(groups, room)
-    table = _table("left", "right", "right", "remark")
+    heads = [Text(head, style=QUIET) for head in ("", "done", "accuracy")]
+    table = _table("left", "right", "right", "left")
     for title, members in _by_title(shown).items():
-        table.add_row(Text(title, style="bold"))
+        table.add_row(_giving_way(title, "bold"), *heads)
+        heads = []
         for group in members:
             items = shown[group]
             counts = count(items)
             table.add_row(
-                Text(f"  {group.method}"),
+                _giving_way(f"  {group.method}"),
                 Bar(counts),
                 f"{counts['done']}/{len(items)}",
                 _percent(items),
-                _remark(items),
+                _giving_way(_remark(items), QUIET),
             )
+    rows: list[RenderableType] = [table, Text(""), Text(summary(plan), style="bold")]
     if hidden := [item for group in groups if group not in shown for item in groups[group]]:
-        number = len(groups) - len(shown)
-        table.add_row(Text(f"  {number} more: {tell(count(hidden))}", style=QUIET))
-    return Rows(table, Text(""), Text(summary(plan), style="bold"))
+        more = f"  {len(groups) - len(shown)} more rows: {tell(count(hidden))}"
+        rows.insert(1, _giving_way(more, QUIET))
+    return Rows(*rows)
 
 
 def overview(plan: Plan) -> Rows:
@@ -110,26 +115,29 @@ def troubles(items: Iterable[Item], most: int = 10) -> Iterator[str]:
     """Why runs failed or stopped, and where to read more."""
     bad = [item for item in items if item.kind in ("failed", "stopped")]
     for item in bad[:most]:
-        yield f"{item.kind}  {item.task}: {item.state.reason}"
-        if item.run.log_file.exists():
-            yield f"        {_short(item.run.log_file)}"
+        yield f"\n{item.kind:9}{item.task}"
+        yield f"{'':9}{item.state.reason}"
+        if item.log.exists():
+            yield f"{'':9}{_short(item.log)}"
     if len(bad) > most:
-        yield f"        and {len(bad) - most} more"
+        yield f"\n{'':9}and {len(bad) - most} more"
 
 
 def _table_of(plan: Plan) -> Table:
     """Counts for each group, and how long what is left would take, one run after the other."""
-    counts, means = plan.counts(), Means(plan.items)
-    columns = [kind for kind in KINDS if counts[kind]]
-    table = _table(*("right" for _ in columns), "right", "right")
-    heads = [Text(head, style=QUIET) for head in (*columns, "runs", "time left")]
+    means = Means(plan.items)
+    numeric: list[Justify] = ["right"] * 6
+    table = _table(*numeric)
+    heads = [Text(head, QUIET) for head in ("runs", "done", "running", "failed", "to go", "time")]
     for title, members in _by_title(plan.groups()).items():
-        table.add_row(Text(title, style="bold"), *heads)
+        table.add_row(_giving_way(title, "bold"), *heads)
         heads = []
         for group, items in members.items():
             have, left = count(items), means.left(items)
-            cells = (str(have[kind] or "") for kind in columns)
-            table.add_row(Text(f"  {group.method}"), *cells, str(len(items)), _time_left(left))
+            to_go = have["waiting"] + have["stopped"]
+            numbers = (len(items), have["done"], have["running"], have["failed"], to_go)
+            cells = (str(number or "") for number in numbers)
+            table.add_row(_giving_way(f"  {group.method}"), *cells, _time_left(left))
     return table
 
 
@@ -149,16 +157,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _table(*columns: str) -> Table:
-    """The first column gives way when the terminal is narrow, and so does a remark."""
+def _table(*columns: Justify) -> Table:
+    """Columns after a first one of names. Cells cut with `_giving_way` narrow before others do."""
     table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
-    for kind in columns:
-        if kind == "remark":
-            table.add_column(no_wrap=True, overflow="ellipsis", style=QUIET)
-        else:
-            table.add_column(no_wrap=True, justify="right" if kind == "right" else "left")
+    table.add_column()
+    for justify in columns:
+        table.add_column(justify=justify, no_wrap=justify == "right")
     return table
+
+
+def _giving_way(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _by_title(groups: Mapping[Group, list[Item]]) -> dict[str, dict[Group, list[Item]]]:
