@@ -9,12 +9,12 @@ store="$(cd "$(dirname "$0")/.." && pwd)/.python"      # not in $HOME: cluster h
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
 
 # Existing is not enough: pyenv's shims exist and refuse to run, and distributions split venv from python.
-# Prints the interpreter's own path, so that the caller never depends on a shim or on an activated environment.
+# Prints the base interpreter: the one of an activated environment would go when that environment is rebuilt.
 probe() {
     "$1" -c "
 import ensurepip, sys, venv
 assert sys.version.startswith('$version.')
-print(sys.executable)" 2>/dev/null
+print(sys._base_executable)" 2>/dev/null
 }
 
 try() { probe "$1" && exit 0 || return 0; }
@@ -27,7 +27,9 @@ for candidate in $(ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".* 2>/de
     try "$candidate/bin/python"
 done
 
-for candidate in "$store"/*/bin/python "$store"/*/*/bin/python; do try "$candidate"; done
+try_store() { for candidate in "$store"/*/bin/python "$store"/*/*/bin/python; do try "$candidate"; done; }
+try_store
+
 if command -v conda >/dev/null; then
     while read -r prefix; do try "$prefix/bin/python"; done \
         < <(conda env list 2>/dev/null | awk '!/^#/ && NF { print $NF }')
@@ -39,19 +41,15 @@ if [ "${PETL_PYTHON_DOWNLOAD:-1}" != 0 ]; then
     if command -v conda >/dev/null; then
         tried+=", conda create"
         conda create --yes --quiet --prefix "$store/conda-$version" "python=$version" >"$log" 2>&1 || true
-        try "$store/conda-$version/bin/python"
-    fi
-    uv=$(command -v uv || true)
-    if [ -z "$uv" ] && python3 -m venv "$store/uv" >>"$log" 2>&1 &&
-        "$store/uv/bin/python" -m pip install --quiet uv >>"$log" 2>&1; then
-        uv="$store/uv/bin/uv"
+        try_store
     fi
     tried+=", uv's download"
-    if [ -n "$uv" ]; then
-        export UV_PYTHON_INSTALL_DIR="$store/cpython"
-        "$uv" python install --quiet --no-bin "$version" >>"$log" 2>&1 || true
-        try "$("$uv" python find --managed-python "$version" 2>/dev/null)"
-    fi
+    uv=$(command -v uv || echo "$store/uv/bin/uv")
+    {
+        [ -x "$uv" ] || { python3 -m venv "$store/uv" && "$store/uv/bin/python" -m pip install --quiet uv; }
+        UV_PYTHON_INSTALL_DIR="$store/cpython" "$uv" python install --no-progress --no-bin "$version"
+    } >>"$log" 2>&1 || true
+    try_store
     tail -n 3 "$log" >&2
 fi
 

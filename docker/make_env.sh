@@ -21,7 +21,7 @@ is .made-from "$key" && is .project-made-from "$project_key" && exit 0
 # Two terminals, one environment: the second waits, then finds it made.
 if command -v flock >/dev/null; then
     exec 9>"$env.lock"
-    flock 9
+    flock -n 9 || { echo "$env: waiting for another make_env.sh"; flock 9; }
 fi
 
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
@@ -34,6 +34,7 @@ step() {
     if [ -t 1 ]; then
         printf '%s: %s ...\n' "$env" "$title"
         "$@" || return
+        printf '%s: %s ... ' "$env" "$title"
     else
         printf '%s: %s ... ' "$env" "$title"
         "$@" >"$log" 2>&1 || { printf 'failed\n'; cat "$log"; return 1; }
@@ -67,5 +68,7 @@ if ! is .made-from "$key"; then
     step "checking that they fit together" "$env/bin/python" -m pip check
     echo "$key" >"$env/.made-from"      # last, so that an attempt killed before this line is made again
 fi
-step "this project, editable" pip install --no-deps --no-build-isolation --no-index -e .
-echo "$project_key" >"$env/.project-made-from"
+if ! is .project-made-from "$project_key"; then
+    step "this project, editable" pip install --no-deps --no-build-isolation --no-index -e .
+    echo "$project_key" >"$env/.project-made-from"
+fi
