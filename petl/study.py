@@ -33,10 +33,22 @@ def _one_or_many(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)]
+Names = Annotated[
+    list[Name],
+    BeforeValidator(_one_or_many, json_schema_input_type=Name | list[Name]),
+    Field(min_length=1),
+]
 Fold = Annotated[int, Field(ge=0)]
-Folds = Annotated[list[Fold], BeforeValidator(_one_or_many), Field(min_length=1)]
-Seeds = Annotated[list[Seed], BeforeValidator(_one_or_many), Field(min_length=1)]
+Folds = Annotated[
+    list[Fold],
+    BeforeValidator(_one_or_many, json_schema_input_type=Fold | list[Fold]),
+    Field(min_length=1),
+]
+Seeds = Annotated[
+    list[Seed],
+    BeforeValidator(_one_or_many, json_schema_input_type=Seed | list[Seed]),
+    Field(min_length=1),
+]
 Tree = dict[str, Any]
 """Part of a task's tree; checked when it has been laid into a whole Task."""
 
