@@ -14,7 +14,7 @@ probe() {
     "$1" -c "
 import ensurepip, sys, venv
 assert sys.version.startswith('$version.')
-print(sys.base_prefix + '/bin/python')" 2>/dev/null
+print(sys.base_prefix + '/bin/python$version')" 2>/dev/null
 }
 
 try() { probe "$1" && exit 0 || return 0; }

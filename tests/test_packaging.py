@@ -153,6 +153,17 @@ def test_what_the_image_copies_is_let_through_to_it():
     assert needed | {"pyproject.toml", "docker/requirements.lock"} <= allowed
 
 
+def test_the_python_found_runs_and_is_the_version_asked_for():
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = subprocess.run(
+        [DOCKER / "find_python.sh", version], capture_output=True, text=True, check=True, timeout=30
+    )
+    report = "import sys, venv; print(sys.version.split()[0])"
+    run = [found.stdout.strip(), "-c", report]
+    answer = subprocess.run(run, capture_output=True, text=True, check=True, timeout=30)
+    assert answer.stdout.startswith(f"{version}.")
+
+
 def test_a_python_that_does_not_exist_is_one_line_and_exit_code_2():
     start = time.monotonic()
     found = subprocess.run(
