@@ -31,7 +31,7 @@ ALWAYS = (
     "timing.seconds",
     "environment.git_commit",
     "environment.image",
-    "environment.lock",
+    "environment.lock_hash",
 )
 """Columns that are there even when no run is, so that code over a young study does not break."""
 

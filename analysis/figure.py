@@ -22,8 +22,8 @@ from analysis.names import Named, write_names
 from analysis.table import Cell, Row, Table, short
 
 ONE_COLUMN, TWO_COLUMNS, PANEL_HEIGHT = 3.4, 7.16, 2.55  # inches
-MARKERS = [("o", 5), ("s", 4.6), ("D", 4.3), ("^", 5.4), ("v", 5.4), ("P", 5.6), ("X", 5.6)]
-MARKERS += [("p", 5.8), ("<", 5.4), (">", 5.4), ("*", 7.2), ("h", 5.6), ("d", 5.6), ("8", 5.2)]
+MARKERS = [("o", 4.6), ("s", 4.2), ("D", 3.9), ("^", 5), ("v", 5), ("P", 5.4), ("X", 5.2)]
+MARKERS += [("p", 5.4), ("<", 5), (">", 5), ("*", 7), ("h", 5.2), ("d", 5.4), ("8", 4.8)]
 INK, FAINT = "#333333", "#dedede"
 STYLE = {
     "font.size": 7.5,
@@ -54,7 +54,8 @@ def draw(table: Table) -> Figure:
     for column, (_, label) in enumerate(table.datasets):
         _panel(axes[column], table, column)
         if panels > 1:
-            axes[column].set_title(label, loc="left", size=8, weight="bold", color=INK)
+            title = axes[column].set_title(label, loc="left", size=8, weight="bold", color=INK)
+            title.set_parse_math(False)
         if column % across == 0:
             axes[column].set_ylabel(_in_words(table.metric))
         if column + across >= panels:
@@ -81,10 +82,10 @@ def _panel(axis: Axes, table: Table, column: int) -> None:
     beside = axis.transData + ScaledTranslation(-4 / 72, 0, axis.figure.dpi_scale_trans)
     for i, row, cell in _points(table, column):
         x, color = _x(cell), _color(i)
-        axis.errorbar(x, cell.mean, cell.std, color=color, elinewidth=1, capsize=1.8, zorder=3)
+        axis.errorbar(x, cell.mean, cell.std, color=color, elinewidth=1, capsize=2.2, zorder=3)
         marker, size = MARKERS[i % len(MARKERS)]
-        inside, edge = (color, "white") if cell.complete else ("white", color)
-        axis.plot(x, cell.mean, marker, ms=size, mfc=inside, mec=edge, mew=0.7, zorder=4)
+        inside = color if cell.complete else "white"
+        axis.plot(x, cell.mean, marker, ms=size, mfc=inside, mec=color, mew=0.8, zorder=4)
         if len(cell.folds) > 1:
             dots = {"color": color, "alpha": 0.45, "ms": 2, "mew": 0, "transform": beside}
             axis.plot([x] * len(cell.folds), cell.folds, "o", **dots)
@@ -116,13 +117,15 @@ def _x(cell: Cell) -> int:
     return max(cell.params or 0, 1)
 
 
-def _color(i: int) -> tuple[float, float, float]:
+def _color(i: int, brightest: float = 0.6) -> tuple[float, ...]:
+    """Of a palette that colour-blind people can tell apart, darkened until it shows in grey too."""
     palette = sns.color_palette("colorblind")
-    return palette[i % len(palette)]
+    red, green, blue = palette[i % len(palette)]
+    brightness = 0.3 * red + 0.59 * green + 0.11 * blue
+    return tuple(channel * min(1, brightest / brightness) for channel in (red, green, blue))
 
 
 def _named(i: int, row: Row, cell: Cell) -> Named:
-    """The name in its point's colour, darkened until it can be read on white."""
     spread = cell.std or 0
     return Named(
         f"{row.label} {cell.counts}".strip(),
@@ -130,7 +133,7 @@ def _named(i: int, row: Row, cell: Cell) -> Named:
         cell.mean,
         low=min(*cell.folds, cell.mean - spread),
         high=max(*cell.folds, cell.mean + spread),
-        color=tuple(0.6 * channel for channel in _color(i)),
+        color=_color(i, brightest=0.36),
     )
 
 

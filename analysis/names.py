@@ -134,7 +134,7 @@ class _Plan:
 
 
 def _size(axis: Axes, name: str) -> tuple[float, float]:
-    text = axis.text(0, 0, name)
+    text = axis.text(0, 0, name, parse_math=False)
     box, scale = text.get_window_extent(), axis.figure.dpi / 72
     text.remove()
     return box.width / scale, box.height / scale
@@ -153,4 +153,5 @@ def _write(axis: Axes, point: Named, place: Place) -> None:
         arrowprops=line | {"relpos": place[2:]} if place.distance > NEAR else None,
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         zorder=5,
+        parse_math=False,  # a dollar in a name is a dollar
     ).set_in_layout(False)

@@ -34,8 +34,12 @@ class Report:
 def make_report(
     study: Study, runs: Path, out: Path, metric: str | None = None, styled: bool = False
 ) -> Report:
-    """`styled` is for a terminal: best in bold, second best underlined."""
-    metric = metric or f"{study.report}.accuracy"
+    """`metric` as in `test_best.loss`, or `test_best` for its accuracy; else what the study reports.
+
+    `styled` is for a terminal: best in bold, second best underlined.
+    """
+    metric = metric or study.report
+    metric = metric if "." in metric else f"{metric}.accuracy"
     frame = collect.load(study, runs)
     if not (frame["state"] == "done").any():
         raise UserError(

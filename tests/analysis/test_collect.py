@@ -14,6 +14,8 @@ def test_a_finished_run_is_a_row_with_its_metrics_costs_and_origin(made_study):
     assert row["params.trainable_without_head"] == 222_720
     assert (row["best_epoch"], row["timing.seconds"]) == (3, 1.5)
     assert row["environment.git_commit"] == "0" * 40
+    assert "environment.image" in row
+    assert "environment.lock_hash" in row
     assert row["environment.synthetic"] is True
 
 

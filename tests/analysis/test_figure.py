@@ -73,6 +73,12 @@ def test_nan_and_methods_without_parameters_do_not_break_it(made_study, made_res
     assert to_bytes(picture(made), "png")
 
 
+def test_a_name_is_never_taken_for_a_formula(made_study):
+    methods = {"odd": {"like": "linear", "label": r"$\frac{$"}}
+    made = made_study(methods=methods, matrix={"method": "odd"}).run(lambda task: 0.5)
+    assert to_bytes(picture(made), "png")
+
+
 def test_nothing_to_draw_still_gives_a_figure(made_study):
     assert to_bytes(picture(made_study().run(lambda task: math.nan)), "pdf")
 

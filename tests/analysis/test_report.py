@@ -31,7 +31,7 @@ def test_what_is_missing_is_counted_and_said(made_study, tmp_path):
 def test_the_studys_own_metric_is_reported_unless_another_is_asked_for(made_study, tmp_path):
     made = made_study(report="test_best").run(lambda task: 0.9)
     assert "91.0" in make_report(made.study, made.runs, tmp_path).text
-    asked = make_report(made.study, made.runs, tmp_path, metric="test_last.accuracy")
+    asked = make_report(made.study, made.runs, tmp_path, metric="test_last")
     assert "90.0" in asked.text
 
 
