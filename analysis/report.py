@@ -34,7 +34,7 @@ class Report:
 def make_report(
     study: Study, runs: Path, out: Path, metric: str | None = None, styled: bool = False
 ) -> Report:
-    """`metric` as in `test_best.loss`, or `test_best` for its accuracy; else what the study reports.
+    """`metric` is `test_best.loss`, or `test_best` for its accuracy; else what the study reports.
 
     `styled` is for a terminal: best in bold, second best underlined.
     """
