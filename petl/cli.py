@@ -125,7 +125,8 @@ def submit(
         with watch(plan, workers, screen) as show:
             run_local(plan, places, workers, show)
     failed = [item for item in todo if item.kind == "failed"]
-    screen.print(*troubles(failed), sep="\n", soft_wrap=True)
+    for line in troubles(failed):
+        screen.print(line, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -145,7 +146,8 @@ def status(study: StudyFile, runs: RunsDir = None) -> None:
 
     plan = Plan(load_study(study), Places.choose(runs).runs)
     console().print(progress(plan))
-    console().print(*troubles(plan.items), sep="\n", soft_wrap=True)
+    for line in troubles(plan.items):
+        console().print(line, soft_wrap=True)
 
 
 # --- a single run ---------------------------------------------------------------------------------

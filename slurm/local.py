@@ -14,7 +14,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import submitit
@@ -40,56 +40,86 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
 
     `show` is called a few times a second with a remark, mostly empty, to bring a view up to date.
     """
+    elsewhere = [item for item in plan.items if item.kind == "running"]
     todo = plan.to_run()
+    for item in todo:
+        item.state = State("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     manifest = folder / "manifest.jsonl"
     threads = max(1, cpus() // workers)
     worker.write_manifest(manifest, [item.task for item in todo], places, threads)
-    slots = _Slots(folder / "submitit", workers, threads)
 
-    for item in todo:
-        item.state = State("waiting")
+    crew = _Crew(folder / "submitit", workers, threads)
     waiting = deque(enumerate(todo))
-    working: dict[int, tuple[Job, Item]] = {}
     try:
-        while waiting or working:
-            for slot in slots.free(working)[: len(waiting)]:
-                index, item = waiting.popleft()
-                working[slot] = (slots.start(slot, item, manifest, index), item)
+        while waiting or crew.working:
+            for slot in crew.free()[: len(waiting)]:
+                crew.start(slot, manifest, *waiting.popleft())
             show("")
             time.sleep(POLL_S)
-            for slot, (job, item) in list(working.items()):
-                if _look(job, item):
-                    del working[slot]
-    except KeyboardInterrupt:
-        _stop(working, show)
+            crew.look()
+            for item in elsewhere:
+                item.look()
+    except BaseException:
+        crew.stop(show)
         raise
     finally:
-        _tidy(folder, todo, working)
-    show("")
+        _tidy(folder, plan, over=not crew.alive())
 
 
-class _Slots:
-    """Places to work at: each starts one job at a time, with its share of the processors."""
+class _Crew:
+    """So many jobs at a time, each in a slot of its own with its share of the processors."""
 
     def __init__(self, folder: Path, workers: int, threads: int):
         self.workers = workers
+        self.working: dict[int, tuple[Job, Item]] = {}
         self.gpus = gpus()
         self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         # a time-out is what makes submitit send signals and requeue: there is to be none
         self.executor = submitit.LocalExecutor(folder, max_num_timeout=0)
         self.executor.update_parameters(timeout_min=FOREVER_MIN)
 
-    def free(self, taken: dict[int, tuple[Job, Item]]) -> list[int]:
-        return [slot for slot in range(self.workers) if slot not in taken]
+    def free(self) -> list[int]:
+        return [slot for slot in range(self.workers) if slot not in self.working]
 
-    def start(self, slot: int, item: Item, manifest: Path, index: int) -> Job:
+    def alive(self) -> list[Job]:
+        return [job for job, _ in self.working.values() if not job.done()]
+
+    def start(self, slot: int, manifest: Path, index: int, item: Item) -> None:
         if self.gpus:  # submitit hides every GPU that it was not told of
             gpu = self.gpus[slot % len(self.gpus)]
             self.executor.update_parameters(gpus_per_node=1, visible_gpus=[gpu])
         item.run.failure_file.unlink(missing_ok=True)  # the next try starts now
         with environment_variables(**self.environment), _deaf_to_ctrl_c():
-            return self.executor.submit(worker.run, str(manifest), index)
+            job = self.executor.submit(worker.run, str(manifest), index)
+        self.working[slot] = (job, item)
+
+    def look(self) -> None:
+        """Bring every item up to date, and free the slots of jobs that have ended."""
+        for slot, (job, item) in list(self.working.items()):
+            ended = job.done()  # asked first: what the run directory then says is the last word
+            item.look()
+            if ended:
+                _judge(job, item)
+                del self.working[slot]
+            elif item.kind in ("waiting", "stopped"):  # it has not taken its claim yet
+                item.state = State("running")
+
+    def stop(self, show: Show) -> None:
+        """Ask the jobs to leave, again each second: one that is just starting does not hear yet.
+
+        One that cannot hear, deep in a long computation, leaves as soon as that is over.
+        """
+        asked_at, began = float("-inf"), time.monotonic()
+        while (alive := self.alive()) and time.monotonic() - began < PATIENCE_S:
+            if time.monotonic() - asked_at > 1:
+                asked_at = time.monotonic()
+                for job in alive:
+                    os.kill(int(job.job_id), signal.SIGTERM)
+            show("stopping")
+            time.sleep(POLL_S)
+        for _, item in self.working.values():
+            item.look()
 
 
 @contextmanager
@@ -102,45 +132,24 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _look(job: Job, item: Item) -> bool:
-    """Bring the item up to date; has its job ended?"""
-    ended = job.done()  # asked first, so that what the run directory then says is the last word
-    item.look()
+def _judge(job: Job, item: Item) -> None:
+    """The last word on a job that has ended: one that left no word in its directory has died."""
     if item.kind in ("waiting", "stopped"):
-        item.state = State("running", "starting")
-        if ended:
-            item.state = State("failed", "its process died (out of memory?)")
-            item.log = job.paths.stderr
-    elif ended and item.kind == "done":
-        _forget(job)
-    return ended
+        item.state = State("failed", "its process died (out of memory?)", item.state.epoch)
+        item.log = job.paths.stderr
+    elif item.kind == "done":  # on a cluster's disk the number of files counts
+        paths = job.paths
+        for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
+            path.unlink(missing_ok=True)
 
 
-def _forget(job: Job) -> None:
-    """A run with a result needs no job files: on a cluster's disk the number of files counts."""
-    paths = job.paths
-    for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
-        path.unlink(missing_ok=True)
-
-
-def _stop(working: dict[int, tuple[Job, Item]], show: Show) -> None:
-    """Ask the jobs to leave, again each second: one that is just starting does not hear yet.
-
-    One that cannot hear, deep in a long computation, leaves as soon as that is over.
-    """
-    asked = -1.0
-    begin = time.monotonic()
-    while alive := [job for job, _ in working.values() if not job.done()]:
-        if time.monotonic() - begin > PATIENCE_S:
-            break
-        if time.monotonic() - asked > 1:
-            asked = time.monotonic()
-            for job in alive:
-                os.kill(int(job.job_id), signal.SIGTERM)
-        time.sleep(POLL_S)
-        show("stopping")
-    for _, item in working.values():
-        item.look()
+def _tidy(folder: Path, plan: Plan, over: bool) -> None:
+    """What jobs have left is kept for a failure, and while one of them is not over yet."""
+    kinds = plan.counts()
+    if kinds["done"] == len(plan.items):
+        shutil.rmtree(folder.parent, ignore_errors=True)
+    elif over and not kinds["failed"]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder(jobs: Path) -> Path:
@@ -150,15 +159,6 @@ def _new_folder(jobs: Path) -> Path:
     except OSError as error:
         raise UserError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
     return folder
-
-
-def _tidy(folder: Path, todo: list[Item], working: dict[int, tuple[Job, Item]]) -> None:
-    """What the jobs have left is worth keeping for a failure, or for one that is not over yet."""
-    over = all(job.done() for job, _ in working.values())
-    if over and not any(item.kind == "failed" for item in todo):
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # another submit has its folder there
-            folder.parent.rmdir()
 
 
 def default_workers() -> int:
