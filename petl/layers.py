@@ -42,12 +42,12 @@ class Layers:
                 below = under[name] = {}
             self._lay(below, value, here, file, origin)
 
-    def where(self, key: KeyPath, study: YamlFile) -> str:
-        for end in range(len(key), 0, -1):
-            if key[:end] in self.origins:
-                file, origin = self.origins[key[:end]]
-                return file.where(origin)
-        return study.where(())
+    def where(self, key: KeyPath) -> str | None:
+        """The file and line that set it; what is missing was set nowhere."""
+        if key not in self.origins:
+            return None
+        file, origin = self.origins[key]
+        return file.where(origin)
 
 
 def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:

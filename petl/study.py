@@ -186,7 +186,9 @@ class _Expansion:
             "method_label": labels["method"],
         }
         tree.data |= {"fold": 0, "seed": 0}
-        return validate(Task, tree.data, lambda key: tree.where(key, self.source))
+        at = self.source.where(self._matrix_key("method", method))
+        combination = f"{at}: {dataset}, {backbone}, {method}"
+        return validate(Task, tree.data, lambda key: tree.where(key) or combination)
 
     def _preset_chain(self, kind: str, name: str) -> list[Layer]:
         """The preset and those it is `like`, the most general first."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from petl.errors import UserError, nearest
 from petl.yamlfile import KeyPath
@@ -21,16 +22,19 @@ def validate(model: type[Model], data: Any, where: Where) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # a misspelt key explains a missing one, so it is told first
-        problems = sorted(
-            error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden"
-        )
-        first, *more = problems
-        rest = f" (and {len(more)} more)" if more else ""
-        raise UserError(_one_line(model, data, dict(first), where) + rest) from None
+        problems = sorted(error.errors(include_url=False), key=_least_telling)
+        mistakes = len({_key_path(data, problem["loc"]) for problem in problems})
+        rest = f" (and {mistakes - 1} more)" if mistakes > 1 else ""
+        raise UserError(_one_line(model, data, problems[0], where) + rest) from None
 
 
-def _one_line(model: type[BaseModel], data: Any, error: dict[str, Any], where: Where) -> str:
+def _least_telling(error: ErrorDetails) -> tuple[bool, bool]:
+    """A misspelt key explains a missing one, and -1 is a wrong number more than no word."""
+    no_word = error["type"] == "literal_error" and not isinstance(error["input"], str)
+    return error["type"] != "extra_forbidden", no_word
+
+
+def _one_line(model: type[BaseModel], data: Any, error: ErrorDetails, where: Where) -> str:
     path = _key_path(data, error["loc"])
     name = ".".join(str(part) for part in path)
     kind, context = error["type"], error.get("ctx", {})
@@ -38,7 +42,10 @@ def _one_line(model: type[BaseModel], data: Any, error: dict[str, Any], where: W
         known = list(_fields_at(model, data, path[:-1]))
         return f"{where(path)}: unknown key '{name}'{nearest(path[-1], known)}"
     if kind == "missing":
-        return f"{where(path[:-1])}: '{name}' is missing"
+        return f"{where(path)}: '{name}' is missing"
+    if kind == "too_short":
+        least = context["min_length"]
+        return f"{where(path)}: {name} should have at least {least}, not {_shown(error['input'])}"
     if kind == "value_error":
         return f"{where(path)}: {context['error']}"
     if kind == "literal_error":

@@ -1,8 +1,8 @@
 """YAML read safely, with the line of every key, and without YAML 1.1's surprises.
 
-PyYAML follows YAML 1.1, where `5e-5` is a string and `no` is false. A learning rate that silently
-becomes text costs a day, so numbers and booleans follow YAML 1.2's core schema here, and a key
-given twice is an error instead of the last one winning.
+PyYAML follows YAML 1.1, where `5e-5` is a string, `010` is eight and `no` is false. A learning rate
+that silently becomes text costs a day, so numbers and booleans follow YAML 1.2's core schema here,
+and a key given twice is an error instead of the last one winning.
 """
 
 from __future__ import annotations
@@ -36,12 +36,18 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
+_OURS = (":bool", ":int", ":float")
+
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(_OURS)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9]\d*)$"), list("-+0123456789")
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
@@ -64,39 +70,72 @@ def read_yaml(path: Path) -> YamlFile:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     try:
         node = yaml.compose(text, Loader=_Loader)
-        lines: dict[KeyPath, int] = {}
-        data = _build(node, (), lines, path) if node is not None else None
+        builder = _Builder(path)
+        data = builder.build(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise UserError(f"{path}:{line}: {_yaml_problem(error, text, line)}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply") from None
     if data is None:
         raise UserError(f"{path}: the file is empty; see experiments/quickstart.yaml for a start")
     if not isinstance(data, dict):
-        raise UserError(f"{path}:1: should be a mapping (key: value), not a {type(data).__name__}")
-    return YamlFile(path, data, lines)
+        found = "a list" if isinstance(data, list) else "a single value"
+        raise UserError(f"{path}:1: should be a mapping (key: value), not {found}")
+    return YamlFile(path, data, builder.lines)
 
 
-def _build(node: yaml.Node, key: KeyPath, lines: dict[KeyPath, int], path: Path) -> Any:
-    lines.setdefault(key, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
+class _Builder:
+    """Nodes into plain dicts and lists, noting on which line each key stands."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.lines: dict[KeyPath, int] = {}
+        self.open: list[yaml.Node] = []
+
+    def build(self, node: yaml.Node, key: KeyPath) -> Any:
+        self.lines.setdefault(key, _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if node in self.open:
+            raise self._error(node, "this contains itself")
+        if not node.tag.endswith((":map", ":seq")):
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            raise self._error(node, f"the tag {tag} has no meaning here")
+        self.open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, key)
+            return [self.build(child, (*key, i)) for i, child in enumerate(node.value)]
+        finally:
+            self.open.pop()
+
+    def _mapping(self, node: yaml.MappingNode, key: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            name, line = str(key_node.value), key_node.start_mark.line + 1
+        for name_node, value_node in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                raise self._error(name_node, "a key should be a single word")
+            name = name_node.value
+            here = (*key, name)
             if name in mapping:
-                first = lines[(*key, name)]
-                raise UserError(f"{path}:{line}: '{name}' is given twice (first on line {first})")
-            lines[(*key, name)] = line
-            mapping[name] = _build(value_node, (*key, name), lines, path)
+                first = self.lines[here]
+                raise self._error(name_node, f"'{name}' is given twice (first on line {first})")
+            self.lines[here] = _line(name_node)
+            mapping[name] = self.build(value_node, here)
         return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*key, i), lines, path) for i, child in enumerate(node.value)]
-    return _scalar(node)
+
+    def _error(self, node: yaml.Node, problem: str) -> UserError:
+        return UserError(f"{self.path}:{_line(node)}: {problem}")
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
     loader = _Loader("")
     try:
         return loader.construct_object(node)
