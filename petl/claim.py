@@ -8,10 +8,12 @@ goes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,32 +46,33 @@ class Claim:
             {"token": self.token, "host": socket.gethostname(), "pid": pid, "born": _born(pid)},
         )
         try:
-            try:
-                os.link(mine, self.path)
-            except FileExistsError:
-                self._take_over(mine)
+            while not _linked(mine, self.path):
+                self._remove_dead()
         finally:
             mine.unlink(missing_ok=True)
         return self
 
-    def _take_over(self, mine: Path) -> None:
-        """Replace a dead worker's claim. Its token names a marker that one successor can make."""
-        held = holder(self.path)
-        if held is None or is_alive(self.path):
-            raise RunIsTaken(f"{self.path.parent}: {_who(held)} is working on this run already")
-        marker = self.path.with_name(f".takeover.{held['token']}")
+    def _remove_dead(self) -> None:
+        """Make way, unless the holder lives.
+
+        Between looking and removing, another process may have done both and taken the claim. So
+        what was seen names a marker that one process at a time can make, and is looked at again.
+        """
+        seen = _content(self.path)
+        if seen is None:
+            return
+        if is_alive(self.path):
+            who = _who(holder(self.path))
+            raise RunIsTaken(f"{self.path.parent}: {who} is working on this run already")
+        marker = self.path.with_name(f".takeover.{hashlib.sha256(seen).hexdigest()[:16]}")
         try:
             marker.touch(exist_ok=False)
         except FileExistsError:
-            if time.time() - marker.stat().st_mtime > SILENT_S:
-                marker.unlink(missing_ok=True)
-            raise RunIsTaken(
-                f"{self.path.parent}: another process is taking this run over"
-            ) from None
+            _remove_if_old(marker)
+            raise RunIsTaken(f"{self.path.parent}: another process takes this run over") from None
         try:
-            if holder(self.path) != held:
-                raise RunIsTaken(f"{self.path.parent}: another process took this run over")
-            mine.replace(self.path)
+            if _content(self.path) == seen:
+                self.path.unlink()
         finally:
             marker.unlink(missing_ok=True)
 
@@ -90,8 +93,10 @@ class Claim:
 
 
 def holder(path: Path) -> dict[str, Any] | None:
+    """Who has claimed the run; a file that does not say so is nobody's."""
     claim = read_json(path)
-    return claim if isinstance(claim, dict) else None
+    whole = isinstance(claim, dict) and claim.keys() >= {"token", "host", "pid", "born"}
+    return claim if whole else None
 
 
 def is_alive(path: Path) -> bool:
@@ -105,6 +110,28 @@ def is_alive(path: Path) -> bool:
         return time.time() - path.stat().st_mtime < SILENT_S
     except FileNotFoundError:
         return False
+
+
+def _linked(mine: Path, path: Path) -> bool:
+    try:
+        os.link(mine, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _remove_if_old(marker: Path) -> None:
+    """Its maker died between two lines of code; the next try may pass."""
+    with suppress(FileNotFoundError):
+        if time.time() - marker.stat().st_mtime > SILENT_S:
+            marker.unlink()
 
 
 def _born(pid: int) -> str | None:

@@ -33,14 +33,28 @@ class Layers:
     def _lay(self, under: Tree, over: Any, at: KeyPath, file: YamlFile, key: KeyPath) -> None:
         for name, value in over.items():
             here, origin = (*at, name), (*key, name)
-            self.origins[here] = (file, origin)
+            below: Any = under.get(name)
             if not isinstance(value, Mapping):
                 under[name] = value
-                continue
-            below = under.get(name)
-            if not isinstance(below, dict) or _other_kind(below, value):
+            elif not isinstance(below, dict) or _other_kind(below, value):
+                self._forget(here)
                 below = under[name] = {}
-            self._lay(below, value, here, file, origin)
+            self.origins[here] = (file, origin)
+            if isinstance(value, Mapping):
+                self._lay(below, value, here, file, origin)
+
+    def _forget(self, at: KeyPath) -> None:
+        for key in [key for key in self.origins if key[: len(at)] == at]:
+            del self.origins[key]
+
+    def fill_from(self, base: Layers) -> None:
+        """Take from the base what is not set here.
+
+        Not the same as lying on it: what a bottleneck does not inherit from the conformer that it
+        replaces, it still gets from the base.
+        """
+        _fill(self.data, base.data)
+        self.origins = base.origins | self.origins
 
     def where(self, key: KeyPath) -> str | None:
         """The file and line that set it; what is missing was set nowhere."""
@@ -54,6 +68,14 @@ def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
     """A bottleneck laid over a conformer replaces it: a kernel size must not shine through."""
     tags = ("family", "kind")
     return any(tag in below and tag in over and below[tag] != over[tag] for tag in tags)
+
+
+def _fill(data: Tree, base: Tree) -> None:
+    for name, value in base.items():
+        if name not in data:
+            data[name] = value
+        elif isinstance(data[name], dict) and isinstance(value, dict):
+            _fill(data[name], value)
 
 
 def value_at(data: Any, key: KeyPath) -> Any:

@@ -173,10 +173,10 @@ class _Expansion:
             if _matches(rule, dataset=dataset, backbone=backbone, method=method):
                 layers.append((self.source, ("when", i, "set")))
 
-        # which of the profile's switches apply depends on the method that the other layers choose
-        chosen = Layers(layers).data.get("method", {})
-        defaults: Layer = (self.presets, ("defaults",))
-        tree = Layers([defaults, *self._profile_layers(chosen), *layers])
+        # which of the profile's switches apply depends on the method that is chosen above them
+        tree = Layers(layers)
+        profile = self._profile_layers(tree.data.get("method", {}))
+        tree.fill_from(Layers([(self.presets, ("defaults",)), *profile]))
         tree.data["names"] = {
             "study": self.source.path.stem,
             "dataset": dataset,
