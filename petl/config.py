@@ -190,8 +190,11 @@ class Task(Part):
 
     @property
     def run_id(self) -> str:
-        """16 hex digits over everything that can change the numbers: the same task, the same id."""
-        settings = self.model_dump(mode="json", exclude={"names"})
+        """16 hex digits over everything that can change the numbers: the same task, the same id.
+
+        A setting at its default is left out, so that an option added later changes no older id.
+        """
+        settings = self.model_dump(mode="json", exclude={"names"}, exclude_defaults=True)
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

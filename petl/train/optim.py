@@ -29,8 +29,13 @@ def parameter_groups(model: nn.Module, train: config.Train) -> list[dict[str, ob
     return [*groups, {"params": spared, "weight_decay": 0.0}] if spared else groups
 
 
-def cosine(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+def cosine(
+    optimiser: torch.optim.Optimizer, steps: int, warm_up: int = 0
+) -> torch.optim.lr_scheduler.LambdaLR:
     """In closed form: the rate at a step is the same however the run got there."""
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
-    )
+
+    def factor(step: int) -> float:
+        rise = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
+        return rise * 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)

@@ -24,7 +24,6 @@ from petl.data.features import BINS, normalise, spectrogram
 from petl.data.pretraining_sounds import KINDS, pretraining_sounds
 from petl.files import write_atomic
 from petl.interop.huggingface import BUILTIN
-from petl.methods import init
 from petl.model import Model
 from petl.train.optim import cosine
 from petl.train.seeding import derive, generator, seeded
@@ -55,6 +54,7 @@ class Pretrain(Part):
     epochs: Count
     batch_size: Count
     lr: Rate
+    warm_up: Annotated[int, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0)]
 
 
@@ -108,9 +108,13 @@ def _fresh_model(settings: Pretrain) -> Model:
     encoder = Encoder(ast.shape_of(c), ast.tokens_of(c, settings.frames))
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
-            init.default(module)
-    for token in (encoder.tokens.cls, encoder.tokens.dist, encoder.tokens.position):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    tokens = encoder.tokens
+    for token in (tokens.cls, tokens.dist, tokens.position):
         nn.init.trunc_normal_(token, std=0.02)
+    nn.init.normal_(tokens.patch.weight, std=0.1)  # spectrograms are small numbers here
+    nn.init.zeros_(tokens.patch.bias)
     return Model(encoder, "all", 0, encoder.shape.hidden, len(KINDS))
 
 
@@ -121,7 +125,7 @@ def _train(
     x_train, y_train, x_test, y_test = x[~held_out], y[~held_out], x[held_out], y[held_out]
     steps = -(-len(y_train) // settings.batch_size)
     adamw = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = cosine(adamw, settings.epochs * steps)
+    schedule = cosine(adamw, settings.epochs * steps, settings.warm_up)
     accuracy = 0.0
     for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
