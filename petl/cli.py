@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from petl.places import Places
 
 app = typer.Typer(
+    name="petl",
     cls=Petl,
     add_completion=False,
     no_args_is_help=True,
@@ -193,6 +194,30 @@ def train(
         result = run_task(task, places, on_epoch=tell)
     last, best = (result["metrics"][metric]["accuracy"] for metric in Metric)
     screen.print(f"test {last:.1%} after the last epoch, {best:.1%} after {result['best_epoch']}")
+
+
+@app.command(short_help="Pre-train the small AST that comes along.")
+def pretrain(
+    settings: Annotated[
+        Path | None, typer.Argument(metavar="[SETTINGS]", help="YAML [those of builtin:small].")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the checkpoint goes.")] = Path(
+        "pretrained"
+    ),
+) -> None:
+    """Pre-train a small AST on made sounds; the same settings give the same file on the same stack.
+
+    \b
+    Example:
+      petl pretrain --out pretrained
+      sha256sum pretrained/model.safetensors petl/backbones/small/model.safetensors
+    """
+    need("torch", "train")
+    with interruptible("nothing was written; the same command starts anew"):
+        from petl.train.pretrain import SMALL, pretrain_checkpoint
+
+        weights = pretrain_checkpoint(settings or SMALL / "pretrain.yaml", out, console().print)
+    console().print(f"{weights}: a backbone for `source: {out}`", soft_wrap=True)
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class RunDir:
         return read_json_lines(self.metrics_file)
 
     def state(self) -> State:
-        if self.result_file.exists():
+        if self.result() is not None:
             return State("done")
         metrics = self.metrics()
         epoch = int(metrics[-1]["epoch"]) if metrics else 0

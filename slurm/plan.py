@@ -63,11 +63,13 @@ class Item:
         """Read the state again; a finished run does not change any more."""
         if self.accuracy is not None:
             return
-        self.state = self.run.state()
         result = self.run.result()
-        if result is not None:
-            self.seconds = float(result["timing"]["seconds"])
-            self.accuracy = float(result["metrics"][self.report]["accuracy"])
+        if result is None:
+            self.state = self.run.state()
+            return
+        self.state = State("done")
+        self.seconds = float(result["timing"]["seconds"])
+        self.accuracy = float(result["metrics"][self.report]["accuracy"])
 
 
 class Plan:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from petl.cli import app
 
+ROOT = Path(__file__).parent.parent
+
 GOOD = """\
 description: a small study
 profile: as-run
@@ -207,7 +209,7 @@ def test_so_does_the_real_process(name: str, tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
     study.write_text(text)
     command = [sys.executable, "-m", "petl.cli", "plan", study]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"petl: {study}:{line}: ")
     assert message in done.stderr

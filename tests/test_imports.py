@@ -1,0 +1,91 @@
+"""A login node has no torch, and nobody waits for help."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+HEAVY = ("torch", "transformers", "librosa", "pandas", "matplotlib", "numpy")
+LIGHT = (
+    "petl",
+    "petl.cli",
+    "petl.study",
+    "petl.runs",
+    "petl.schema",
+    "slurm.plan",
+    "slurm.view",
+    "slurm.watch",
+    "slurm.worker",
+    "slurm.local",
+)
+
+
+def python(*arguments: str) -> str:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def loaded_by(code: str) -> set[str]:
+    report = "import sys; print('LOADED', *(m for m in sys.modules if '.' not in m))"
+    return set(python("-c", f"{code}\n{report}").split("LOADED")[1].split())
+
+
+def test_what_a_login_node_imports_is_light() -> None:
+    code = "".join(f"import {module}\n" for module in LIGHT)
+    assert not loaded_by(code).intersection(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan", "experiments/table1.yaml"]])
+def test_what_a_login_node_runs_is_light(arguments: list[str]) -> None:
+    code = f"""
+import petl.cli, sys
+sys.argv = ["petl", *{arguments}]
+try:
+    petl.cli.main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+"""
+    assert not loaded_by(code).intersection(HEAVY)
+
+
+def test_help_comes_at_once() -> None:
+    def seconds() -> float:
+        begin = time.perf_counter()
+        python("-m", "petl.cli", "--help")
+        return time.perf_counter() - begin
+
+    assert statistics.median(seconds() for _ in range(5)) < 0.5
+
+
+def test_without_torch_the_login_node_still_plans_and_says_what_is_missing() -> None:
+    """A torch that cannot be found, as on a login node with the base package only."""
+    code = """
+import importlib.abc, sys
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "pandas", "numpy", "librosa", "transformers"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+import petl.terminal
+petl.terminal.find_spec = lambda name: None
+from typer.testing import CliRunner
+from petl.cli import app
+for command in ("plan", "status", "submit", "table"):
+    result = CliRunner().invoke(app, [command, "experiments/quickstart.yaml", "--runs", "/nowhere"])
+    print(command, result.exit_code, result.stderr.strip())
+"""
+    assert [line.rstrip() for line in python("-c", code).splitlines()] == [
+        "plan 0",
+        "status 0",
+        "submit 2 petl: this needs torch, which is not installed here: "
+        "pip install 'petl-ast[train]'",
+        "table 2 petl: this needs pandas, which is not installed here: "
+        "pip install 'petl-ast[analysis]'",
+    ]
