@@ -22,6 +22,7 @@ from petl.backbones.encoder import Encoder
 from petl.config import Count, Part, Rate, Seed, Statistics
 from petl.data.features import BINS, normalise, spectrogram
 from petl.data.pretraining_sounds import KINDS, pretraining_sounds
+from petl.errors import UserError
 from petl.files import write_atomic
 from petl.interop.huggingface import BUILTIN
 from petl.model import Model
@@ -58,8 +59,11 @@ class Pretrain(Part):
     weight_decay: Annotated[float, Field(ge=0)]
 
 
-def pretrain(settings_file: Path, out: Path, report: Callable[[str], None]) -> float:
-    """Train by the settings, write config.json and model.safetensors to `out`; the held-out accuracy."""
+def pretrain_checkpoint(settings_file: Path, out: Path, report: Callable[[str], None]) -> Path:
+    """Train by the settings, write config.json and model.safetensors to `out`, where none may be yet."""
+    weights = out / "model.safetensors"
+    if weights.exists():
+        raise UserError(f"{weights}: exists already; choose another --out")
     source = read_yaml(settings_file)
     settings = validate(Pretrain, source.data, source.where)
     torch.set_num_threads(settings.threads)
@@ -68,9 +72,9 @@ def pretrain(settings_file: Path, out: Path, report: Callable[[str], None]) -> f
     report(f"{len(y)} sounds of {len(KINDS)} kinds ({time.perf_counter() - started:.0f} s)")
     with seeded(settings.seed, 0, "init"):
         model = _fresh_model(settings)
-    accuracy = _train(model, x, y, settings, report)
+    _train(model, x, y, settings, report)
     _save(model.backbone, settings, out)
-    return accuracy
+    return weights
 
 
 def huggingface_config(settings: Pretrain) -> dict[str, object]:
@@ -120,13 +124,12 @@ def _fresh_model(settings: Pretrain) -> Model:
 
 def _train(
     model: Model, x: Tensor, y: Tensor, settings: Pretrain, report: Callable[[str], None]
-) -> float:
+) -> None:
     held_out = torch.arange(len(y)) % HELD_OUT == 0
     x_train, y_train, x_test, y_test = x[~held_out], y[~held_out], x[held_out], y[held_out]
     steps = -(-len(y_train) // settings.batch_size)
     adamw = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = cosine(adamw, settings.epochs * steps, settings.warm_up)
-    accuracy = 0.0
     for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
         model.train()
@@ -140,7 +143,6 @@ def _train(
         accuracy = _accuracy(model, x_test, y_test)
         seconds = time.perf_counter() - started
         report(f"epoch {epoch}/{settings.epochs}  held-out accuracy {accuracy:.3f}  ({seconds:.0f} s)")
-    return accuracy
 
 
 @torch.no_grad()
@@ -157,4 +159,4 @@ def _save(encoder: Encoder, settings: Pretrain, out: Path) -> None:
     tensors = ast.to_huggingface(encoder.state_dict(), encoder.shape.layers)
     config = json.dumps(huggingface_config(settings), indent=2) + "\n"
     write_atomic(out / "config.json", config.encode())
-    write_atomic(out / "model.safetensors", save(tensors))
+    write_atomic(out / "model.safetensors", save(tensors, {"format": "pt"}))

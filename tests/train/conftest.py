@@ -1,0 +1,57 @@
+"""A study small enough to train in a second: made sounds, the golden backbone, two epochs."""
+
+from pathlib import Path
+
+import pytest
+
+from petl.places import Places
+from petl.study import load_study
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+STUDY = f"""
+description: tiny
+profile: as-run
+report: test_last
+matrix:
+  dataset: tiny
+  backbone: tiny
+  method: [full, linear, bitfit, spt-3, prefix-4, lora, bottleneck, conformer]
+  fold: [0, 1]
+  seed: 10
+backbones:
+  tiny: {{backbone: {{family: ast, source: {GOLDEN / "ast_tiny"}}}}}
+datasets:
+  tiny:
+    dataset: {{corpus: tiny, layout: esc50, classes: 10, folds: 5, frames: 100, split: paper,
+      spec_augment: {{frequency: 24, time: 80}}}}
+    train: {{epochs: 2, batch_size: 8}}
+methods:
+  spt-3: {{like: spt-300, method: {{length: 3}}}}
+  prefix-4: {{like: prefix-24, method: {{length: 4}}}}
+  lora: {{method: {{family: lora, targets: [q, v], reduction: 8}}, train: {{lr: 5e-3}}}}
+  bottleneck: {{like: bottleneck-pfeiffer, method: {{block: {{reduction: 8}}}}}}
+  conformer: {{like: conformer-houlsby, method: {{block: {{reduction: 8, kernel: 8}}}}}}
+"""
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory) -> Places:
+    from petl.data.sounds import make_corpus
+
+    root = tmp_path_factory.mktemp("places")
+    make_corpus(root / "data" / "tiny", takes=1)
+    return Places(root / "runs", root / "data", root / "cache")
+
+
+@pytest.fixture
+def own_runs(places, tmp_path) -> Places:
+    """Data and cache shared, runs this test's own."""
+    return Places(tmp_path / "runs", places.data, places.cache)
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory):
+    file = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    file.write_text(STUDY)
+    return load_study(file).tasks

@@ -1,0 +1,107 @@
+"""One task in, one run directory out: whatever happens in between."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from petl.claim import Claim, RunIsTaken
+from petl.places import Places
+from petl.runs import RunDir
+from petl.train import run_task
+from petl.train.loop import Diverged
+
+spawn = multiprocessing.get_context("spawn")
+
+
+def by_method(tasks, method):
+    return next(task for task in tasks if task.names.method == method)
+
+
+@pytest.mark.parametrize(
+    "method", ["full", "linear", "bitfit", "spt-3", "prefix-4", "lora", "bottleneck", "conformer"]
+)
+def test_every_method_trains_and_says_so(tasks, own_runs, method):
+    task = by_method(tasks, method)
+    result = run_task(task, own_runs, threads=1)
+    run = RunDir.of(task, own_runs.runs)
+    assert run.state().kind == "done"
+    assert run.result() == json.loads(json.dumps(result))
+    assert [row["epoch"] for row in run.metrics()] == [1, 2]
+    assert 0 < result["params"]["trainable_without_head"] <= result["params"]["total"]
+    assert set(result["metrics"]) == {"test_last", "test_best", "val_best"}
+    assert not run.claim_file.exists()
+    assert not run.failure_file.exists()
+
+
+def test_a_done_run_is_not_trained_again(tasks, own_runs):
+    task = by_method(tasks, "linear")
+    first = run_task(task, own_runs, threads=1)
+    stamp = RunDir.of(task, own_runs.runs).result_file.stat().st_mtime_ns
+    assert run_task(task, own_runs, threads=1) == first
+    assert RunDir.of(task, own_runs.runs).result_file.stat().st_mtime_ns == stamp
+
+
+def test_numbers_do_not_depend_on_what_ran_before(tasks, own_runs, tmp_path):
+    task = by_method(tasks, "conformer")
+    torch.manual_seed(1)
+    first = run_task(task, own_runs, threads=1)
+    torch.manual_seed(2)
+    torch.rand(1000)
+    again = run_task(task, Places(tmp_path / "again", own_runs.data, own_runs.cache), threads=1)
+    assert first["metrics"] == again["metrics"]
+
+
+def _train(task, places):
+    run_task(task, places, threads=1)
+
+
+def test_a_killed_run_ends_with_the_same_numbers(tasks, own_runs, tmp_path):
+    task = by_method(tasks, "bottleneck")
+    task = task.model_copy(update={"train": task.train.model_copy(update={"epochs": 40})})
+    run = RunDir.of(task, own_runs.runs)
+    worker = spawn.Process(target=_train, args=(task, own_runs))
+    worker.start()
+    deadline = time.monotonic() + 60
+    while not run.metrics() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join(10)
+    assert run.state().kind == "stopped"
+    killed = run_task(task, own_runs, threads=1)
+    undisturbed = run_task(task, Places(tmp_path / "other", own_runs.data, own_runs.cache), threads=1)
+    assert killed["metrics"] == undisturbed["metrics"]
+
+
+def test_a_run_somebody_works_on_is_left_alone(tasks, own_runs):
+    task = by_method(tasks, "lora")
+    run = RunDir.of(task, own_runs.runs)
+    run.path.mkdir(parents=True)
+    with Claim(run.claim_file), pytest.raises(RunIsTaken, match="is working on this run"):
+        run_task(task, own_runs, threads=1)
+
+
+def test_a_diverged_run_says_when_and_what_helps(tasks, own_runs):
+    task = by_method(tasks, "full")
+    task = task.model_copy(update={"train": task.train.model_copy(update={"lr": 1e30})})
+    with pytest.raises(Diverged, match=r"in epoch \d+ \(lr 1e\+30\)"):
+        run_task(task, own_runs, threads=1)
+    state = RunDir.of(task, own_runs.runs).state()
+    assert state.kind == "failed"
+    assert "the loss was" in state.reason
+    assert "Diverged" in RunDir.of(task, own_runs.runs).log_file.read_text()
+
+
+def test_test_last_and_test_best_are_different_weights(tasks, own_runs):
+    """With a rate far too high the last epoch is rarely the best one."""
+    task = by_method(tasks, "bottleneck")
+    task = task.model_copy(update={"train": task.train.model_copy(update={"lr": 0.3, "epochs": 6})})
+    result = run_task(task, own_runs, threads=1)
+    scores = [row["val_accuracy"] for row in RunDir.of(task, own_runs.runs).metrics()]
+    assert result["best_epoch"] == scores.index(max(scores)) + 1
+    assert result["metrics"]["val_best"]["accuracy"] == max(scores)
+    assert result["metrics"]["test_best"] != result["metrics"]["test_last"]
