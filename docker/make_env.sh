@@ -66,6 +66,7 @@ if ! is .made-from "$key"; then
         esac
     done
     step "checking that they fit together" "$env/bin/python" -m pip check
+    sha256 <"$1" >"$env/lock.sha256"    # results record it, as they do an image's
     echo "$key" >"$env/.made-from"      # last, so that an attempt killed before this line is made again
 fi
 if ! is .project-made-from "$project_key"; then

@@ -1,3 +1,3 @@
-"""petl-ast: parameter-efficient transfer learning of the Audio Spectrogram Transformer, as SLURM jobs."""
+"""petl-ast: parameter-efficient transfer learning of audio transformers, as SLURM jobs."""
 
 __version__ = "0.1.0"

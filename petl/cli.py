@@ -199,7 +199,7 @@ def train(
 @app.command(short_help="Pre-train the small AST that comes along.")
 def pretrain(
     settings: Annotated[
-        Path | None, typer.Argument(metavar="[SETTINGS]", help="YAML [those of builtin:small].")
+        Path | None, typer.Argument(metavar="SETTINGS", help="YAML [those of builtin:small].")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the checkpoint goes.")] = Path(
         "pretrained"

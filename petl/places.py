@@ -1,4 +1,4 @@
-"""Where things lie: runs, datasets, caches. Never part of a task, since they cannot change its numbers."""
+"""Where things lie: runs, datasets, caches. Not part of a task: they cannot change its numbers."""
 
 from __future__ import annotations
 

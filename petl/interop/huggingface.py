@@ -1,7 +1,7 @@
 """A backbone's files: config.json and its weights, from a folder or by their Hugging Face name.
 
-Weights come from safetensors, or from pytorch_model.bin through torch's weights-only unpickler, which
-builds tensors and runs no code.
+Weights come from safetensors, or from pytorch_model.bin through torch's weights-only unpickler,
+which builds tensors and runs no code.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def _locate(source: str) -> tuple[Path, Path]:
     if Path(source).is_dir():
         return _in_folder(Path(source))
     if source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise UserError(f"backbone.source: no folder '{source}', and not a Hugging Face name either")
+        raise UserError(
+            f"backbone.source: no folder '{source}', and not a Hugging Face name either"
+        )
     return _from_hub(source)
 
 
@@ -77,5 +79,7 @@ def _from_hub(name: str) -> tuple[Path, Path]:
                 continue
     except Exception as error:  # no network, no such name, no access: one line for all
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"backbone.source: cannot fetch '{name}' from Hugging Face: {reason}") from error
+        raise UserError(
+            f"backbone.source: cannot fetch '{name}' from Hugging Face: {reason}"
+        ) from error
     raise UserError(f"backbone.source: '{name}' has neither {' nor '.join(WEIGHTS)}")

@@ -46,7 +46,11 @@ def run_task(
 
         def record(row: Row) -> None:
             append_json_line(run.metrics_file, row)
-            log("  ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+            log(
+                "  ".join(
+                    f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()
+                )
+            )
             claim.touch()
             on_epoch(row)
 

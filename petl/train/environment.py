@@ -36,7 +36,15 @@ def _git_commit() -> str | None:
     """The image says it; a checkout knows it. `-dirty` marks changes that no commit holds."""
     if said := os.environ.get("PETL_GIT_COMMIT"):
         return said
-    command = ["git", "-C", str(Path(petl.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    command = [
+        "git",
+        "-C",
+        str(Path(petl.__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
@@ -45,9 +53,8 @@ def _git_commit() -> str | None:
 
 
 def _lock_hash() -> str | None:
-    """What docker/make_env.sh left in a virtual environment: Python's version and the locks' hash."""
+    """What docker/make_env.sh left in the environment; an image has it in PETL_LOCK_HASH."""
     try:
-        version_and_hash = (Path(sys.prefix) / ".made-from").read_text().split()
+        return (Path(sys.prefix) / "lock.sha256").read_text().strip()
     except OSError:
         return None
-    return version_and_hash[1] if len(version_and_hash) > 1 else None

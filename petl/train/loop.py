@@ -1,4 +1,4 @@
-"""The training loop: one task's model, data and settings in, metrics per epoch and at the end out."""
+"""The training loop: a task's model and data in, metrics per epoch and at the end out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def fit(model: Model, data: TaskData, task: config.Task, on_epoch: OnEpoch) -> Outcome:
-    """Train for all epochs; test the last weights and those that were best on the validation set."""
+    """Train for all epochs; test the last weights and those that validated best."""
     device = next(model.parameters()).device
     settings = task.train
     batches = Batches(data, task, device)
@@ -71,7 +71,9 @@ def fit(model: Model, data: TaskData, task: config.Task, on_epoch: OnEpoch) -> O
             }
         )
         if not np.isfinite(train_loss):
-            raise Diverged(f"the loss was {train_loss} in epoch {epoch} (lr {settings.lr:g}): a lower lr helps")
+            raise Diverged(
+                f"the loss was {train_loss} in epoch {epoch} (lr {settings.lr:g}): a lower lr helps"
+            )
         if validation[metrics.PRIMARY] > best_score:
             best_score, best_epoch, val_best = validation[metrics.PRIMARY], epoch, validation
             best_state = {name: t.detach().clone() for name, t in trained_state(model).items()}
@@ -105,10 +107,11 @@ class Batches:
     def training(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Order and masks depend on (seed, fold, epoch) alone."""
         named = (self.task.seed, self.task.fold)
-        order = torch.randperm(len(self.data.split.train), generator=generator(*named, "order", epoch))
+        train = self.data.split.train
+        order = torch.randperm(len(train), generator=generator(*named, "order", epoch))
         draws = generator(*named, "spec-augment", epoch)
         masks = self.task.dataset.spec_augment
-        for chosen in self._chunks(self.data.split.train[order.numpy()]):
+        for chosen in self._chunks(train[order.numpy()]):
             x, y = self._raw(chosen)
             if masks is not None and masks.mask == "before-normalisation":
                 x = spec_augment(x, masks, draws)

@@ -1,4 +1,4 @@
-"""What is minimised and what is reported, by the kind of target. Classification is the first kind."""
+"""What is minimised and what is reported, for each kind of target: classification so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`petl pretrain`: a small AST learns to tell made sounds apart, so that methods have something to transfer.
+"""`petl pretrain`: a small AST learns made sounds, so that methods have something to transfer.
 
 The result is a checkpoint in the library's own format, read like any other backbone.
 """
@@ -60,7 +60,7 @@ class Pretrain(Part):
 
 
 def pretrain_checkpoint(settings_file: Path, out: Path, report: Callable[[str], None]) -> Path:
-    """Train by the settings, write config.json and model.safetensors to `out`, where none may be yet."""
+    """Train by the settings; write config.json and model.safetensors where none is yet."""
     weights = out / "model.safetensors"
     if weights.exists():
         raise UserError(f"{weights}: exists already; choose another --out")
@@ -128,7 +128,9 @@ def _train(
     held_out = torch.arange(len(y)) % HELD_OUT == 0
     x_train, y_train, x_test, y_test = x[~held_out], y[~held_out], x[held_out], y[held_out]
     steps = -(-len(y_train) // settings.batch_size)
-    adamw = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    adamw = torch.optim.AdamW(
+        model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+    )
     schedule = cosine(adamw, settings.epochs * steps, settings.warm_up)
     for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
@@ -142,13 +144,17 @@ def _train(
             schedule.step()
         accuracy = _accuracy(model, x_test, y_test)
         seconds = time.perf_counter() - started
-        report(f"epoch {epoch}/{settings.epochs}  held-out accuracy {accuracy:.3f}  ({seconds:.0f} s)")
+        report(
+            f"epoch {epoch}/{settings.epochs}  held-out accuracy {accuracy:.3f}  ({seconds:.0f} s)"
+        )
 
 
 @torch.no_grad()
 def _accuracy(model: Model, x: Tensor, y: Tensor) -> float:
     model.eval()
-    hits = [(model(part).argmax(dim=1) == target) for part, target in zip(x.split(256), y.split(256))]
+    hits = [
+        (model(part).argmax(dim=1) == target) for part, target in zip(x.split(256), y.split(256), strict=True)
+    ]
     return torch.cat(hits).double().mean().item()
 
 

@@ -1,4 +1,4 @@
-"""Every random draw has a name: (seed, fold, purpose, epoch). Nothing depends on what ran before."""
+"""Every random draw has a name, (seed, fold, purpose, epoch), and depends on nothing else."""
 
 from __future__ import annotations
 

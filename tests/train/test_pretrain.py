@@ -1,4 +1,4 @@
-"""The small backbone: a recipe that gives the same file again, and a checkpoint that others can read."""
+"""The small backbone: a recipe that gives the same file again, and one that others can read."""
 
 import pytest
 import torch

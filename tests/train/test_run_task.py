@@ -73,7 +73,9 @@ def test_a_killed_run_ends_with_the_same_numbers(tasks, own_runs, tmp_path):
     worker.join(10)
     assert run.state().kind == "stopped"
     killed = run_task(task, own_runs, threads=1)
-    undisturbed = run_task(task, Places(tmp_path / "other", own_runs.data, own_runs.cache), threads=1)
+    undisturbed = run_task(
+        task, Places(tmp_path / "other", own_runs.data, own_runs.cache), threads=1
+    )
     assert killed["metrics"] == undisturbed["metrics"]
 
 
