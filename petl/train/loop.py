@@ -92,7 +92,7 @@ def evaluate(model: Model, batches: Batches, indices: np.ndarray) -> dict[str, f
 
 
 class Batches:
-    """Normalised spectrograms and labels on the device; the training split shuffled and augmented."""
+    """Normalised spectrograms and labels on the device; for training shuffled and augmented."""
 
     def __init__(self, data: TaskData, task: config.Task, device: torch.device):
         self.data, self.task, self.device = data, task, device

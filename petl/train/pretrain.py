@@ -153,7 +153,8 @@ def _train(
 def _accuracy(model: Model, x: Tensor, y: Tensor) -> float:
     model.eval()
     hits = [
-        (model(part).argmax(dim=1) == target) for part, target in zip(x.split(256), y.split(256), strict=True)
+        model(part).argmax(dim=1) == target
+        for part, target in zip(x.split(256), y.split(256), strict=True)
     ]
     return torch.cat(hits).double().mean().item()
 
