@@ -14,10 +14,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from petl.claim import Claim, RunIsTaken
 from petl.data import features
@@ -111,10 +113,10 @@ def _compute(
     broken: list[str] = []
     try:
         # Plain writes, not a writable map: on a full disk they fail where a map kills the process.
-        with temporary.open("wb") as out:
+        with temporary.open("wb") as out, _rows(clips, shape[1]) as rows:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)
-            for done, row in enumerate(_rows(clips, shape[1]), start=1):
+            for done, row in enumerate(rows, start=1):
                 if isinstance(row, UserError):
                     broken.append(str(row))
                 elif not broken:
@@ -135,8 +137,13 @@ def _compute(
         temporary.unlink(missing_ok=True)
 
 
-def _rows(clips: Sequence[Clip], frames: int) -> Iterator[np.ndarray | UserError]:
-    """In order. Threads suffice: decoding, resampling and the FFT all let go of the interpreter."""
+@contextmanager
+def _rows(clips: Sequence[Clip], frames: int) -> Iterator[Iterator[np.ndarray | UserError]]:
+    """In order. Threads suffice: decoding, resampling and the FFT all let go of the interpreter.
+
+    Each has one core to itself. torch would spread every small step over all of them, which is
+    many times slower where somebody else is at work.
+    """
 
     def row(clip: Clip) -> np.ndarray | UserError:
         try:
@@ -144,8 +151,11 @@ def _rows(clips: Sequence[Clip], frames: int) -> Iterator[np.ndarray | UserError
         except UserError as error:
             return error
 
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
-        yield from pool.map(row, clips)
+        yield pool.map(row, clips)
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for a thousand clips
+        torch.set_num_threads(torch_threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from petl.claim import Claim
 from petl.data import cache, esc50, features
@@ -76,6 +77,12 @@ def test_a_truncated_file_is_made_again(size, clips, tmp_path):
     whole = np.array(cache.spectrograms(clips, 20, tmp_path))
     os.truncate(next((tmp_path / "features").glob("*.npy")), size)
     np.testing.assert_array_equal(cache.spectrograms(clips, 20, tmp_path), whole)
+
+
+def test_torch_has_its_threads_back_afterwards(clips, tmp_path):
+    before = torch.get_num_threads()
+    cache.spectrograms(clips, 20, tmp_path)
+    assert torch.get_num_threads() == before
 
 
 def test_broken_clips_are_listed_and_nothing_is_left_behind(clips, tmp_path):
