@@ -1,0 +1,246 @@
+"""Local jobs with real processes that really train, on a tiny backbone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from petl.claim import RunIsTaken, holder, is_alive
+from petl.errors import UserError
+from petl.places import Places
+from petl.runs import RunDir
+from petl.study import Study, load_study
+from slurm import local, worker
+from slurm.plan import Plan
+
+ROOT = Path(__file__).parent.parent.parent
+
+STUDY = f"""\
+description: tiny
+profile: as-run
+report: test_last
+matrix: {{dataset: made-sounds, backbone: tiny, method: METHODS, fold: FOLDS, seed: 1}}
+backbones:
+  tiny: {{backbone: {{family: ast, source: {ROOT}/tests/golden/ast_tiny}}}}
+datasets:
+  made-sounds:
+    dataset:
+      {{corpus: made-sounds, layout: esc50, classes: 10, folds: 5, frames: 32, split: paper,
+       spec_augment: null}}
+    train: {{epochs: EPOCHS, batch_size: 64}}
+"""
+
+SHORT, LONG = 2, 2000
+
+Submit = Callable[[Study, int], "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset, made and decoded once for all tests here."""
+    from petl.data import prepare
+
+    folder = tmp_path_factory.mktemp("prepared")
+    path = folder / "study.yaml"
+    path.write_text(_study("linear", "0", SHORT))
+    prepare(load_study(path).tasks[0].dataset, Places(folder, folder / "data", folder / "cache"))
+    return folder
+
+
+@pytest.fixture
+def places(prepared: Path, tmp_path: Path) -> Places:
+    return Places(tmp_path / "runs", prepared / "data", prepared / "cache")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Study]:
+    def make(methods: str, folds: str, epochs: int, more: str = "") -> Study:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(_study(methods, folds, epochs) + more)
+        return load_study(path)
+
+    return make
+
+
+def _study(methods: str, folds: str, epochs: int) -> str:
+    text = STUDY.replace("METHODS", methods).replace("FOLDS", folds)
+    return text.replace("EPOCHS", str(epochs))
+
+
+@pytest.fixture
+def submit(places: Places) -> Iterator[Submit]:
+    """As typed in a terminal: a process group of its own, which Ctrl-C reaches as a whole."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(study: Study, workers: int) -> subprocess.Popen[str]:
+        folders = ["--runs", places.runs, "--data", places.data, "--cache", places.cache]
+        command = [sys.executable, "-m", "petl.cli", "submit", study.path, *folders]
+        process = subprocess.Popen(
+            [*map(str, command), "--local", str(workers)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def until(true: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def test_one_failure_stops_nobody_and_only_it_is_tried_again(
+    study: Callable[..., Study], places: Places, submit: Submit
+) -> None:
+    """Of three runs one diverges."""
+    rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
+    loaded = study("[lora, linear]", "[0, 1]", SHORT, rule + "except: [{method: lora, fold: 1}]\n")
+    first = submit(loaded, 2)
+    out, err = first.communicate(timeout=120)
+    assert (first.returncode, err) == (1, ""), out + err
+    assert "2 of 3 done, 1 failed; took" in out
+    log = RunDir.of(loaded.tasks[0], places.runs).log_file
+    reason, path = out.split("\nfailed   made-sounds · lora · fold 0 · seed 1\n")[1].splitlines()
+    assert "the loss was" in reason
+    assert path.strip() == str(log)
+    assert "Traceback" in log.read_text()
+
+    plan = Plan(loaded, places.runs)
+    assert [item.task for item in plan.to_run()] == [loaded.tasks[0]]
+    done = [item for item in plan.items if item.kind == "done"]
+    left = {path.name for item in done for path in item.run.path.iterdir()}
+    assert left == {"task.json", "metrics.jsonl", "result.json", "log.txt"}
+    (jobs,) = (places.runs / "tiny" / "jobs").iterdir()
+    assert len(list((jobs / "submitit").iterdir())) == 4  # the failed one's
+
+
+def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
+    study: Callable[..., Study], places: Places, submit: Submit
+) -> None:
+    loaded = study("linear", "[0, 1, 2]", LONG)
+    runs = [RunDir.of(task, places.runs) for task in loaded.tasks]
+    process = submit(loaded, 2)
+    until(lambda: all(run.metrics() for run in runs[:2]))
+    workers = [holder(run.claim_file)["pid"] for run in runs[:2]]
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert err.startswith("petl: stopped; finished runs are kept; ")
+    assert err.endswith(f"`petl submit {loaded.path}` goes on with the rest\n")
+    assert [run.state().kind for run in runs] == ["stopped", "stopped", "waiting"]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not any(run.claim_file.exists() for run in runs)
+    assert not any((places.runs / "tiny" / "jobs").iterdir())
+
+
+def test_a_submit_that_is_killed_outright_leaves_runs_the_next_one_respects(
+    study: Callable[..., Study], places: Places, submit: Submit
+) -> None:
+    loaded = study("linear", "0", LONG)
+    run = RunDir.of(loaded.tasks[0], places.runs)
+    process = submit(loaded, 1)
+    until(run.metrics)
+    process.kill()
+    process.wait()
+    seen = len(run.metrics())
+    until(lambda: len(run.metrics()) > seen)  # it goes on
+    assert Plan(loaded, places.runs).to_run() == []
+    again = submit(loaded, 1)
+    assert again.communicate(timeout=30)[0] == "0 of 1 done, 1 running, nothing to do\n"
+    os.kill(holder(run.claim_file)["pid"], signal.SIGTERM)
+    until(lambda: not is_alive(run.claim_file))
+    assert run.state().kind == "stopped"
+
+
+def test_a_job_that_dies_without_a_word_is_a_failure(
+    study: Callable[..., Study], places: Places
+) -> None:
+    plan = Plan(study("linear", "0", LONG), places.runs)
+    (item,) = plan.items
+    kinds = []
+
+    def kill_it(remark: str) -> None:
+        kinds.append(item.kind)
+        if item.state.epoch:
+            os.kill(holder(item.run.claim_file)["pid"], signal.SIGKILL)
+
+    local.run_local(plan, places, 1, kill_it)
+    assert set(kinds) == {"waiting", "running"}
+    assert (item.kind, item.state.reason) == ("failed", "its process died (out of memory?)")
+    assert item.log.exists() and "submitit" in item.log.parts
+
+
+def test_never_more_jobs_than_workers_and_nothing_left_over(
+    study: Callable[..., Study], places: Places
+) -> None:
+    plan = Plan(study("linear", "[0, 1, 2]", SHORT), places.runs)
+    most = 0
+
+    def count(remark: str) -> None:
+        nonlocal most
+        most = max(most, plan.counts()["running"])
+
+    local.run_local(plan, places, 2, count)
+    assert plan.counts() == {"done": 3}
+    assert most == 2
+    assert not (places.runs / "tiny" / "jobs").exists()
+
+
+def test_a_manifest_gives_back_what_was_written(
+    study: Callable[..., Study], places: Places, tmp_path: Path
+) -> None:
+    tasks = study("[linear, conformer-pfeiffer]", "all", SHORT).tasks
+    manifest = tmp_path / "manifest.jsonl"
+    worker.write_manifest(manifest, tasks, places, threads=3)
+    for index, task in enumerate(tasks):
+        assert worker.read_manifest(manifest, index) == (task, places, 3)
+
+
+def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
+    study: Callable[..., Study], places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(task: object, places: Places, threads: int) -> None:
+        raise RunIsTaken("somebody works on it")
+
+    monkeypatch.setattr("petl.train.run_task", taken)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    manifest = tmp_path / "manifest.jsonl"
+    worker.write_manifest(manifest, study("linear", "0", SHORT).tasks, places, threads=1)
+    worker.run(str(manifest), 0)
+
+
+def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
+    assert (local.gpus(), local.default_workers()) == ([2, 0], 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert (local.gpus(), local.default_workers()) == ([], local.cpus())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937")
+    with pytest.raises(UserError, match="give numbers, such as 0,1"):
+        local.gpus()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    study: Callable[..., Study], places: Places, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    plan = Plan(study("linear", "0", SHORT), tmp_path / "file")
+    with pytest.raises(UserError, match="not a directory"):
+        local.run_local(plan, Places(tmp_path / "file", places.data, places.cache), 1, print)
