@@ -1,4 +1,4 @@
-"""The vocabulary of the suite: a Task says everything that can change a run's numbers, and nothing else.
+"""The vocabulary of the suite: a Task says what can change a run's numbers, and nothing else.
 
 Every field is typed and required; a value that depends on whom you follow, the released code or the
 paper's text, comes from a profile in experiments/presets.yaml, never from a default hidden here.
@@ -9,21 +9,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+# all of them, so that the rest of the suite says config.LoRA
+from petl.method_config import (  # noqa: F401
+    IA3,
+    SSF,
+    Adapter,
+    Added,
+    BitFit,
+    Bottleneck,
+    Combine,
+    Conformer,
+    Convpass,
+    DenseMoA,
+    DoRA,
+    Full,
+    Gated,
+    Gradual,
+    Head,
+    LayerChoice,
+    Linear,
+    LoRA,
+    LowRank,
+    Method,
+    Mixture,
+    Placement,
+    Prefix,
+    Prompt,
+    SoftMoA,
+    parts,
+    prompt_length,
+)
+from petl.part import Count, Finite, Part, Rate, Seed
 
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-# --- data ------------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------
 
 
 class Statistics(Part):
@@ -54,84 +76,46 @@ class Dataset(Part):
     spec_augment: SpecAugment | None
 
 
-# --- backbone --------------------------------------------------------------------------------------
+# --- backbone -------------------------------------------------------------------------------------
+
+Source = Annotated[str, Field(min_length=1)]
+"""A Hugging Face name, a folder, or `builtin:small`, the one that comes along."""
 
 
-class Backbone(Part):
-    """`source` is a Hugging Face name, a folder, or `builtin:small`, the one that comes along."""
+class Patches(Part):
+    """Backbones that read a spectrogram in patches, behind a CLS token."""
 
-    family: Literal["ast"]
-    source: Annotated[str, Field(min_length=1)]
+    source: Source
     position_embeddings: Literal["zeros", "interpolate", "crop"]
     pooling: Literal["all", "cls", "prompts", "speech", "prompts+speech"]
 
 
-# --- methods ---------------------------------------------------------------------------------------
+class AST(Patches):
+    family: Literal["ast"]
 
 
-class Full(Part):
-    family: Literal["full"]
+class ViT(Patches):
+    family: Literal["vit"]
 
 
-class Linear(Part):
-    family: Literal["linear"]
+class Wav2Vec2(Part):
+    """It reads waveforms, has no special token and is pooled over time.
+
+    `dropout: checkpoint` lets the checkpoint's dropouts and skipped layers act while training, also
+    in frozen layers.
+    """
+
+    pooling: ClassVar[str] = "all"
+
+    family: Literal["wav2vec2"]
+    source: Source
+    dropout: Literal["checkpoint", "none"]
 
 
-class BitFit(Part):
-    family: Literal["bitfit"]
+Backbone = Annotated[AST | ViT | Wav2Vec2, Field(discriminator="family")]
 
 
-class LoRA(Part):
-    """`rank` is hidden size / reduction, as the paper's code counts it."""
-
-    family: Literal["lora"]
-    reduction: Count
-    targets: Annotated[tuple[Literal["q", "k", "v", "o"], ...], Field(strict=False, min_length=1)]
-    scale: Rate
-    init: Literal["normal", "zero-up"]
-
-
-class Bottleneck(Part):
-    kind: Literal["bottleneck"]
-    reduction: Count
-    init: Literal["normal", "zero-up"]
-
-
-class Conformer(Part):
-    kind: Literal["conformer"]
-    reduction: Count
-    kernel: Count
-    layer_norm: Literal["ignored", "applied"]
-    init: Literal["default", "zero-up"]
-
-
-class Adapter(Part):
-    family: Literal["adapter"]
-    block: Annotated[Bottleneck | Conformer, Field(discriminator="kind")]
-    placement: Literal["pfeiffer", "houlsby"]
-    composition: Literal["parallel", "sequential"]
-    residual: bool
-
-
-class Prompt(Part):
-    family: Literal["prompt"]
-    depth: Literal["shallow", "deep"]
-    length: Count
-
-
-class Prefix(Part):
-    """`length` counts keys and values together, as the paper does: 24 is 12 + 12."""
-
-    family: Literal["prefix"]
-    length: Annotated[int, Field(ge=2, multiple_of=2)]
-
-
-Method = Annotated[
-    Full | Linear | BitFit | LoRA | Adapter | Prompt | Prefix, Field(discriminator="family")
-]
-
-
-# --- training --------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
 class Train(Part):
@@ -149,7 +133,7 @@ class Train(Part):
     decay: Literal["everything", "weights"]
 
 
-# --- the task --------------------------------------------------------------------------------------
+# --- the task -------------------------------------------------------------------------------------
 
 
 class Names(Part):
@@ -181,11 +165,13 @@ class Task(Part):
             raise ValueError(f"fold {self.fold}: {self.dataset.corpus} has {have}")
         if self.dataset.split == "ast-recipe" and self.dataset.layout != "esc50":
             raise ValueError("dataset.split 'ast-recipe' is ESC-50's; this layout has only 'paper'")
-        if "prompts" in self.backbone.pooling and self.method.family != "prompt":
+        if "prompts" in self.backbone.pooling and not prompt_length(self.method):
             raise ValueError(
                 f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
                 f"not '{self.method.family}'"
             )
+        if self.backbone.family == "wav2vec2" and prompt_length(self.method):
+            raise ValueError("prompts stand behind CLS, which wav2vec 2.0 does not have")
         return self
 
     @property

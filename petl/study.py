@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from petl.config import Part, Seed, Task
+from petl.config import Task
 from petl.errors import UserError, nearest
 from petl.layers import Layer, Layers, value_at
+from petl.part import Part, Seed
 from petl.validate import validate
 from petl.yamlfile import KeyPath, YamlFile, read_yaml
 
@@ -175,7 +176,7 @@ class _Expansion:
 
         # which of the profile's switches apply depends on the method that is chosen above them
         tree = Layers(layers)
-        profile = self._profile_layers(tree.data.get("method", {}))
+        profile = self._profile_layers(tree.data)
         tree.fill_from(Layers([(self.presets, ("defaults",)), *profile]))
         tree.data["names"] = {
             "study": self.source.path.stem,
@@ -220,14 +221,16 @@ class _Expansion:
         given = self.source.data["matrix"][kind]
         return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
 
-    def _profile_layers(self, method: Mapping[str, Any]) -> Iterator[Layer]:
-        """Switches for every task, then those of the method's family and of its block."""
+    def _profile_layers(self, task: Tree) -> Iterator[Layer]:
+        """Switches for every task, of the backbone, of the method and its block, of both at once."""
         root: KeyPath = ("profiles", self.file.profile)
-        yield self.presets, (*root, "every")
-        block = method.get("block")
-        kind = block.get("kind") if isinstance(block, Mapping) else None
-        for key in (method.get("family"), kind):
-            if isinstance(key, str) and key in value_at(self.presets.data, root):
+        backbone, family, kind = (
+            _text_at(task, key)
+            for key in (("backbone", "family"), ("method", "family"), ("method", "block", "kind"))
+        )
+        both = [f"{method} on {backbone}" for method in (family, kind)]
+        for key in ("every", backbone, family, kind, *both):
+            if key in value_at(self.presets.data, root):
                 yield self.presets, (*root, key)
 
     def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
@@ -263,6 +266,13 @@ def _label(chain: Sequence[Layer]) -> str | None:
     file, key = chain[-1]
     label = value_at(file.data, key).get("label")
     return str(label) if label is not None else None
+
+
+def _text_at(tree: Any, key: KeyPath) -> str:
+    """What a tree that nobody has checked yet says there, if it says a word."""
+    for part in key:
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, str) else ""
 
 
 def _matches(rule: Match, **asked: str | int) -> bool:

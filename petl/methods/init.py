@@ -19,10 +19,27 @@ def normal(*linears: nn.Linear) -> None:
 
 
 @torch.no_grad()
-def default(*modules: nn.Linear | nn.Conv1d) -> None:
+def default(*modules: nn.Linear | nn.Conv1d | nn.Conv2d) -> None:
     """PyTorch's own, written out so that no version of any library can change it."""
     for module in modules:
         nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+        if module.bias is not None:
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            nn.init.uniform_(module.bias, -bound, bound)
+
+
+@torch.no_grad()
+def xavier(*modules: nn.Linear | nn.Conv1d) -> None:
+    for module in modules:
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def kaiming(*modules: nn.Conv1d) -> None:
+    """What the library's re-initialisation leaves of a convolution in wav2vec 2.0."""
+    for module in modules:
+        nn.init.kaiming_normal_(module.weight)
         if module.bias is not None:
             bound = 1 / math.sqrt(module.weight[0].numel())
             nn.init.uniform_(module.bias, -bound, bound)

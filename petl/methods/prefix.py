@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from petl import config
 from petl.backbones.encoder import Encoder, Wrapper, attach
-from petl.methods import init
+from petl.methods import init, where
 
 
 class InsertKeysValues(Wrapper):
@@ -29,5 +29,5 @@ def _behind_first(t: Tensor, new: Tensor) -> Tensor:
 
 def prefix(encoder: Encoder, method: config.Prefix) -> None:
     make = partial(InsertKeysValues, count=method.length // 2, hidden=encoder.shape.hidden)
-    for layer in encoder.bare_layers():
+    for layer in where.layers(encoder, method.layers):
         attach(layer, "qkv", make)

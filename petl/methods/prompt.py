@@ -1,4 +1,4 @@
-"""Prompt tuning: learned tokens among the input's, once (shallow) or renewed at every layer (deep)."""
+"""Prompt tuning: learned tokens among the input's, once (shallow) or renewed at layers (deep)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from torch import Tensor, nn
 
 from petl import config
 from petl.backbones.encoder import Encoder, Wrapper, attach_layer, attach_tokens
-from petl.methods import init
+from petl.methods import init, where
 
 
 class InsertPrompts(Wrapper):
     """CLS, prompts, patches: the distillation token gives way, as in the released code."""
 
-    def __init__(self, inner: nn.Module, count: int, hidden: int):
+    def __init__(self, inner: nn.Module, count: int, hidden: int, special: int):
         super().__init__(inner)
         self.prompts = init.tokens(count, hidden)
+        self.special = special
+
+    def insert(self, h: Tensor) -> Tensor:
+        prompts = self.prompts.expand(len(h), -1, -1)
+        return torch.cat([h[:, :1], prompts, h[:, self.special :]], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.inner(x)
-        prompts = self.prompts.expand(len(h), -1, -1)
-        return torch.cat([h[:, :1], prompts, h[:, 2:]], dim=1)
+        return self.insert(self.inner(x))
+
+
+class InsertBefore(InsertPrompts):
+    """The same before a later layer, where deep prompts do not begin with the first."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.inner(self.insert(h))
 
 
 class RenewPrompts(Wrapper):
@@ -40,7 +50,10 @@ class RenewPrompts(Wrapper):
 
 def prompt(encoder: Encoder, method: config.Prompt) -> None:
     make = {"count": method.length, "hidden": encoder.shape.hidden}
-    attach_tokens(encoder, partial(InsertPrompts, **make))
-    if method.depth == "deep":
-        for index in range(1, encoder.shape.layers):
-            attach_layer(encoder, index, partial(RenewPrompts, **make))
+    first, *others = where.indices(encoder, method.layers)
+    if first == 0:
+        attach_tokens(encoder, partial(InsertPrompts, special=encoder.special, **make))
+    else:
+        attach_layer(encoder, first, partial(InsertBefore, special=encoder.special, **make))
+    for index in others if method.depth == "deep" else ():
+        attach_layer(encoder, index, partial(RenewPrompts, **make))

@@ -1,0 +1,36 @@
+"""Which layers and which branches get a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from petl import config
+from petl.backbones.encoder import Encoder, Layer, Wrap
+from petl.errors import UserError
+
+PLACES = {"pfeiffer": ("ffn",), "houlsby": ("attention", "ffn")}
+
+
+def places(placement: config.Placement) -> tuple[str, ...]:
+    return PLACES[placement] if isinstance(placement, str) else placement
+
+
+def indices(encoder: Encoder, chosen: config.LayerChoice) -> tuple[int, ...]:
+    have = encoder.shape.layers
+    if isinstance(chosen, str):
+        return tuple(range(have))
+    if chosen[-1] >= have:
+        raise UserError(f"method.layers: the backbone has layers 0-{have - 1}, not {chosen[-1]}")
+    return chosen
+
+
+def layers(encoder: Encoder, chosen: config.LayerChoice) -> Iterator[Layer]:
+    bare = list(encoder.bare_layers())
+    yield from (bare[i] for i in indices(encoder, chosen))
+
+
+def put(owner: nn.Module, name: str, wrap: Wrap) -> None:
+    """A wrapper around one map of a branch, where the encoder names no place."""
+    setattr(owner, name, wrap(getattr(owner, name)))
