@@ -6,14 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from petl import backbones, config, methods
+from petl.backbones.encoder import Encoder
 from petl.methods import init
 
 
 class Model(nn.Module):
-    def __init__(self, encoder: nn.Module, pooling: str, prompts: int, hidden: int, outputs: int):
+    def __init__(self, encoder: Encoder, pooling: str, prompts: int, hidden: int, outputs: int):
         super().__init__()
         self.backbone = encoder
         self.pooling, self.prompts = pooling, prompts
+        self.special = encoder.special
         self.head = nn.Linear(hidden, outputs)
         init.default(self.head)
 
@@ -22,7 +24,7 @@ class Model(nn.Module):
 
     def pool(self, h: Tensor) -> Tensor:
         """`all` is every token, CLS, DIST and prompts included, as the released code pools."""
-        first_patch = 1 + self.prompts if self.prompts else 2
+        first_patch = 1 + self.prompts if self.prompts else self.special
         if self.pooling == "cls":
             return h[:, 0]
         if self.pooling == "prompts":
@@ -38,7 +40,7 @@ def build_model(task: config.Task) -> Model:
     """The task's model. New modules draw from the global generator: seed it before."""
     encoder = backbones.build(task.backbone, task.dataset.frames)
     methods.apply(encoder, task.method)
-    prompts = task.method.length if task.method.family == "prompt" else 0
+    prompts = config.prompt_length(task.method)
     return Model(encoder, task.backbone.pooling, prompts, encoder.shape.hidden, task.dataset.classes)
 
 

@@ -222,7 +222,7 @@ class _Expansion:
         return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
 
     def _profile_layers(self, task: Tree) -> Iterator[Layer]:
-        """Switches for every task, of the backbone, of the method and its block, of both at once."""
+        """Switches for every task, of its backbone, of its method and block, of both at once."""
         root: KeyPath = ("profiles", self.file.profile)
         backbone, family, kind = (
             _text_at(task, key)

@@ -49,7 +49,7 @@ CASES: dict[str, tuple[str, int, str]] = {
     "missing matrix key": (but("  seed: 10\n", ""), 4, "'matrix.seed' is missing"),
     "unknown dataset": (but("esc50", "esc5"), 5, "unknown dataset 'esc5'; did you mean 'esc50'?"),
     "unknown method": (but("lora]", "loar]"), 7, "unknown method 'loar'; did you mean 'lora'?"),
-    "unknown backbone": (but("backbone: ast", "backbone: vit"), 6, "unknown backbone 'vit'"),
+    "unknown backbone": (but("backbone: ast", "backbone: asr"), 6, "unknown backbone 'asr'"),
     "unknown profile": (but("as-run", "as-ran"), 2, "cannot be 'as-ran'; did you mean 'as-run'?"),
     "unknown report": (but("test_last", "test_lst"), 3, "did you mean 'test_last'?"),
     "negative lr": (GOOD + "set: {train: {lr: -1e-3}}\n", 10, "train.lr should be greater than 0"),
@@ -152,6 +152,16 @@ CASES: dict[str, tuple[str, int, str]] = {
     "two documents": (GOOD + "---\nmore: 1\n", 10, "not YAML"),
     "unknown anchor": (GOOD + "set: *nothing\n", 10, "not YAML"),
     "label that is a number": (GOOD + "methods:\n  lora: {label: 3}\n", 11, "label should be a"),
+    "spectrogram setting on waveforms": (
+        but("backbone: ast", "backbone: wav2vec2") + "set: {backbone: {pooling: cls}}\n",
+        10,
+        "unknown key 'backbone.pooling'",
+    ),
+    "prompts without CLS": (
+        but("backbone: ast", "backbone: wav2vec2").replace("[linear, lora]", "dpt-25"),
+        7,
+        "prompts stand behind CLS, which wav2vec 2.0 does not have",
+    ),
     "prompts without prompt method": (
         GOOD + "set: {backbone: {pooling: prompts}}\n",
         7,

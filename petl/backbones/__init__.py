@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
+
 from petl import config
 from petl.backbones.encoder import Encoder
 
 
-def build(settings: config.Backbone, frames: int) -> Encoder:
-    from petl.backbones import ast
+def family(name: str) -> ModuleType:
+    """A family's module: `build`, and `NAMING` of its weights."""
+    return import_module(f"petl.backbones.{name}")
 
-    return {"ast": ast.build}[settings.family](settings, frames)
+
+def build(settings: config.Backbone, frames: int) -> Encoder:
+    encoder: Encoder = family(settings.family).build(settings, frames)
+    return encoder

@@ -25,6 +25,18 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
+class Dropout:
+    """Rates while training: of the tokens' features, of what attention, its weights and the inside
+    of the feed-forward network put out, and of whole layers."""
+
+    features: float = 0.0
+    hidden: float = 0.0
+    attention: float = 0.0
+    activation: float = 0.0
+    layer: float = 0.0
+
+
+@dataclass(frozen=True)
 class Geometry:
     """The numbers that shape an encoder; `eps` is the LayerNorms'."""
 
@@ -35,6 +47,7 @@ class Geometry:
     eps: float
     norm: Literal["pre", "post"] = "pre"
     qkv_bias: bool = True
+    dropout: Dropout = Dropout()
 
 
 class Wrapper(nn.Module):
@@ -60,20 +73,25 @@ class Projections(nn.Module):
 class Attention(nn.Module):
     def __init__(self, shape: Geometry):
         super().__init__()
-        self.heads = shape.heads
+        self.heads, self.dropout = shape.heads, shape.dropout
         self.qkv: nn.Module = Projections(shape.hidden, shape.qkv_bias)
         self.out: nn.Module = nn.Linear(shape.hidden, shape.hidden)
 
     def forward(self, h: Tensor) -> Tensor:
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(h))
-        return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        h = attend(q, k, v, self.dropout.attention if self.training else 0.0)
+        return drop(self.out(h.transpose(1, 2).flatten(2)), self.dropout.hidden, self.training)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
     if hasattr(F, "scaled_dot_product_attention"):
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
     scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
-    return scores.softmax(dim=-1) @ v
+    return drop(scores.softmax(dim=-1), dropout, training=True) @ v
+
+
+def drop(h: Tensor, rate: float, training: bool) -> Tensor:
+    return F.dropout(h, rate) if rate and training else h
 
 
 class FeedForward(nn.Module):
@@ -81,9 +99,11 @@ class FeedForward(nn.Module):
         super().__init__()
         self.up = nn.Linear(shape.hidden, shape.mlp)
         self.down = nn.Linear(shape.mlp, shape.hidden)
+        self.dropout = shape.dropout
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(h)))
+        inside = drop(F.gelu(self.up(h)), self.dropout.activation, self.training)
+        return drop(self.down(inside), self.dropout.hidden, self.training)
 
 
 class Layer(nn.Module):
@@ -104,20 +124,34 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers, final norm. A backbone brings the embeddings and its weights' names."""
+    """Embeddings, layers, final norm. A backbone brings the embeddings and its weights' names.
+
+    Layers that end in a norm of their own (post-norm) leave nothing for a final one to do.
+    """
 
     def __init__(self, shape: Geometry, tokens: nn.Module):
         super().__init__()
         self.shape = shape
         self.tokens = tokens
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.norm = nn.LayerNorm(shape.hidden, eps=shape.eps)
+        final = shape.norm == "pre"
+        self.norm = nn.LayerNorm(shape.hidden, eps=shape.eps) if final else nn.Identity()
+
+    @property
+    def special(self) -> int:
+        """How many tokens stand before those that the input became."""
+        return int(unwrap(self.tokens).special)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.tokens(x)
         for layer in self.layers:
-            h = layer(h)
+            if not self._skips():
+                h = layer(h)
         return self.norm(h)
+
+    def _skips(self) -> bool:
+        rate = self.shape.dropout.layer
+        return self.training and rate > 0 and torch.rand(()).item() < rate
 
     def bare_layers(self) -> Iterator[Layer]:
         """The layers themselves, under whatever wraps them."""
@@ -148,22 +182,3 @@ def unwrap(module: nn.Module) -> nn.Module:
     while isinstance(module, Wrapper):
         module = module.inner
     return module
-
-
-@torch.no_grad()
-def load(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Every tensor is accounted for: a missing, an unexpected or a misshapen one is an error."""
-    from petl.errors import UserError
-
-    own = module.state_dict()
-    problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
-    problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
-    problems += [
-        f"{name} is {tuple(tensors[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-        raise UserError(f"{origin}: does not fit: {'; '.join(sorted(problems)[:5])}{more}")
-    module.load_state_dict(tensors)

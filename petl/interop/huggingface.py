@@ -25,7 +25,26 @@ def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     config = read_json(config_file)
     if not isinstance(config, dict):
         raise UserError(f"{config_file}: not a JSON object; a backbone needs its config.json")
-    return config, read_tensors(weights_file)
+    return _Config(config_file, config), read_tensors(weights_file)
+
+
+class _Config(dict[str, Any]):
+    """A config.json that says which key it lacks."""
+
+    def __init__(self, file: Path, values: dict[str, Any]):
+        super().__init__(values)
+        self.file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(f"{self.file}: '{key}' is missing")
+
+
+def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
+    """Refuse a checkpoint that our encoder would read and compute something else with."""
+    for key, value in wanted.items():
+        if config.get(key, value) != value:
+            have = f"its {key} is {config[key]!r}"
+            raise UserError(f"{source}: {have}; only {value!r} is known here")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

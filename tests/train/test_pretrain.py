@@ -29,8 +29,8 @@ def settings(tmp_path):
     return file
 
 
-def small(source) -> config.Backbone:
-    return config.Backbone(
+def small(source) -> config.AST:
+    return config.AST(
         family="ast", source=str(source), position_embeddings="interpolate", pooling="all"
     )
 

@@ -1,0 +1,86 @@
+"""Position embeddings when clips are longer or shorter than those of the pre-training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import AST, VIT, ast, deviation, noise, vit
+from torch.nn import functional as F
+
+from petl import backbones
+from petl.backbones.patches import fit_positions
+from petl.errors import UserError
+
+# 128 frames with strides (10, 12): a grid of 12 x 10
+OLD = (12, 10)
+
+
+def expected(position: torch.Tensor, how: str, columns: int) -> torch.Tensor:
+    """What each way makes of (1, 2 + 12 * 10, hidden), said independently of the package."""
+    if how == "zeros":
+        return torch.zeros(1, 2 + 12 * columns, position.shape[2])
+    rows = position[0, 2:].reshape(12, 10, -1)
+    if how == "crop" and columns <= 10:
+        start = 5 - columns // 2
+        rows = rows[:, start : start + columns]
+    else:
+        channels = rows.permute(2, 0, 1)[None]
+        stretched = F.interpolate(channels, (12, columns), mode="bilinear", align_corners=False)
+        rows = stretched[0].permute(1, 2, 0)
+    return torch.cat([position[0, :2], rows.reshape(12 * columns, -1)])[None]
+
+
+@pytest.mark.parametrize("how", ["zeros", "interpolate", "crop"])
+@pytest.mark.parametrize("frames, columns", [(76, 6), (90, 7), (200, 16)])
+def test_an_ast_of_another_length_equals_the_librarys_with_those_positions(
+    how: str, frames: int, columns: int, library, tmp_path
+) -> None:
+    model, folder = library("ASTModel", AST)
+    encoder = backbones.build(ast(folder, how), frames).eval()
+    other = type(model)(type(model.config)(**AST | {"max_length": frames})).eval()
+    tensors = dict(model.state_dict())
+    name = "embeddings.position_embeddings"
+    tensors[name] = expected(tensors[name], how, columns)
+    other.load_state_dict(tensors)
+    x = noise(2, frames, 128)
+    with torch.no_grad():
+        assert deviation(encoder(x), other(x).last_hidden_state) < 1e-5
+
+
+@pytest.mark.parametrize("how", ["zeros", "interpolate", "crop"])
+def test_the_same_length_changes_nothing(how: str, library) -> None:
+    model, folder = library("ASTModel", AST)
+    encoder = backbones.build(ast(folder, how), 128)
+    assert torch.equal(encoder.tokens.position, model.embeddings.position_embeddings)
+
+
+def test_a_crop_keeps_the_middle_of_one_axis_and_stretches_the_other() -> None:
+    """As a ViT needs it: a square of photographs becomes a wide and low spectrogram."""
+    plane = torch.arange(14.0)[:, None].expand(14, 14)  # each row says its number
+    position = torch.cat([torch.full((1, 1), -1.0), plane.reshape(-1, 1)])[None]
+    fitted = fit_positions(position, (14, 14), (8, 31), "crop")
+    assert fitted[0, 0] == -1.0
+    rows = fitted[0, 1:].reshape(8, 31)
+    assert torch.equal(rows, torch.arange(3.0, 11.0)[:, None].expand(8, 31))
+
+
+def test_interpolation_keeps_what_is_even_and_the_special_tokens() -> None:
+    position = torch.full((1, 2 + 120, 4), 0.5)
+    position[:, :2] = 7.0
+    fitted = fit_positions(position, OLD, (12, 48), "interpolate")
+    assert torch.equal(fitted[:, :2], position[:, :2])
+    assert torch.allclose(fitted[:, 2:], torch.tensor(0.5))
+
+
+@pytest.mark.parametrize("how", ["zeros", "interpolate", "crop"])
+def test_a_vit_reads_spectrograms_of_any_length(how: str, library) -> None:
+    _, folder = library("ViTModel", VIT | {"image_size": 64})
+    encoder = backbones.build(vit(folder, how), 100).eval()
+    assert encoder.tokens.grid == (8, 6)
+    assert encoder(noise(2, 100, 128)).shape == (2, 1 + 8 * 6, 32)
+
+
+def test_a_clip_too_short_for_one_patch_is_refused(library) -> None:
+    _, folder = library("ASTModel", AST)
+    with pytest.raises(UserError, match="128 bins x 10 frames has no room for a patch of 16 x 16"):
+        backbones.build(ast(folder), 10)
