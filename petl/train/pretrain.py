@@ -163,7 +163,7 @@ def _save(encoder: Encoder, settings: Pretrain, out: Path) -> None:
     from safetensors.torch import save
 
     out.mkdir(parents=True, exist_ok=True)
-    tensors = ast.to_huggingface(encoder.state_dict(), encoder.shape.layers)
+    tensors = ast.to_huggingface(encoder.state_dict())
     config = json.dumps(huggingface_config(settings), indent=2) + "\n"
     write_atomic(out / "config.json", config.encode())
     write_atomic(out / "model.safetensors", save(tensors, {"format": "pt"}))
