@@ -21,7 +21,8 @@ def study_schema() -> Schema:
     study, task = StudyFile.model_json_schema(), Task.model_json_schema()
     parts = {part: _optional(task["properties"][part]) for part in TASK_PARTS}
     definitions = study["$defs"] | {name: _optional(d) for name, d in task["$defs"].items()}
-    definitions |= {f"{kind}-names": _names(kind) for kind in KINDS}
+    for kind in KINDS:
+        definitions |= _names(kind)
     definitions["Parts"] = {"type": "object", "properties": parts, "additionalProperties": False}
 
     definitions["Preset"]["properties"] |= parts
@@ -39,8 +40,11 @@ def study_schema() -> Schema:
 def _names(kind: str) -> Schema:
     """The suite's presets are offered; a study may have its own, and a rule may have patterns."""
     known = sorted(read_yaml(EXPERIMENTS / "presets.yaml").data[f"{kind}s"])
-    name = {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]}
-    return {"anyOf": [name, {"type": "array", "items": name, "minItems": 1}]}
+    name = {"$ref": f"#/$defs/{kind}-name"}
+    return {
+        f"{kind}-name": {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]},
+        f"{kind}-names": {"anyOf": [name, {"type": "array", "items": name, "minItems": 1}]},
+    }
 
 
 def _optional(schema: Schema) -> Schema:

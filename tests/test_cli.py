@@ -177,4 +177,4 @@ def test_the_schema_lets_no_unknown_key_pass_and_requires_nothing_of_a_part() ->
             assert model["additionalProperties"] is False, name
     assert set(schema["required"]) == {"description", "profile", "report", "matrix"}
     assert "required" not in schema["$defs"]["Train"]
-    assert "conformer-houlsby" in json.dumps(schema["$defs"]["method-names"])
+    assert "conformer-houlsby" in json.dumps(schema["$defs"]["method-name"])
