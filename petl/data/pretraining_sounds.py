@@ -24,6 +24,10 @@ from petl.data.sounds import (
     sine,
 )
 
+SNR_DB = (-8.0, 14.0)
+LEVEL_DB = (-36.0, -6.0)
+"""Both wider and lower than the ten classes': what is learnt must hold up in noise."""
+
 # --- pitch standing still ------------------------------------------------------------------------
 
 
@@ -199,9 +203,9 @@ KINDS: tuple[Callable[[Generator, int], np.ndarray], ...] = (
 
 
 def pretraining_sounds(rng: Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n waveforms (n, 16000) in float32, in the ten classes' noise, and their kinds 0..19."""
+    """n waveforms (n, 16000) in float32, and their kinds 0..19."""
     labels = rng.integers(len(KINDS), size=n)
     waveforms = np.empty((n, SAMPLES), dtype=np.float32)
     for row, label in zip(waveforms, labels, strict=True):
-        row[:] = clip(rng, KINDS[label])
+        row[:] = clip(rng, KINDS[label], SNR_DB, LEVEL_DB)
     return waveforms, labels

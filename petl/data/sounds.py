@@ -21,8 +21,9 @@ NAME = "made-sounds"
 RATE = 16_000
 SAMPLES = RATE
 SEED = 10
-SNR_DB = (-8.0, 14.0)
-LEVEL_DB = (-36.0, -6.0)
+SNR_DB = (4.0, 24.0)
+"""Of sound to noise, while the sound lasts."""
+LEVEL_DB = (-24.0, -6.0)
 """Of the clip's peak against full scale."""
 
 README = """Made sounds: {count} clips of ten classes, one second each, 16 kHz, 16 bit, mono.
@@ -159,15 +160,20 @@ CLASSES: tuple[Callable[[Generator, int], np.ndarray], ...] = (
 # --- clips ---------------------------------------------------------------------------------------
 
 
-def clip(rng: Generator, recipe: Callable[[Generator, int], np.ndarray]) -> np.ndarray:
+def clip(
+    rng: Generator,
+    recipe: Callable[[Generator, int], np.ndarray],
+    snr_db: tuple[float, float] = SNR_DB,
+    level_db: tuple[float, float] = LEVEL_DB,
+) -> np.ndarray:
     """One second of noise with the sound somewhere in it, both at random levels; peak below 1."""
     samples = int(rng.uniform(0.4, 0.85) * SAMPLES)
     onset = rng.integers(SAMPLES - samples)
     sound = recipe(rng, samples)
     mixed = coloured_noise(rng, SAMPLES, rng.uniform(0, 1))
-    loudness = 10 ** (rng.uniform(*SNR_DB) / 20)
+    loudness = 10 ** (rng.uniform(*snr_db) / 20)
     mixed[onset : onset + samples] += sound * loudness / np.sqrt(np.mean(np.square(sound)))
-    return mixed / np.abs(mixed).max() * 10 ** (rng.uniform(*LEVEL_DB) / 20)
+    return mixed / np.abs(mixed).max() * 10 ** (rng.uniform(*level_db) / 20)
 
 
 def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10) -> None:
