@@ -53,15 +53,20 @@ class Layers:
         Not the same as lying on it: what a bottleneck does not inherit from the conformer that it
         replaces, it still gets from the base.
         """
-        _fill(self.data, base.data)
+        fill(self.data, base.data)
         self.origins = base.origins | self.origins
 
     def where(self, key: KeyPath) -> str | None:
-        """The file and line that set it; what is missing was set nowhere."""
-        if key not in self.origins:
+        """The file and line that set it; what is missing was set nowhere.
+
+        A list is laid as a whole: what stands in it came from where the list did.
+        """
+        items = [i for i, part in enumerate(key) if isinstance(part, int)]
+        whole = key[: items[0]] if items else key
+        if whole not in self.origins:
             return None
-        file, origin = self.origins[key]
-        return file.where(origin)
+        file, origin = self.origins[whole]
+        return file.where((*origin, *key[len(whole) :]))
 
 
 def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
@@ -70,12 +75,13 @@ def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
     return any(tag in below and tag in over and below[tag] != over[tag] for tag in tags)
 
 
-def _fill(data: Tree, base: Tree) -> None:
+def fill(data: Tree, base: Tree) -> None:
+    """Take from the base what is not there."""
     for name, value in base.items():
         if name not in data:
             data[name] = value
         elif isinstance(data[name], dict) and isinstance(value, dict):
-            _fill(data[name], value)
+            fill(data[name], value)
 
 
 def value_at(data: Any, key: KeyPath) -> Any:

@@ -11,6 +11,7 @@ file and line that set it, so that a mistake is reported where it was made.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
@@ -21,7 +22,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from petl.config import Task
 from petl.errors import UserError, nearest
-from petl.layers import Layer, Layers, value_at
+from petl.layers import Layer, Layers, fill, value_at
 from petl.part import Part, Seed
 from petl.validate import validate
 from petl.yamlfile import KeyPath, YamlFile, read_yaml
@@ -178,6 +179,7 @@ class _Expansion:
         tree = Layers(layers)
         profile = self._profile_layers(tree.data)
         tree.fill_from(Layers([(self.presets, ("defaults",)), *profile]))
+        self._fill_parts(tree.data)
         tree.data["names"] = {
             "study": self.source.path.stem,
             "dataset": dataset,
@@ -190,6 +192,21 @@ class _Expansion:
         at = self.source.where(self._matrix_key("method", method))
         combination = f"{at}: {dataset}, {backbone}, {method}"
         return validate(Task, tree.data, lambda key: tree.where(key) or combination)
+
+    def _fill_parts(self, task: Tree) -> None:
+        """Each method of a combination gets the switches that it would get alone."""
+        method = task.get("method")
+        if isinstance(method, dict) and isinstance(method.get("methods"), list):
+            method["methods"] = [self._filled(part, task) for part in method["methods"]]
+
+    def _filled(self, part: Any, task: Tree) -> Any:
+        part = deepcopy(part)  # the preset's own stays
+        if isinstance(part, dict):
+            fill(
+                part,
+                Layers([*self._profile_layers(task | {"method": part})]).data.get("method", {}),
+            )
+        return part
 
     def _preset_chain(self, kind: str, name: str) -> list[Layer]:
         """The preset and those it is `like`, the most general first."""
@@ -228,7 +245,7 @@ class _Expansion:
             _text_at(task, key)
             for key in (("backbone", "family"), ("method", "family"), ("method", "block", "kind"))
         )
-        both = [f"{method} on {backbone}" for method in (family, kind)]
+        both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
         for key in ("every", backbone, family, kind, *both):
             if key in value_at(self.presets.data, root):
                 yield self.presets, (*root, key)
