@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,11 +21,8 @@ from petl.terminal import (
     console,
     interruptible,
     need,
+    prepare,
 )
-
-if TYPE_CHECKING:
-    from petl.config import Task
-    from petl.places import Places
 
 app = typer.Typer(
     name="petl",
@@ -118,7 +114,7 @@ def submit(
         screen.print(f"{summary(plan)}, nothing to do")
         return
     with interruptible(f"finished runs are kept; `petl submit {study}` goes on with the rest"):
-        _prepare([item.task for item in todo], places)
+        prepare([item.task for item in todo], places)
         from slurm.local import default_workers, run_local
         from slurm.watch import watch
 
@@ -182,7 +178,7 @@ def train(
     screen = console()
     screen.print(f"{task} · run {task.run_id}", soft_wrap=True)
     with interruptible("the same command starts this run anew"):
-        _prepare([task], places)
+        prepare([task], places)
         from petl.train import run_task
 
         def tell(row: dict[str, Any]) -> None:
@@ -277,20 +273,6 @@ def schema(
         write_atomic(out, text.encode())
     except OSError as error:
         raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _prepare(tasks: Sequence[Task], places: Places) -> None:
-    """Make each dataset ready once, before many processes would do it at the same time."""
-    need("torch", "train")
-    from petl.data import prepare
-
-    for dataset, name in {task.dataset: task.names.dataset for task in tasks}.items():
-        with console().status(f"preparing {name}") as status:
-
-            def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
-                show(f"preparing {name}: {done} of {total} clips")
-
-            prepare(dataset, places, tell)
 
 
 def main() -> None:

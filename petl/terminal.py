@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,9 @@ from petl.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from petl.config import Task
+    from petl.places import Places
 
 MISTAKE, INTERRUPTED = 2, 130
 
@@ -71,6 +74,20 @@ def need(module: str, extra: str) -> None:
     if find_spec(module) is None:
         get = f"pip install 'petl-ast[{extra}]'"
         raise UserError(f"this needs {module}, which is not installed here: {get}")
+
+
+def prepare(tasks: Sequence[Task], places: Places) -> None:
+    """Make each dataset ready once, before many processes would do it at the same time."""
+    need("torch", "train")
+    from petl import data
+
+    for dataset, name in {task.dataset: task.names.dataset for task in tasks}.items():
+        with console().status(f"preparing {name}") as status:
+
+            def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
+                show(f"preparing {name}: {done} of {total} clips")
+
+            data.prepare(dataset, places, tell)
 
 
 def console() -> Console:
