@@ -1,0 +1,101 @@
+"""What a study may say about a backbone, and what a profile adds for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_models import VIT, WAVES, noise, vit, wav2vec2
+
+from petl import backbones, config, methods
+from petl.model import Model
+from petl.study import load_study
+
+STUDY = """\
+description: a study
+profile: {profile}
+report: test_last
+matrix:
+  dataset: speech-commands
+  backbone: {backbone}
+  method: [full, linear, lora, conformer-pfeiffer]
+  fold: all
+  seed: 10
+"""
+
+
+def tasks(tmp_path: Path, profile: str, backbone: str) -> dict[str, config.Task]:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY.format(profile=profile, backbone=backbone))
+    return {task.names.method: task for task in load_study(file).tasks}
+
+
+def test_as_run_wav2vec2_is_what_the_released_code_does(tmp_path) -> None:
+    found = tasks(tmp_path, "as-run", "wav2vec2")
+    assert found["full"].method == config.Full(family="full", layers=3)
+    adapter = found["conformer-pfeiffer"].method
+    assert isinstance(adapter, config.Adapter) and adapter.layer_norms == "frozen"
+    assert isinstance(adapter.block, config.Conformer)
+    assert (adapter.block.init, adapter.block.layer_norm) == ("kaiming", "applied")
+    dropouts = {method: task.backbone.dropout for method, task in found.items()}
+    assert dropouts == {
+        "full": "checkpoint",
+        "linear": "checkpoint",
+        "lora": "checkpoint",
+        "conformer-pfeiffer": "none",
+    }
+
+
+def test_as_intended_wav2vec2_trains_whole_and_keeps_frozen_layers_still(tmp_path) -> None:
+    found = tasks(tmp_path, "as-intended", "wav2vec2")
+    assert found["full"].method == config.Full(family="full")
+    dropouts = {method: task.backbone.dropout for method, task in found.items()}
+    assert dropouts == {"full": "checkpoint", "linear": "none", "lora": "none"} | {
+        "conformer-pfeiffer": "none"
+    }
+
+
+@pytest.mark.parametrize("backbone", ["ast", "vit"])
+def test_a_backbone_of_patches_gets_their_settings_alone(backbone: str, tmp_path) -> None:
+    for task in tasks(tmp_path, "as-run", backbone).values():
+        assert isinstance(task.backbone, config.Patches)
+        assert (task.backbone.position_embeddings, task.backbone.pooling) == ("zeros", "all")
+        assert "layers" not in task.method.model_dump(exclude_defaults=True)
+
+
+def test_the_head_alone_trains_where_layers_end_in_their_own_norm(library) -> None:
+    _, folder = library("Wav2Vec2Model", WAVES)
+    encoder = backbones.build(wav2vec2(folder), 100)
+    methods.apply(encoder, config.Linear(family="linear"))
+    assert not any(p.requires_grad for p in encoder.parameters())
+
+
+def test_the_last_layers_train_and_nothing_below(library) -> None:
+    _, folder = library("Wav2Vec2Model", WAVES)
+    encoder = backbones.build(wav2vec2(folder), 100)
+    methods.apply(encoder, config.Full(family="full", layers=2))
+    trained = {name.split(".")[1] for name, p in encoder.named_parameters() if p.requires_grad}
+    assert trained == {"1", "2"}
+    assert all(p.requires_grad for layer in encoder.layers[1:] for p in layer.parameters())
+
+
+def test_prompts_stand_behind_a_vits_cls_and_push_no_patch_out(library) -> None:
+    _, folder = library("ViTModel", VIT)
+    encoder = backbones.build(vit(folder), 96).eval()
+    before = encoder.tokens(noise(2, 96, 128))
+    methods.apply(encoder, config.Prompt(family="prompt", depth="deep", length=5))
+    after = encoder.tokens(noise(2, 96, 128))
+    assert torch.equal(after[:, 6:], before[:, 1:])
+    assert torch.equal(after[:, :1], before[:, :1])
+
+
+@pytest.mark.parametrize("pooling, first, last", [("all", 0, 49), ("cls", 0, 1), ("speech", 1, 49)])
+def test_a_vits_patches_begin_behind_one_token(
+    pooling: str, first: int, last: int, library
+) -> None:
+    _, folder = library("ViTModel", VIT)
+    encoder = backbones.build(vit(folder), 96)
+    model = Model(encoder, pooling, 0, 32, 5)
+    h = noise(2, 49, 32)
+    assert torch.allclose(model.pool(h), h[:, first:last].mean(dim=1))
