@@ -41,7 +41,8 @@ def build_model(task: config.Task) -> Model:
     encoder = backbones.build(task.backbone, task.dataset.frames)
     methods.apply(encoder, task.method)
     prompts = config.prompt_length(task.method)
-    return Model(encoder, task.backbone.pooling, prompts, encoder.shape.hidden, task.dataset.classes)
+    hidden, pooling = encoder.shape.hidden, task.backbone.pooling
+    return Model(encoder, pooling, prompts, hidden, task.dataset.classes)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
@@ -56,7 +57,7 @@ def count_parameters(model: Model) -> dict[str, int]:
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Everything training changes: the trainable parameters and the new modules' running statistics."""
+    """What training changes: the trainable parameters and the new modules' running statistics."""
     changing = {name for name, p in model.named_parameters() if p.requires_grad}
     changing |= {name for name, _ in model.named_buffers()}
     return {name: t for name, t in model.state_dict().items() if name in changing}
