@@ -12,8 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from made_runs import failed, finished
+from typer.testing import CliRunner
 
 from petl.claim import RunIsTaken, holder, is_alive
+from petl.cli import app
 from petl.errors import UserError
 from petl.places import Places
 from petl.runs import RunDir
@@ -107,31 +110,35 @@ def until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_one_failure_stops_nobody_and_only_it_is_tried_again(
-    study: Callable[..., Study], places: Places, submit: Submit
+    study: Callable[..., Study], places: Places
 ) -> None:
-    """Of three runs one diverges."""
+    """Of three runs the first diverges; two work at a time."""
     rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
     loaded = study("[lora, linear]", "[0, 1]", SHORT, rule + "except: [{method: lora, fold: 1}]\n")
-    first = submit(loaded, 2)
-    out, err = first.communicate(timeout=120)
-    assert (first.returncode, err) == (1, ""), out + err
-    assert "2 of 3 done, 1 failed; took" in out
-    log = RunDir.of(loaded.tasks[0], places.runs).log_file
-    reason, path = out.split("\nfailed   made-sounds · lora · fold 0 · seed 1\n")[1].splitlines()
-    assert "the loss was" in reason
-    assert path.strip() == str(log)
-    assert "Traceback" in log.read_text()
-
     plan = Plan(loaded, places.runs)
-    assert [item.task for item in plan.to_run()] == [loaded.tasks[0]]
-    done = [item for item in plan.items if item.kind == "done"]
-    left = {path.name for item in done for path in item.run.path.iterdir()}
+    bad, *good = plan.items
+    most = 0
+
+    def count(remark: str) -> None:
+        nonlocal most
+        most = max(most, plan.counts()["running"])
+
+    local.run_local(plan, places, 2, count)
+    assert most == 2
+    assert [item.kind for item in plan.items] == ["failed", "done", "done"]
+    assert "the loss was" in bad.state.reason
+    assert "Traceback" in bad.log.read_text()
+    assert [item.task for item in Plan(loaded, places.runs).to_run()] == [bad.task]
+
+    left = {path.name for item in good for path in item.run.path.iterdir()}
     assert left == {"task.json", "metrics.jsonl", "result.json", "log.txt"}
     (jobs,) = (places.runs / "tiny" / "jobs").iterdir()
     assert len(list((jobs / "submitit").iterdir())) == 4  # the failed one's
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
     study: Callable[..., Study], places: Places, submit: Submit
 ) -> None:
@@ -151,6 +158,7 @@ def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
     assert not any((places.runs / "tiny" / "jobs").iterdir())
 
 
+@pytest.mark.slow
 def test_a_submit_that_is_killed_outright_leaves_runs_the_next_one_respects(
     study: Callable[..., Study], places: Places, submit: Submit
 ) -> None:
@@ -170,6 +178,7 @@ def test_a_submit_that_is_killed_outright_leaves_runs_the_next_one_respects(
     assert run.state().kind == "stopped"
 
 
+@pytest.mark.slow
 def test_a_job_that_dies_without_a_word_is_a_failure(
     study: Callable[..., Study], places: Places
 ) -> None:
@@ -188,20 +197,34 @@ def test_a_job_that_dies_without_a_word_is_a_failure(
     assert item.log.exists() and "submitit" in item.log.parts
 
 
-def test_never_more_jobs_than_workers_and_nothing_left_over(
-    study: Callable[..., Study], places: Places
+def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
+    study: Callable[..., Study], places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Plan(study("linear", "[0, 1, 2]", SHORT), places.runs)
-    most = 0
+    def one_fails(plan: Plan, *_: object) -> None:
+        failed(plan.items[0].task, places.runs, "no luck")
+        for item in plan.items[1:]:
+            finished(item.task, places.runs)
+        for item in plan.items:
+            item.look()
 
-    def count(remark: str) -> None:
-        nonlocal most
-        most = max(most, plan.counts()["running"])
+    loaded = study("linear", "all", SHORT)
+    monkeypatch.setattr(local, "run_local", one_fails)
+    folders = ["--runs", places.runs, "--data", places.data, "--cache", places.cache]
+    told = CliRunner().invoke(app, ["submit", *map(str, [loaded.path, *folders])])
+    assert (told.exit_code, told.stderr) == (1, "")
+    assert "4 of 5 done, 1 failed; took" in told.stdout
+    assert "no luck" in told.stdout and "log.txt" in told.stdout
 
-    local.run_local(plan, places, 2, count)
-    assert plan.counts() == {"done": 3}
-    assert most == 2
-    assert not (places.runs / "tiny" / "jobs").exists()
+
+def test_when_all_is_done_no_job_file_is_left(study: Callable[..., Study], places: Places) -> None:
+    loaded = study("linear", "all", SHORT)
+    for task in loaded.tasks:
+        finished(task, places.runs)
+    folders = [places.runs / "tiny" / "jobs" / name for name in ("killed", "mine")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    local._tidy(folders[1], Plan(loaded, places.runs), over=True)
+    assert not folders[0].parent.exists()
 
 
 def test_a_manifest_gives_back_what_was_written(
