@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from petl import __version__
+from petl import __version__, cli_models
 from petl.errors import UserError
 from petl.terminal import (
     CacheDir,
@@ -250,6 +250,9 @@ def table(
     folder = out or Path("tables") / loaded.name
     report = make_report(loaded, Places.choose(runs).runs, folder, metric and metric.value)
     console().print(report.text, *report.files, sep="\n", soft_wrap=True)
+
+
+app.command(short_help="Count what each method trains.")(cli_models.count)
 
 
 @app.command(short_help="Print the JSON Schema of a study.")

@@ -38,7 +38,10 @@ class Model(nn.Module):
 
 def build_model(task: config.Task) -> Model:
     """The task's model. New modules draw from the global generator: seed it before."""
-    encoder = backbones.build(task.backbone, task.dataset.frames)
+    return assemble(backbones.build(task.backbone, task.dataset.frames), task)
+
+
+def assemble(encoder: Encoder, task: config.Task) -> Model:
     methods.apply(encoder, task.method)
     prompts = config.prompt_length(task.method)
     hidden, pooling = encoder.shape.hidden, task.backbone.pooling

@@ -1,0 +1,73 @@
+"""Encoders without their weights: for counting, and for checkpoints that bring their own.
+
+What decides the shape of the backbones that everybody starts from stands here, so that nothing is
+downloaded to learn it. Other names are asked for once a run needs their weights anyway.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from petl import config
+from petl.backbones.encoder import Dropout, Encoder
+from petl.data.features import BINS
+from petl.errors import UserError
+from petl.files import read_json
+from petl.interop.huggingface import BUILTIN
+
+_BASE = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+}
+_PATCHES = _BASE | {"layer_norm_eps": 1e-12, "qkv_bias": True, "patch_size": 16}
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "MIT/ast-finetuned-audioset-10-10-0.4593": _PATCHES
+    | {"frequency_stride": 10, "time_stride": 10, "max_length": 1024, "num_mel_bins": 128},
+    "google/vit-base-patch16-224-in21k": _PATCHES | {"image_size": 224, "num_channels": 3},
+    "facebook/wav2vec2-base": _BASE
+    | {
+        "layer_norm_eps": 1e-5,
+        "do_stable_layer_norm": False,
+        "num_feat_extract_layers": 7,
+        "conv_dim": [512] * 7,
+        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+        "conv_bias": False,
+        "feat_extract_norm": "group",
+        "num_conv_pos_embeddings": 128,
+        "num_conv_pos_embedding_groups": 16,
+    },
+}
+
+
+def shape(source: str) -> dict[str, Any]:
+    """The config of a backbone, without looking at its weights."""
+    if source in SHAPES:
+        return SHAPES[source]
+    folder = BUILTIN / source.removeprefix("builtin:") if source[:8] == "builtin:" else Path(source)
+    found = read_json(folder / "config.json")
+    if not isinstance(found, dict):
+        raise UserError(
+            f"backbone.source: the shape of '{source}' is not known without a download; "
+            f"give a folder with its config.json, or one of {', '.join(SHAPES)}"
+        )
+    return found
+
+
+def bare(settings: config.Backbone, frames: int) -> Encoder:
+    """The encoder that `build` fills, with whatever is in its memory."""
+    from petl.backbones import ast, vit, wav2vec2
+
+    c = shape(settings.source)
+    if isinstance(settings, config.AST):
+        return Encoder(ast.shape_of(c), ast.tokens_of(c, frames))
+    if isinstance(settings, config.ViT):
+        tokens = vit.tokens_of(c)
+        tokens.resize((BINS, frames), "zeros")
+        return Encoder(vit.geometry(c), tokens)
+    geometry = wav2vec2.shape_of(c, Dropout())
+    return Encoder(geometry, wav2vec2.WaveTokens(c, geometry))

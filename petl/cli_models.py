@@ -1,0 +1,60 @@
+"""Commands about models: what they train, and those that come from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from petl.terminal import console, need
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from petl.count import Row
+
+
+def count(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY]", help="[experiments/table1.yaml]")
+    ] = None,
+) -> None:
+    """Count what each method of a study trains, at full size, without loading any weights.
+
+    Beside it stand what the paper prints (without the head and the final LayerNorm) and what its
+    released code trains on ESC-50.
+
+    \b
+    Example:
+      petl count experiments/table1.yaml
+    """
+    need("torch", "train")
+    from petl.count import count as rows
+    from petl.study import EXPERIMENTS, load_study
+    from petl.yamlfile import read_yaml
+
+    tasks = load_study(study or EXPERIMENTS / "table1.yaml").tasks
+    paper = read_yaml(EXPERIMENTS.parent / "analysis" / "paper.yaml").data
+    groups: dict[str, list[Row]] = {}
+    for row in rows(tasks, paper):
+        groups.setdefault(f"{row.names.dataset} · {row.names.backbone}", []).append(row)
+    for title, group in groups.items():
+        console().print(title, _table(group), sep="\n")
+
+
+def _table(rows: list[Row]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method")
+    for title in ("trainable", "less head", "total", "released", "paper"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        ours = (row.trainable, row.without_head, row.total)
+        theirs = "" if row.counted is None else "the same"
+        if row.counted not in (None, ours):
+            theirs = f"{row.counted[0]:,}"
+        table.add_row(row.names.method, *(f"{n:,}" for n in ours), theirs, row.printed)
+    return table
