@@ -21,7 +21,7 @@ NAME = "made-sounds"
 RATE = 16_000
 SAMPLES = RATE
 SEED = 10
-SNR_DB = (4.0, 24.0)
+SNR_DB = (6.0, 26.0)
 """Of sound to noise, while the sound lasts."""
 LEVEL_DB = (-24.0, -6.0)
 """Of the clip's peak against full scale."""
@@ -88,12 +88,12 @@ def steady_tone(rng: Generator, samples: int) -> np.ndarray:
 
 
 def rising_chirp(rng: Generator, samples: int) -> np.ndarray:
-    low, ratio = between(rng, 250, 2500), between(rng, 1.15, 2.5)
+    low, ratio = between(rng, 250, 2500), between(rng, 1.3, 3)
     return sine(low * ratio ** np.linspace(0, 1, samples), samples) * fade(samples, 0.02, 0.05)
 
 
 def falling_chirp(rng: Generator, samples: int) -> np.ndarray:
-    low, ratio = between(rng, 250, 2500), between(rng, 1.15, 2.5)
+    low, ratio = between(rng, 250, 2500), between(rng, 1.3, 3)
     return sine(low * ratio ** np.linspace(1, 0, samples), samples) * fade(samples, 0.02, 0.05)
 
 
@@ -113,13 +113,13 @@ def click_train(rng: Generator, samples: int) -> np.ndarray:
 
 
 def am_tone(rng: Generator, samples: int) -> np.ndarray:
-    depth, rate = rng.uniform(0.5, 1), between(rng, 5, 25)
+    depth, rate = rng.uniform(0.8, 1), between(rng, 4, 14)
     swing = np.sin(2 * np.pi * (rate * seconds(samples) + rng.random()))
     return sine(between(rng, 250, 4000), samples) * (1 + depth * swing) * fade(samples, 0.02, 0.05)
 
 
 def warble(rng: Generator, samples: int) -> np.ndarray:
-    depth, rate = between(rng, 0.03, 0.15), between(rng, 4, 12)
+    depth, rate = between(rng, 0.05, 0.2), between(rng, 4, 10)
     swing = np.sin(2 * np.pi * (rate * seconds(samples) + rng.random()))
     return sine(between(rng, 300, 3500) * (1 + depth * swing), samples) * fade(samples, 0.02, 0.05)
 
@@ -131,8 +131,8 @@ def harmonic_stack(rng: Generator, samples: int) -> np.ndarray:
 
 
 def melody_step(rng: Generator, samples: int) -> np.ndarray:
-    """Two notes, the second two to seven semitones away on either side."""
-    step = 2 ** (rng.choice([-1, 1]) * rng.integers(2, 8) / 12)
+    """Two notes, the second four to twelve semitones away on either side."""
+    step = 2 ** (rng.choice([-1, 1]) * rng.integers(4, 13) / 12)
     second = np.arange(samples) > samples * rng.uniform(0.35, 0.65)
     pitch = between(rng, 350, 3000)
     return sine(np.where(second, pitch * step, pitch), samples) * fade(samples, 0.02, 0.05)
