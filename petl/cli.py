@@ -253,6 +253,7 @@ def table(
 
 
 app.command(short_help="Count what each method trains.")(cli_models.count)
+app.command(short_help="Take over a checkpoint of the paper's code.")(cli_models.import_authors)
 
 
 @app.command(short_help="Print the JSON Schema of a study.")

@@ -58,3 +58,27 @@ def _table(rows: list[Row]) -> Table:
             theirs = f"{row.counted[0]:,}"
         table.add_row(row.names.method, *(f"{n:,}" for n in ours), theirs, row.printed)
     return table
+
+
+def import_authors(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="What the released code saved.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for what becomes of it.")],
+    flags: Annotated[
+        str, typer.Option(metavar="FLAGS", help="Its command line: a JSON file, or key=value,...")
+    ],
+) -> None:
+    """Make a checkpoint of the paper's repository ours: OUT/weights.safetensors and OUT/task.json.
+
+    \b
+    Example:
+      petl import-authors best.pth imported --flags flags.json
+      petl import-authors best.pth imported \\
+        --flags dataset_name=ESC-50,method=prefix-tuning,prompt_len_pt=24,final_output=ALL
+    """
+    need("torch", "train")
+    from petl.interop.import_authors import import_checkpoint, read_flags
+
+    task = import_checkpoint(checkpoint, read_flags(flags), out)
+    console().print(f"{out}: {task}", soft_wrap=True)

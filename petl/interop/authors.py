@@ -158,7 +158,7 @@ def load_model(
     methods.apply(encoder, method)
     prompts = config.prompt_length(method)
     model = Model(encoder, settings.pooling, prompts, encoder.shape.hidden, num_classes)
-    _fill(model, flags, {name.removeprefix("model."): tensor for name, tensor in state.items()})
+    fill(model, flags, state)
     return model
 
 
@@ -221,20 +221,26 @@ def _mixture_name(layer: str, place: str, rest: list[str], flags: dict[str, Any]
 
 
 @torch.no_grad()
-def _fill(model: Model, flags: dict[str, Any], state: dict[str, Tensor]) -> None:
-    state = dict(state)
+def fill(
+    model: Model, flags: dict[str, Any], state: dict[str, Tensor], complete: bool = False
+) -> None:
+    """Put their tensors into our model. Unless `complete`, what is left out stays as it is."""
+    state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
     for i, rows in enumerate(state.pop("deep_prompt_embeddings", [])):
         state[f"deep_prompt_embeddings[{i}]"] = rows[None]
-    own, taken = model.state_dict(), set()
+    own, problems = model.state_dict(), []
     for name, theirs in their_names(model, flags).items():
-        given = [other for other in theirs if other in state]
-        if not given:
-            continue
         parts = own[name].chunk(len(theirs)) if len(theirs) > 1 else [own[name]]
         for part, other in zip(parts, theirs, strict=True):
-            if other in state:  # what they leave out is the backbone's, and stays
-                part.copy_(state[other])
-        taken |= set(given)
-    if unknown := sorted(state.keys() - taken):
-        count = len(unknown)
-        raise UserError(f"the checkpoint holds {count} tensors without a place: {unknown[:5]}")
+            given = state.pop(other, None)
+            if given is None:
+                problems += [f"{other} is missing"] * complete
+            elif given.shape != part.shape:
+                problems.append(f"{other} is {tuple(given.shape)}, not {tuple(part.shape)}")
+            else:
+                part.copy_(given)
+    unused = backbones.family(family_of(flags)).NAMING.leftovers
+    problems += [f"{name} has no place" for name in state if not name.startswith(unused)]
+    if problems:
+        listed = "; ".join(sorted(problems)[:5])
+        raise UserError(f"{len(problems)} tensors do not fit these flags: {listed}")
