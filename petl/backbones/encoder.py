@@ -23,6 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from petl.backbones.attention import attend
+from petl.backbones.lean import checkpoint
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -83,13 +86,6 @@ class Attention(nn.Module):
         return drop(self.out(h.transpose(1, 2).flatten(2)), self.dropout.hidden, self.training)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
-    if hasattr(F, "scaled_dot_product_attention"):
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
-    return drop(scores.softmax(dim=-1), dropout, training=True) @ v
-
-
 def drop(h: Tensor, rate: float, training: bool) -> Tensor:
     return F.dropout(h, rate) if rate and training else h
 
@@ -136,6 +132,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         final = shape.norm == "pre"
         self.norm = nn.LayerNorm(shape.hidden, eps=shape.eps) if final else nn.Identity()
+        self.layer_checkpointing = False
 
     @property
     def special(self) -> int:
@@ -146,7 +143,7 @@ class Encoder(nn.Module):
         h = self.tokens(x)
         for layer in self.layers:
             if not self._skips():
-                h = layer(h)
+                h = checkpoint(layer, h) if self.layer_checkpointing else layer(h)
         return self.norm(h)
 
     def _skips(self) -> bool:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from petl import config
 from petl.backbones.encoder import Encoder, unwrap
+from petl.backbones.lean import project
 from petl.errors import UserError
 from petl.methods import init
 
@@ -29,7 +30,7 @@ class Bottleneck(nn.Module):
             init.zero(self.up)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.up(F.gelu(self.down(h)))
+        return self.up(F.gelu(project(h, self.down.weight, self.down.bias)))
 
 
 class Conformer(nn.Module):
@@ -55,9 +56,10 @@ class Conformer(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         if self.normalises:
             h = self.norm(h)
-        x = F.glu(self.gated(h.transpose(1, 2)), dim=1)
-        x = F.silu(self.batch_norm(self.depthwise(x)))
-        return self.up(x).transpose(1, 2)
+        # the pointwise convolutions as products, for which no token has to move
+        x = F.glu(project(h, self.gated.weight.squeeze(-1), self.gated.bias), dim=-1)
+        x = F.silu(self.batch_norm(self.depthwise(x.transpose(1, 2))))
+        return F.linear(x.transpose(1, 2).contiguous(), self.up.weight.squeeze(-1), self.up.bias)
 
 
 def _start(block: config.Conformer) -> Callable[..., None]:
@@ -150,7 +152,7 @@ class Convpass(nn.Module):
             init.normal(self.down, self.up)
 
     def forward(self, h: Tensor) -> Tensor:
-        x = quick_gelu(self.down(h))
+        x = quick_gelu(project(h, self.down.weight, self.down.bias))
         if self.convolves:
             x = self.conv(x.transpose(1, 2)).transpose(1, 2)
         return self.up(self.dropout(quick_gelu(x)))

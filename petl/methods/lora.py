@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from petl import config
 from petl.backbones.encoder import Encoder, Wrapper, attach
+from petl.backbones.lean import project
 from petl.methods import init, where
 from petl.methods.blocks import width
 
@@ -27,7 +28,7 @@ class Update(nn.Module):
             init.zero(self.up)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.up(self.down(h)) * self.scale
+        return self.up(project(h, self.down.weight)) * self.scale
 
     def weight(self) -> Tensor:
         """What it adds to the projection's weight."""
