@@ -131,6 +131,8 @@ class Train(Part):
     eps: Rate
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     decay: Literal["everything", "weights"]
+    # less memory for more time and the same numbers, so that it has a default, whomever one follows
+    layer_checkpointing: Literal["off", "on"] = "off"
 
 
 # --- the task -------------------------------------------------------------------------------------

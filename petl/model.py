@@ -43,6 +43,7 @@ def build_model(task: config.Task) -> Model:
 
 def assemble(encoder: Encoder, task: config.Task) -> Model:
     methods.apply(encoder, task.method)
+    encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
     prompts = config.prompt_length(task.method)
     hidden, pooling = encoder.shape.hidden, task.backbone.pooling
     return Model(encoder, pooling, prompts, hidden, task.dataset.classes)
