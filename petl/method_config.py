@@ -91,7 +91,7 @@ class Head(Part):
 
 
 class Gradual(Part):
-    """Everything, from the top: `start` layers at first, one more every `every` epochs."""
+    """Everything, from the top: `start` layers at first, one more after every `every` epochs."""
 
     family: Literal["gradual"]
     start: Count

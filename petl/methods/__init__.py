@@ -7,6 +7,7 @@ from petl.backbones.encoder import Encoder
 from petl.methods import subset
 from petl.methods.adapter import adapter
 from petl.methods.dora import dora
+from petl.methods.gradual import gradual
 from petl.methods.ia3 import ia3
 from petl.methods.lora import lora
 from petl.methods.moa import dense_moa, soft_moa
@@ -18,6 +19,7 @@ METHODS = {
     "full": subset.full,
     "linear": subset.linear,
     "head": subset.head,
+    "gradual": gradual,
     "bitfit": subset.bitfit,
     "lora": lora,
     "dora": dora,

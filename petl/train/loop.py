@@ -16,6 +16,7 @@ from petl.data import TaskData
 from petl.data.augment import spec_augment
 from petl.data.features import normalise
 from petl.errors import UserError
+from petl.methods.gradual import start_epoch
 from petl.model import Model, restore, trained_state
 from petl.train import metrics
 from petl.train.optim import cosine, optimiser
@@ -51,6 +52,7 @@ def fit(model: Model, data: TaskData, task: config.Task, on_epoch: OnEpoch) -> O
         started = time.perf_counter()
         lr = adamw.param_groups[0]["lr"]
         model.train()
+        start_epoch(model, epoch)
         losses = []
         for x, y in batches.training(epoch):
             loss = metrics.loss(model(x), y)
