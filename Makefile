@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-modern demo test test-modern lint lock clean
+.PHONY: help setup setup-modern demo test test-modern bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -24,6 +24,10 @@ test: setup  ## the tests on the pinned stack
 
 test-modern: setup-modern  ## the same tests on today's stack
 	.venv-modern/bin/python -m pytest $(ARGS)
+
+bench: setup  ## memory and time of a training step on this machine; ARGS=--quick for a small model
+	.venv/bin/python -m benchmarks.memory $(ARGS)
+	.venv/bin/python -m benchmarks.step $(ARGS)
 
 lint: setup  ## ruff and mypy
 	.venv/bin/ruff check .

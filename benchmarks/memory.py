@@ -1,0 +1,63 @@
+"""What a forward pass keeps for the backward pass of one clip, parameters excluded.
+
+python -m benchmarks.memory [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.full_size import FULL, QUICK, Library, Size, attentions, clips, machine, ours
+
+
+def kept(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[int, int]]:
+    """The loss, and the bytes of every storage that its backward pass holds on to."""
+    own = {_storage(p).data_ptr() for p in model.parameters()}
+    sizes: dict[int, int] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        storage = _storage(t)
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        loss = F.cross_entropy(model(x), y)
+    return loss, sizes
+
+
+def _storage(t: Tensor) -> torch.UntypedStorage:
+    return t.untyped_storage() if hasattr(t, "untyped_storage") else t.storage()
+
+
+def measure(size: Size) -> dict[str, tuple[float, float]]:
+    """MB and the loss, which shows that all compute the same."""
+    rows = {}
+    models = {
+        "ours": lambda: ours(size),
+        "ours, layer_checkpointing: on": lambda: ours(size, layer_checkpointing=True),
+    }
+    for attention in attentions():
+        models[f"the library's, {attention}"] = lambda a=attention: Library(size, a)
+    for name, make in models.items():
+        loss, sizes = kept(make(), *clips(size, 1))
+        rows[name] = sum(sizes.values()) / 1e6, loss.item()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a small model")
+    arguments = parser.parse_args()
+    print(machine())
+    print(f"{'kept for the backward pass of one clip':40s} {'MB':>8s} {'loss':>9s}")
+    for name, (mb, loss) in measure(QUICK if arguments.quick else FULL).items():
+        print(f"{name:40s} {mb:8.1f} {loss:9.5f}")
+
+
+if __name__ == "__main__":
+    main()
