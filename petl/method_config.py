@@ -18,6 +18,8 @@ def _one_by_one(value: Any) -> Any:
     """[8-10, 3] is (3, 8, 9, 10): the same layers have the same run id however they are written."""
     if not isinstance(value, list | tuple):
         return value
+    if not value:
+        raise ValueError("layers is an empty list; for all of them leave it out")
     indices: list[Any] = []
     for item in value:
         found = re.fullmatch(r"(\d+)-(\d+)", item) if isinstance(item, str) else None
@@ -39,7 +41,7 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 Index = Annotated[int, Field(ge=0)]
 LayerChoice = Annotated[
-    Literal["all"] | Annotated[tuple[Index, ...], Field(min_length=1)],
+    Literal["all"] | tuple[Index, ...],
     BeforeValidator(
         _one_by_one,
         json_schema_input_type=Literal["all"]
@@ -106,8 +108,12 @@ class LowRank(Added):
     """`rank` is hidden size / reduction, as the paper's code counts it."""
 
     reduction: Count
-    targets: Annotated[tuple[Literal["q", "k", "v", "o"], ...], Field(strict=False, min_length=1)]
-    scale: Rate | Literal["alpha/reduction", "alpha/rank"]
+    targets: Annotated[
+        tuple[Literal["q", "k", "v", "o"], ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(_distinct),
+    ]
+    scale: Literal["alpha/reduction", "alpha/rank"] | Rate
     alpha: Rate | None = None
     init: Literal["normal", "zero-up"]
 
@@ -242,6 +248,8 @@ _ORDER = (
 
 
 def _fit(methods: tuple[Combinable, ...]) -> tuple[Combinable, ...]:
+    if len(methods) < 2:
+        raise ValueError("a combination takes at least 2 methods")
     families = [method.family for method in methods]
     for once in ("full", "bitfit", "dora", "ia3", "ssf", "prompt", "prefix"):
         if families.count(once) > 1:
@@ -257,9 +265,7 @@ class Combine(Part):
     """Several methods at once; the order in which they are given does not matter."""
 
     family: Literal["combine"]
-    methods: Annotated[
-        tuple[Combinable, ...], Field(strict=False, min_length=2), AfterValidator(_fit)
-    ]
+    methods: Annotated[tuple[Combinable, ...], Field(strict=False), AfterValidator(_fit)]
 
 
 Method = Annotated[

@@ -197,16 +197,10 @@ class _Expansion:
         """Each method of a combination gets the switches that it would get alone."""
         method = task.get("method")
         if isinstance(method, dict) and isinstance(method.get("methods"), list):
-            method["methods"] = [self._filled(part, task) for part in method["methods"]]
-
-    def _filled(self, part: Any, task: Tree) -> Any:
-        part = deepcopy(part)  # the preset's own stays
-        if isinstance(part, dict):
-            fill(
-                part,
-                Layers([*self._profile_layers(task | {"method": part})]).data.get("method", {}),
-            )
-        return part
+            method["methods"] = deepcopy(method["methods"])  # the preset's own stay
+            for part in filter(lambda part: isinstance(part, dict), method["methods"]):
+                profile = Layers([*self._profile_layers(task | {"method": part})])
+                fill(part, profile.data.get("method", {}))
 
     def _preset_chain(self, kind: str, name: str) -> list[Layer]:
         """The preset and those it is `like`, the most general first."""

@@ -224,6 +224,7 @@ def test_prompts_in_a_combination_can_be_pooled(as_run, x) -> None:
     ("methods", "says"),
     [
         ([LORA], "at least 2"),
+        ([LORA, LORA | {"targets": ["q", "q"]}], "the same twice"),
         ([LORA, DORA], "do not combine"),
         ([PREFIX, PREFIX], "'prefix' is there 2 times"),
         ([LORA, {"family": "full"}], "say how many 'layers'"),
