@@ -68,7 +68,8 @@ def measure(raw: np.ndarray, indices: np.ndarray) -> Statistics:
 
 def _missing(folder: Path, dataset: Dataset) -> str:
     nearest = next(parent for parent in folder.parents if parent.is_dir())
-    inside = ", ".join(sorted(entry.name for entry in nearest.iterdir() if entry.is_dir())[:8])
+    folders = sorted(entry.name for entry in nearest.iterdir() if entry.is_dir())
+    inside = ", ".join([name for name in folders if not name.startswith(".")][:8])
     return (
         f"{folder}: no such folder; {dataset.corpus} in its {dataset.layout} layout belongs there, "
         f"--data or PETL_DATA moves it. {nearest} holds {inside or 'no folder'}"
