@@ -67,9 +67,7 @@ def _row(task: Task, runs: Path) -> dict[str, Any]:
 
 
 def _measured(run: RunDir, run_id: str) -> dict[str, Any]:
-    result = run.result()
-    if result is None:
-        raise UserError(f"{run.result_file}: not whole JSON")
+    result = run.result() or {}
     if result["run_id"] != run_id:
         raise UserError(f"{run.result_file}: the result of another run, {result['run_id']}")
     parts = {part: result.get(part) for part in RESULT_PARTS}

@@ -58,9 +58,11 @@ class RunDir:
         self.failure_file.unlink(missing_ok=True)
 
     def result(self) -> dict[str, Any] | None:
-        """result.json, or None when the run has not succeeded."""
+        """result.json, or None when the run has not succeeded: a damaged one is no success."""
         result = read_json(self.result_file)
-        if result is not None and result.get("schema") != SCHEMA:
+        if not isinstance(result, dict):
+            return None
+        if result.get("schema") != SCHEMA:
             found = result.get("schema")
             raise UserError(f"{self.result_file}: schema {found}; this version reads {SCHEMA}")
         return result
@@ -78,6 +80,8 @@ class RunDir:
         failure = read_json(self.failure_file)
         if failure is not None:
             return State("failed", str(failure["message"]), epoch)
+        if self.result_file.exists():
+            return State("stopped", f"{self.result_file.name} is damaged", epoch)
         if self.task_file.exists():
             return State("stopped", f"interrupted in epoch {epoch + 1}", epoch)
         return State("waiting")

@@ -46,9 +46,9 @@ def test_broken_runs_are_listed_with_their_reason_and_stop_nothing(made_study, m
     made.write(newer, made_result(newer, 0.5) | {"schema": 2})
     made.write(empty, [])
     frame = load(made.study, made.runs)
-    assert list(frame["state"]) == ["done"] + ["broken"] * 4
+    assert list(frame["state"]) == ["done", "stopped", "broken", "broken", "stopped"]
     reasons = list(frame["reason"])
-    assert "not whole JSON" in reasons[1]
+    assert reasons[1] == reasons[4] == "result.json is damaged"
     assert f"another run, {good.run_id}" in reasons[2]
     assert "schema 2" in reasons[3]
     assert all("\n" not in reason for reason in reasons)

@@ -24,7 +24,7 @@ def test_what_is_missing_is_counted_and_said(made_study, tmp_path):
     made.write(made.study.tasks[0], "{")
     report = make_report(made.study, made.runs, tmp_path)
     assert report.missing == 2
-    assert "2 of 10 runs are missing: 1 broken, 1 waiting." in report.text
+    assert "2 of 10 runs are missing: 1 stopped, 1 waiting." in report.text
     assert "not whole JSON" in report.text
 
 
