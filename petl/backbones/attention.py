@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 FUSED = hasattr(F, "scaled_dot_product_attention")  # since PyTorch 2
-SCORES = {"cpu": 4 * 2**20, "cuda": 256 * 2**20}
-"""Bytes of scores at a time: about what the caches hold; on a GPU, what keeps all of it busy."""
+SCORES = {"cpu": 24 * 2**20, "cuda": 256 * 2**20}
+"""Bytes of scores at a time: about what a cache holds; on a GPU, what keeps all of it busy."""
 
 Part = tuple[slice, slice]
 Wanted = tuple[bool, ...]
@@ -101,11 +101,12 @@ def _fused_backward(
 
 
 def _parts(q: Tensor, k: Tensor) -> Iterator[Part]:
-    """Some heads of one clip, or several clips whole, as many as their scores may take memory."""
+    """Several clips, or some heads of one, as many as their scores may take memory."""
     batch, heads = q.shape[:2]
     one = q.shape[2] * k.shape[2] * q.element_size()
     at_once = max(1, SCORES["cuda" if q.is_cuda else "cpu"] // one)
     clips, some = max(1, at_once // heads), min(heads, at_once)
+    some -= some % min(some, torch.get_num_threads())  # so that no thread waits: a head is one's work
     for b in range(0, batch, clips):
         for h in range(0, heads, some):
             yield slice(b, b + clips), slice(h, h + some)

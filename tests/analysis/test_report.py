@@ -19,13 +19,14 @@ def test_a_report_is_a_table_on_the_screen_and_five_files(made_study, tmp_path):
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == sorted(FILES)
 
 
-def test_what_is_missing_is_counted_and_said(made_study, tmp_path):
+def test_what_is_missing_is_counted_and_said(made_study, made_result, tmp_path):
     made = made_study().run(lambda task: 0.9 if task.fold else None)
-    made.write(made.study.tasks[0], "{")
+    first = made.study.tasks[0]
+    made.write(first, made_result(first, 0.9) | {"schema": 2})
     report = make_report(made.study, made.runs, tmp_path)
     assert report.missing == 2
-    assert "2 of 10 runs are missing: 1 stopped, 1 waiting." in report.text
-    assert "not whole JSON" in report.text
+    assert "2 of 10 runs are missing: 1 broken, 1 waiting." in report.text
+    assert "schema 2" in report.text
 
 
 def test_the_studys_own_metric_is_reported_unless_another_is_asked_for(made_study, tmp_path):
