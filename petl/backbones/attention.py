@@ -106,7 +106,7 @@ def _parts(q: Tensor, k: Tensor) -> Iterator[Part]:
     one = q.shape[2] * k.shape[2] * q.element_size()
     at_once = max(1, SCORES["cuda" if q.is_cuda else "cpu"] // one)
     clips, some = max(1, at_once // heads), min(heads, at_once)
-    some -= some % min(some, torch.get_num_threads())  # so that no thread waits: a head is one's work
+    some -= some % min(some, torch.get_num_threads())  # a head is one thread's work; none waits
     for b in range(0, batch, clips):
         for h in range(0, heads, some):
             yield slice(b, b + clips), slice(h, h + some)
