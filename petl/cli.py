@@ -253,6 +253,7 @@ def table(
 
 
 app.command(short_help="Count what each method trains.")(cli_models.count)
+app.command(short_help="Draw a layer with a method on it.")(cli_models.draw)
 app.command(short_help="Take over a checkpoint of the paper's code.")(cli_models.import_authors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from petl.count import Row
+
+
+class Profile(str, Enum):
+    as_run = "as-run"
+    as_intended = "as-intended"
 
 
 def count(
@@ -82,3 +88,30 @@ def import_authors(
 
     task = import_checkpoint(checkpoint, read_flags(flags), out)
     console().print(f"{out}: {task}", soft_wrap=True)
+
+
+def draw(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A preset, such as lora.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PNG, PDF or SVG [METHOD.png].")
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="Another preset.")] = "ast",
+    profile: Annotated[Profile, typer.Option(help="Whom to follow.")] = Profile.as_run,
+) -> None:
+    """Draw a layer with the method on it: what stands where, and how much of it trains.
+
+    The picture is made from the model itself, at full size and without loading any weights. A file
+    that petl draw did not make is never replaced.
+
+    \b
+    Example:
+      petl draw conformer-houlsby --out conformer.pdf
+    """
+    need("torch", "train")
+    need("matplotlib", "analysis")
+    from analysis.draw import draw_file
+    from petl.describe import describe, task_of
+
+    path = out or Path(f"{method}.png")
+    draw_file(describe(task_of(method, backbone, profile.value)), path)
+    console().print(path, soft_wrap=True)

@@ -1,0 +1,137 @@
+"""One layer of a model with its method: what stands where, and what trains.
+
+The picture says what petl.describe read from the model's modules, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from analysis import shapes
+from analysis.figure import INK, STYLE
+from analysis.shapes import PAD, SMALL, STREAM, Shape, at_port, framed, rectangle, stack, write
+from petl.errors import UserError
+from petl.files import write_atomic
+
+if TYPE_CHECKING:
+    from petl.describe import Description
+    from petl.describe.boxes import Box
+
+MADE_BY = "petl-ast draw"
+METADATA = {
+    "png": {},
+    "pdf": {"Creator": MADE_BY, "CreationDate": None},
+    "svg": {"Creator": MADE_BY, "Date": None},
+}
+LOOK = STYLE | {"svg.fonttype": "none", "svg.hashsalt": "petl"}
+COLORS = 128
+MARGIN, HEADER, NARROWEST, DPI = 14.0, 54.0, 330.0, 150
+Legend = list[tuple[str, str, str]]
+
+
+def draw_file(model: Description, path: Path) -> None:
+    """A file that this did not make stays as it is."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in METADATA:
+        raise UserError(f"{path}: a drawing's name ends in .png, .pdf or .svg")
+    try:
+        if path.exists() and not (path.is_file() and MADE_BY.encode() in path.read_bytes()):
+            raise UserError(f"{path} was not made by petl draw; move it, or name another file")
+        write_atomic(path, to_bytes(model, kind))
+    except OSError as error:
+        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+@mpl.rc_context(LOOK)
+def to_bytes(model: Description, kind: str) -> bytes:
+    """The same model gives the same bytes: no date in it."""
+    buffer = BytesIO()
+    draw(model).savefig(buffer, format=kind, metadata=METADATA[kind])
+    return _small(buffer) if kind == "png" else buffer.getvalue()
+
+
+def _small(picture: BytesIO) -> bytes:
+    """A third of the size, and the eye sees no difference: flat colours need no more than these."""
+    few = Image.open(picture).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    info, buffer = PngInfo(), BytesIO()
+    info.add_text("Software", MADE_BY)
+    few.save(buffer, format="png", optimize=True, pnginfo=info, dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+@mpl.rc_context(LOOK)
+def draw(model: Description) -> Figure:
+    """Upwards: embeddings, the layer in which most trains, the last norm, the head."""
+    column = stack([at_port(part, PAD + STREAM) for part in _column(model)])
+    headline = _headline(model)
+    width = max(column.width, shapes.text_width(headline), NARROWEST) + 2 * MARGIN
+    height = column.height + HEADER + 2 * MARGIN
+    figure = Figure(figsize=(width / 72, height / 72), dpi=DPI)
+    FigureCanvasAgg(figure)
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axis.set_axis_off()
+    column.paint(axis, MARGIN, MARGIN)
+    _write_header(axis, height - MARGIN, model.label, headline, _legend(model))
+    return figure
+
+
+def _column(model: Description) -> Iterator[Shape]:
+    parts = model.embeddings.parts if model.embeddings.kind == "steps" else (model.embeddings,)
+    yield from map(shapes.shape, parts)
+    shown = max(model.layers, key=lambda layer: layer.train)
+    inner = shapes.shape(shown)
+    title = _which_layers(model.layers, shown)
+    panel = framed(inner, title, shapes.PAPER, shapes.QUIET, INK, size=SMALL + 0.5)
+    yield panel
+    if model.norm.kind != "line":
+        yield shapes.shape(model.norm)
+    yield shapes.shape(model.head)
+
+
+def _which_layers(layers: tuple[Box, ...], shown: Box) -> str:
+    """`Layers 1-11, each of them` and what the others train, if they are not the same."""
+    like = [i for i, layer in enumerate(layers) if layer == shown]
+    others = sorted({layer.train for layer in layers if layer != shown})
+    if not others:
+        return f"Each of {len(layers)} layers: {shown.train:,} train"
+    which = f"Layers {like[0]}-{like[-1]}" if len(like) > 1 else f"Layer {like[0]}"
+    rest = " or ".join(f"{count:,}" for count in others)
+    return f"{which} of 0-{len(layers) - 1}: {shown.train:,} train in each; {rest} in the others"
+
+
+def _headline(model: Description) -> str:
+    share = 100 * model.without_head / model.whole
+    head = model.trained - model.without_head
+    counts = f"{model.without_head:,} parameters train ({share:.2g} % of {model.whole:,})"
+    return f"{counts}, and the head's {head:,}"
+
+
+def _legend(model: Description) -> Legend:
+    """Of what is to be seen; something trains in every model."""
+    boxes = [model.embeddings, *model.layers, model.norm, model.head]
+    legend = [("trained", shapes.OWN_TINT, shapes.OWN)]
+    if any(box.any(lambda one: one.frozen > 0) for box in boxes):
+        legend.insert(0, ("frozen", shapes.FROZEN, shapes.EDGE))
+    if any(box.any(lambda one: one.added) for box in boxes):
+        legend.append(("added and trained", shapes.NEW_TINT, shapes.NEW))
+    return legend
+
+
+def _write_header(axis: Axes, top: float, label: str, headline: str, legend: Legend) -> None:
+    write(axis, MARGIN, top - 6, label, 12, weight="bold")
+    write(axis, MARGIN, top - 23, headline)
+    x = MARGIN
+    for text, face, edge in legend:
+        rectangle(axis, x, top - 42, 8, 8, face, edge)
+        write(axis, x + 13, top - 38, text, SMALL)
+        x += 13 + shapes.text_width(text, SMALL) + 14
