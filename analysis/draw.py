@@ -5,7 +5,7 @@ The picture says what petl.describe read from the model's modules, and nothing e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from analysis import shapes
 from analysis.figure import INK, STYLE
-from analysis.shapes import PAD, SMALL, STREAM, Shape, at_port, framed, rectangle, stack, write
+from analysis.shapes import SMALL, Shape, framed, rectangle, stack, write
 from petl.errors import UserError
 from petl.files import write_atomic
 
@@ -72,7 +72,7 @@ def _small(picture: BytesIO) -> bytes:
 @mpl.rc_context(LOOK)
 def draw(model: Description) -> Figure:
     """Upwards: embeddings, the layer in which most trains, the last norm, the head."""
-    column = stack([at_port(part, PAD + STREAM) for part in _column(model)])
+    column = stack(_column(model))
     headline = _headline(model)
     width = max(column.width, shapes.text_width(headline), NARROWEST) + 2 * MARGIN
     height = column.height + HEADER + 2 * MARGIN
@@ -85,34 +85,46 @@ def draw(model: Description) -> Figure:
     return figure
 
 
-def _column(model: Description) -> Iterator[Shape]:
-    parts = model.embeddings.parts if model.embeddings.kind == "steps" else (model.embeddings,)
-    yield from map(shapes.shape, parts)
+def _column(model: Description) -> list[Shape]:
+    """On the line of the layer: its port is where the stream runs."""
     shown = max(model.layers, key=lambda layer: layer.train)
-    inner = shapes.shape(shown)
     title = _which_layers(model.layers, shown)
-    panel = framed(inner, title, shapes.PAPER, shapes.QUIET, INK, size=SMALL + 0.5)
-    yield panel
-    if model.norm.kind != "line":
-        yield shapes.shape(model.norm)
-    yield shapes.shape(model.head)
+    layer = framed(shapes.shape(shown), title, shapes.PAPER, shapes.QUIET, INK, size=SMALL + 0.5)
+    below = model.embeddings.parts or (model.embeddings,)
+    above = [box for box in (model.norm, model.head) if box.kind != "line"]
+    lower, upper = (
+        [replace(shapes.shape(b), port=layer.port) for b in bs] for bs in (below, above)
+    )
+    return [*lower, layer, *upper]
 
 
 def _which_layers(layers: tuple[Box, ...], shown: Box) -> str:
-    """`Layers 1-11, each of them` and what the others train, if they are not the same."""
-    like = [i for i, layer in enumerate(layers) if layer == shown]
+    """Those like the one that is shown, and what the others train."""
     others = sorted({layer.train for layer in layers if layer != shown})
     if not others:
         return f"Each of {len(layers)} layers: {shown.train:,} train"
-    which = f"Layers {like[0]}-{like[-1]}" if len(like) > 1 else f"Layer {like[0]}"
+    which = _ranges([i for i, layer in enumerate(layers) if layer == shown])
     rest = " or ".join(f"{count:,}" for count in others)
-    return f"{which} of 0-{len(layers) - 1}: {shown.train:,} train in each; {rest} in the others"
+    which = f"Layers {which} of 0-{len(layers) - 1}"
+    return f"{which}: {shown.train:,} train in each; {rest} in the others"
+
+
+def _ranges(indices: list[int]) -> str:
+    """`0, 8-11`, as a study writes them."""
+    runs: list[list[int]] = []
+    for i in indices:
+        if runs and i == runs[-1][-1] + 1:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return ", ".join(f"{run[0]}-{run[-1]}" if run[1:] else f"{run[0]}" for run in runs)
 
 
 def _headline(model: Description) -> str:
     share = 100 * model.without_head / model.whole
     head = model.trained - model.without_head
-    counts = f"{model.without_head:,} parameters train ({share:.2g} % of {model.whole:,})"
+    percent = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+    counts = f"{model.without_head:,} parameters train ({percent} % of {model.whole:,})"
     return f"{counts}, and the head's {head:,}"
 
 

@@ -7,7 +7,7 @@ lengths are in points. Shapes know their sizes before anything is painted, so no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ Paint = Callable[[Axes, float, float], None]
 
 @dataclass(frozen=True)
 class Shape:
-    """`solid`: an arrow may end at it. Nothing enters what `starts` and nothing leaves what `ends`."""
+    """`solid`: an arrow may end at it. Nothing goes into what `starts` or out of what `ends`."""
 
     width: float
     height: float
@@ -206,7 +206,8 @@ def total(box: Box) -> Shape:
     def paint(axis: Axes, x: float, y: float) -> None:
         floor, ceiling, plus = y, y + below + tall, y + below + tall + 5 + RADIUS
         for left, part in zip(edges, parts, strict=True):
-            at, bottom = x + left + part.port, y + below + (tall - part.height) / 2
+            at, spare = x + left + part.port, 0 if part.ends else tall - part.height
+            bottom = y + below + spare / 2
             main = part is parts[0]
             start = [(at, floor)] if main else [(x + port, floor + 2), (at, floor + 2)]
             if not part.starts:
@@ -279,10 +280,6 @@ def framed(
         write(axis, x + title_at, y + height - TITLE / 2, title, size, color, weight="bold")
 
     return Shape(width + copies * step, height + copies * step, port, paint)
-
-
-def at_port(part: Shape, port: float) -> Shape:
-    return replace(part, port=port)
 
 
 LAYOUTS = {

@@ -1,0 +1,101 @@
+"""What the documentation says of methods and switches is so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from petl.config import Task
+from petl.count import count
+from petl.describe import task_of
+from petl.study import EXPERIMENTS, load_study
+from petl.yamlfile import read_yaml
+
+DOCS = EXPERIMENTS.parent / "docs"
+METHODS, FIDELITY = (DOCS / "methods.md").read_text(), (DOCS / "fidelity.md").read_text()
+PRESETS = read_yaml(EXPERIMENTS / "presets.yaml").data
+PAPER = read_yaml(EXPERIMENTS.parent / "analysis" / "paper.yaml").data
+SNIPPETS = re.findall(r"```yaml\n(.*?)```", METHODS, flags=re.DOTALL)
+STUDY = """\
+description: every line of the documentation
+profile: {profile}
+report: test_last
+matrix: {{dataset: esc50, backbone: ast, method: [{names}], fold: 0, seed: 10}}
+methods:
+  {presets}
+"""
+
+
+def tasks(folder: Path, profile: str) -> list[Task]:
+    """A study with all of them: each line is `methods: {name: ...}`."""
+    presets = [line.removeprefix("methods: {").rstrip()[:-1] for line in SNIPPETS]
+    names = ", ".join(preset.partition(":")[0] for preset in presets)
+    path = folder / "study.yaml"
+    path.write_text(STUDY.format(profile=profile, names=names, presets="\n  ".join(presets)))
+    return load_study(path).tasks
+
+
+@pytest.mark.parametrize("profile", ["as-run", "as-intended"])
+def test_every_yaml_line_is_valid(profile: str, tmp_path: Path) -> None:
+    assert len(tasks(tmp_path, profile)) == len(SNIPPETS) >= 15
+    for line in SNIPPETS:
+        assert line.count("\n") == 1
+        assert list(yaml.safe_load(line)) == ["methods"]
+
+
+def test_the_yaml_lines_show_every_family_and_block(tmp_path: Path) -> None:
+    def families(found: Iterable[Task]) -> set[tuple[str, str]]:
+        methods = [task.method.model_dump() for task in found]
+        return {(method["family"], method.get("block", {}).get("kind", "")) for method in methods}
+
+    presets, shown = families(map(task_of, PRESETS["methods"])), families(tasks(tmp_path, "as-run"))
+    assert presets - shown == {("linear", "")}  # it has nothing to set
+
+
+def test_the_table_is_what_petl_count_counts() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d.*) \|$", METHODS, flags=re.MULTILINE)
+    assert [name for name, _ in rows] == list(PRESETS["methods"])
+    for name, figures in rows:
+        (row,) = count([task_of(name)], PAPER)
+        ours = [f"{number:,}" for number in (row.trainable, row.without_head, row.total)]
+        assert [figure.strip() for figure in figures.split("|")] == [*ours, row.printed], name
+
+
+def test_the_pictures_are_small_and_by_petl_draw() -> None:
+    pictures = re.findall(r'<img src="([\w.-]+)"', METHODS)
+    assert len(pictures) >= 3
+    for name in pictures:
+        assert (DOCS / name).stat().st_size < 60_000
+        assert Image.open(DOCS / name).info["Software"] == "petl-ast draw"
+        assert Path(name).stem in PRESETS["methods"]
+
+
+def switches(tree: dict[str, Any], at: str = "") -> Iterator[str]:
+    """`method.block.init`, as the ledger names it; statistics are one switch."""
+    for key, value in tree.items():
+        here = f"{at}.{key}".lstrip(".")
+        if isinstance(value, dict) and key != "statistics":
+            yield from switches(value, here)
+        else:
+            yield here
+
+
+@pytest.mark.parametrize("profile", ["as-run", "as-intended"])
+def test_the_ledger_has_every_switch_of_the_profiles(profile: str) -> None:
+    rows = [line for line in FIDELITY.splitlines() if line.startswith("|")]
+    for key, tree in PRESETS["profiles"][profile].items():
+        for switch in switches(tree):
+            named = [row for row in rows if f"`{key}`" in row and f"`{switch}`" in row]
+            assert named, f"docs/fidelity.md has no row for {switch} of '{key}'"
+
+
+def test_what_the_ledger_calls_a_setting_is_one() -> None:
+    schema = (EXPERIMENTS / "study.schema.json").read_text()
+    for setting in set(re.findall(r"`((?:method|backbone|dataset|train)\.[\w.]+)`", FIDELITY)):
+        assert f'"{setting.rpartition(".")[2]}"' in schema, setting
