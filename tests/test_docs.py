@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from petl import describe as described
 from petl.config import Task
 from petl.count import count
-from petl.describe import task_of
 from petl.study import EXPERIMENTS, load_study
 from petl.yamlfile import read_yaml
 
 DOCS = EXPERIMENTS.parent / "docs"
 METHODS, FIDELITY = (DOCS / "methods.md").read_text(), (DOCS / "fidelity.md").read_text()
+task_of = cache(described.task_of)
 PRESETS = read_yaml(EXPERIMENTS / "presets.yaml").data
 PAPER = read_yaml(EXPERIMENTS.parent / "analysis" / "paper.yaml").data
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", METHODS, flags=re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ from typer.testing import CliRunner
 
 from analysis.draw import _column, draw
 from analysis.shapes import Shape
+from petl import describe as described
 from petl.cli import app
 from petl.config import Task
 from petl.count import count
-from petl.describe import Description, describe, task_of
+from petl.describe import Description, describe
 from petl.describe.boxes import Box
 from petl.errors import UserError
 from petl.study import EXPERIMENTS
 from petl.yamlfile import read_yaml
 
+task_of = cache(described.task_of)
 PRESETS = list(read_yaml(EXPERIMENTS / "presets.yaml").data["methods"])
 BLOCK = {"kind": "bottleneck", "reduction": 64, "init": "normal"}
 ADAPTER = {"family": "adapter", "block": BLOCK, "placement": "houlsby", "residual": True}
