@@ -1,4 +1,4 @@
-"""What the released code computed on the tiny AST, and the same from ours."""
+"""What the released code computed on the tiny backbones, and the same from ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from petl.model import Model
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 INDEX = json.loads((GOLDEN / "index.json").read_text())
-AST_CASES = [name for name, case in INDEX["cases"].items() if case["config"]["backbone"] == "ast"]
+CASES = list(INDEX["cases"])
+AST_CASES = [name for name in CASES if INDEX["cases"][name]["config"]["backbone"] == "ast"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,18 @@ class Case:
 
     def model(self) -> Model:
         """The recordings were made without convpass's dropout."""
-        folder = str(GOLDEN / "ast_tiny")
+        folder = str(GOLDEN / f"{self.flags['backbone']}_tiny")
         frames, classes = INDEX["max_length"], INDEX["num_classes"]
         model = authors.load_model(self.state, self.flags, folder, frames, classes)
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         return model
+
+    def batches(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+        arrays = np.load(GOLDEN / "batches.npz")
+        inputs = torch.from_numpy(arrays[self.flags["backbone"]])
+        return inputs.to(dtype), torch.from_numpy(arrays["labels"]).long()
 
     def trainable_names(self) -> set[str]:
         """Without the `model.` that some of their models put before a name and some do not."""
@@ -78,14 +84,10 @@ class Case:
         return found
 
 
-def batches(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    arrays = np.load(GOLDEN / "batches.npz")
-    return torch.from_numpy(arrays["ast"]).to(dtype), torch.from_numpy(arrays["labels"]).long()
-
-
-def train(forward: Callable[[Tensor], Tensor], parameters: list[Tensor], lr: float) -> list[float]:
+def train(case: Case, forward: Callable[[Tensor], Tensor], parameters: list[Tensor]) -> list[float]:
     """The recorded steps; the loss of each."""
-    x, y = batches(parameters[0].dtype)
+    x, y = case.batches(parameters[0].dtype)
+    lr = case.flags["lr"]
     adamw = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adamw, INDEX["steps"])
     losses = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden_cases import GOLDEN, INDEX, Case, batches, deviation
+from golden_cases import GOLDEN, INDEX, Case, deviation
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -53,7 +53,7 @@ def test_what_was_imported_gives_the_recorded_logits(name: str, tmp_path: Path) 
     model = build_model(task)
     restore(model, load_file(tmp_path / "out" / "weights.safetensors"))
     with torch.no_grad():
-        logits = model.eval()(batches()[0][0])
+        logits = model.eval()(Case(name).batches()[0][0])
     assert deviation(logits, Case(name).numbers["logits_eval"]) < 1e-5
 
 
