@@ -14,6 +14,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 # all of them, so that the rest of the suite says config.LoRA
+from petl.dataset_config import (  # noqa: F401
+    SPLITS,
+    Dataset,
+    FewShot,
+    Ratio,
+    SpecAugment,
+    Statistics,
+    Table,
+)
 from petl.method_config import (  # noqa: F401
     IA3,
     SSF,
@@ -40,41 +49,12 @@ from petl.method_config import (  # noqa: F401
     Prefix,
     Prompt,
     SoftMoA,
+    has_batch_norm,
     parts,
     prompt_length,
 )
-from petl.part import Count, Finite, Part, Rate, Seed
-
-# --- data -----------------------------------------------------------------------------------------
-
-
-class Statistics(Part):
-    """Spectrograms become (x - mean) / (2 std), as the AST was pre-trained."""
-
-    mean: Finite
-    std: Rate
-
-
-class SpecAugment(Part):
-    """One band of mel bins and one stretch of frames are blanked in each training spectrogram."""
-
-    frequency: Annotated[int, Field(ge=0)]
-    time: Annotated[int, Field(ge=0)]
-    mask: Literal["after-normalisation", "before-normalisation"]
-
-
-class Dataset(Part):
-    """Which clips, in which published folder layout, cut to how many frames, split how."""
-
-    corpus: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    layout: Literal["esc50", "urbansound8k", "speech-commands", "fluent-speech-commands"]
-    classes: Annotated[int, Field(ge=2)]
-    folds: Count
-    frames: Annotated[int, Field(ge=16)]
-    split: Literal["paper", "ast-recipe"]
-    statistics: Statistics | Literal["training-split"]
-    spec_augment: SpecAugment | None
-
+from petl.part import Part, Seed
+from petl.train_config import LaterBatches, Mixup, Train  # noqa: F401
 
 # --- backbone -------------------------------------------------------------------------------------
 
@@ -115,26 +95,6 @@ class Wav2Vec2(Part):
 Backbone = Annotated[AST | ViT | Wav2Vec2, Field(discriminator="family")]
 
 
-# --- training -------------------------------------------------------------------------------------
-
-
-class Train(Part):
-    """AdamW with a cosine to zero over every step."""
-
-    epochs: Count
-    batch_size: Count
-    lr: Rate
-    betas: Annotated[
-        tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
-        Field(strict=False),
-    ]
-    eps: Rate
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    decay: Literal["everything", "weights"]
-    # less memory for more time and the same numbers, so that it has a default, whomever one follows
-    layer_checkpointing: Literal["off", "on"] = "off"
-
-
 # --- the task -------------------------------------------------------------------------------------
 
 
@@ -159,14 +119,14 @@ class Task(Part):
     train: Train
     fold: Annotated[int, Field(ge=0)]
     seed: Seed
+    weights: Literal["none", "last", "best"] = "none"
+    """Which trained weights stay in the run directory. Changes no number, so not in the id."""
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Task:
         if self.fold >= self.dataset.folds:
             have = f"folds 0-{self.dataset.folds - 1}" if self.dataset.folds > 1 else "only fold 0"
             raise ValueError(f"fold {self.fold}: {self.dataset.corpus} has {have}")
-        if self.dataset.split == "ast-recipe" and self.dataset.layout != "esc50":
-            raise ValueError("dataset.split 'ast-recipe' is ESC-50's; this layout has only 'paper'")
         if "prompts" in self.backbone.pooling and not prompt_length(self.method):
             raise ValueError(
                 f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
@@ -174,6 +134,16 @@ class Task(Part):
             )
         if self.backbone.family == "wav2vec2" and prompt_length(self.method):
             raise ValueError("prompts stand behind CLS, which wav2vec 2.0 does not have")
+        if self.backbone.family == "wav2vec2" and self.dataset.spec_augment is not None:
+            raise ValueError(
+                "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
+                "set it to null"
+            )
+        if self.train.micro_batch is not None and has_batch_norm(self.method):
+            raise ValueError(
+                "train.micro_batch would give a conformer's BatchNorm other statistics; "
+                "'layer_checkpointing: on' saves more memory and changes no number"
+            )
         return self
 
     @property
@@ -182,7 +152,7 @@ class Task(Part):
 
         A setting at its default is left out, so that an option added later changes no older id.
         """
-        settings = self.model_dump(mode="json", exclude={"names"}, exclude_defaults=True)
+        settings = self.model_dump(mode="json", exclude={"names", "weights"}, exclude_defaults=True)
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

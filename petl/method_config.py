@@ -296,3 +296,9 @@ def parts(method: Any) -> tuple[Any, ...]:
 def prompt_length(method: Any) -> int:
     """How many prompts are among the tokens that leave the encoder."""
     return sum(part.length for part in parts(method) if isinstance(part, Prompt))
+
+
+def has_batch_norm(method: Any) -> bool:
+    """Does it see a batch as a whole while training?"""
+    blocks = (getattr(part, "block", None) for part in parts(method))
+    return any(isinstance(block, Conformer) for block in blocks)

@@ -46,7 +46,7 @@ def assemble(encoder: Encoder, task: config.Task) -> Model:
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
     prompts = config.prompt_length(task.method)
     hidden, pooling = encoder.shape.hidden, task.backbone.pooling
-    return Model(encoder, pooling, prompts, hidden, task.dataset.classes)
+    return Model(encoder, pooling, prompts, hidden, task.dataset.outputs)
 
 
 def count_parameters(model: Model) -> dict[str, int]:

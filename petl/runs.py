@@ -4,8 +4,10 @@
       task.json       the resolved task, written first
       claim.json      who works on it now; gone when nobody does
       metrics.jsonl   one line per epoch
+      resume.pt       how far it is, exactly; resume.before.pt the time before: gone at success
       result.json     written last: its presence IS success, nothing else decides
       failure.json    why the last try failed; gone when the next try starts
+      weights.safetensors   what was trained, when the study keeps it
       log.txt         what a person reads then
 
 task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
@@ -46,6 +48,9 @@ class RunDir:
         self.result_file = path / "result.json"
         self.failure_file = path / "failure.json"
         self.log_file = path / "log.txt"
+        self.weights_file = path / "weights.safetensors"
+        self.resume_file = path / "resume.pt"
+        self.older_resume_file = path / "resume.before.pt"
 
     @classmethod
     def of(cls, task: Task, runs: Path) -> RunDir:

@@ -101,6 +101,7 @@ class StudyFile(Part):
     description: str
     profile: Literal["as-run", "as-intended"]
     report: Literal["test_last", "test_best"]
+    keep_weights: bool = False
     matrix: Matrix
     datasets: dict[str, Preset] = Field(default={})
     backbones: dict[str, Preset] = Field(default={})
@@ -153,7 +154,19 @@ class _Expansion:
             folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
             for seed, fold in product(matrix.seed, folds):
                 if self._wanted(dataset, backbone, method, fold, seed):
-                    yield first.model_copy(update={"fold": self._fold(first, fold), "seed": seed})
+                    yield first.model_copy(
+                        update={
+                            "fold": self._fold(first, fold),
+                            "seed": seed,
+                            "weights": self._weights(),
+                        }
+                    )
+
+    def _weights(self) -> Literal["none", "last", "best"]:
+        """Those that the study reports are those worth keeping."""
+        if not self.file.keep_weights:
+            return "none"
+        return "last" if self.file.report == "test_last" else "best"
 
     def _fold(self, task: Task, fold: int) -> int:
         if fold >= task.dataset.folds:
@@ -235,12 +248,18 @@ class _Expansion:
     def _profile_layers(self, task: Tree) -> Iterator[Layer]:
         """Switches for every task, of its backbone, of its method and block, of both at once."""
         root: KeyPath = ("profiles", self.file.profile)
-        backbone, family, kind = (
+        layout, backbone, family, kind = (
             _text_at(task, key)
-            for key in (("backbone", "family"), ("method", "family"), ("method", "block", "kind"))
+            for key in (
+                ("dataset", "layout"),
+                ("backbone", "family"),
+                ("method", "family"),
+                ("method", "block", "kind"),
+            )
         )
+        few = "few-shot" if value_at(task, ("dataset",)).get("few_shot") else ""
         both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
-        for key in ("every", backbone, family, kind, *both):
+        for key in ("every", layout, few, backbone, family, kind, *both):
             if key in value_at(self.presets.data, root):
                 yield self.presets, (*root, key)
 

@@ -21,13 +21,18 @@ READERS: dict[str, Callable[[Path, Dataset], Corpus]] = {"esc50": esc50.read}
 
 @dataclass(frozen=True)
 class TaskData:
-    spectrograms: np.ndarray
-    """Raw, (clips, frames, 128), a read-only memory map: indexing it with an array copies."""
-    labels: np.ndarray
+    inputs: np.ndarray
+    """Raw spectrograms (clips, frames, 128), or waveforms (clips, samples), ready for the model.
+
+    A read-only memory map: indexing it with an array copies.
+    """
+    targets: np.ndarray
+    """Labels (clips,), or a regression's numbers (clips, targets)."""
     split: Split
     classes: tuple[str, ...]
-    statistics: Statistics
-    """What to normalise with: features.normalise(raw, statistics)."""
+    """By label; empty for a regression."""
+    statistics: Statistics | None
+    """For features.normalise(raw, statistics); None for waveforms, which need none."""
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
@@ -36,7 +41,7 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
     statistics = task.dataset.statistics
     if statistics == "training-split":
         statistics = measure(raw, parts.train)
-    return TaskData(raw, corpus.labels, parts, corpus.classes, statistics)
+    return TaskData(raw, corpus.targets, parts, corpus.classes, statistics)
 
 
 def prepare(

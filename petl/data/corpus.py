@@ -13,9 +13,14 @@ class Clip:
     file: str
     """The path inside the corpus's folder: moving a corpus does not make it another one."""
     path: Path
-    label: int
-    fold: int
-    """The official one, from 1."""
+    label: int = 0
+    fold: int = 0
+    """The official one, from 1; 0 where the layout has none."""
+    part: str = ""
+    """train, validation or test, where the layout says so."""
+    speaker: str = ""
+    targets: tuple[float, ...] = ()
+    """Of a regression."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Corpus:
     folder: Path
     clips: tuple[Clip, ...]
     classes: tuple[str, ...]
+    """By label; empty for a regression."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -31,6 +37,13 @@ class Corpus:
     @property
     def folds(self) -> np.ndarray:
         return np.array([clip.fold for clip in self.clips], dtype=np.int64)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """What a model is to say of each clip: its label, or its numbers (clips, targets)."""
+        if self.classes:
+            return self.labels
+        return np.array([clip.targets for clip in self.clips], dtype=np.float32)
 
 
 def first_few(items: list[str], shown: int = 5) -> str:

@@ -127,6 +127,6 @@ class Batches:
             yield indices[start : start + self.size]
 
     def _raw(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-        x = torch.from_numpy(np.ascontiguousarray(self.data.spectrograms[chosen]))
-        y = torch.from_numpy(self.data.labels[chosen]).long()
+        x = torch.from_numpy(np.ascontiguousarray(self.data.inputs[chosen]))
+        y = torch.from_numpy(self.data.targets[chosen])
         return x.to(self.device), y.to(self.device)

@@ -19,13 +19,14 @@ from torch.nn import functional as F
 
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder
-from petl.config import Count, Part, Rate, Seed, Statistics
 from petl.data.features import BINS, normalise, spectrogram
 from petl.data.pretraining_sounds import KINDS, pretraining_sounds
+from petl.dataset_config import Statistics
 from petl.errors import UserError
 from petl.files import write_atomic
 from petl.interop.huggingface import BUILTIN
 from petl.model import Model
+from petl.part import Count, Part, Rate, Seed
 from petl.train.optim import cosine
 from petl.train.seeding import derive, generator, seeded
 from petl.validate import validate

@@ -26,7 +26,7 @@ def task(dataset, fold: int = 0) -> Task:
 def test_clips_keep_the_files_order_and_targets_become_ranks(tiny, dataset):
     corpus = esc50.read(tiny, dataset())
     assert corpus.classes == ("cow", "chainsaw")
-    assert corpus.labels.tolist() == [1, 0] * 5
+    assert corpus.targets.tolist() == [1, 0] * 5
     assert corpus.folds.tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert corpus.clips[0].file == "audio/1-141-A-41.wav"
 
@@ -85,7 +85,7 @@ def test_a_layout_without_a_reader_is_named(tmp_path, dataset):
 
 def test_training_split_statistics_do_not_see_the_other_clips(tiny, tmp_path, dataset):
     found = load(task(dataset(), fold=2), places(tmp_path, tiny.parent))
-    seen = np.asarray(found.spectrograms[found.split.train], dtype=np.float64)
+    seen = np.asarray(found.inputs[found.split.train], dtype=np.float64)
     assert len(seen) == 6
     assert found.statistics.mean == pytest.approx(seen.mean())
     assert found.statistics.std == pytest.approx(seen.std())
@@ -101,7 +101,7 @@ def test_real_recordings_load(shared_data, tmp_path, dataset, capsys):
     """ESC-10 has 40 clips of each of ten classes; twenty of them show the speed of a cold cache."""
     corpus = esc50.read(shared_data / "esc10", dataset(corpus="esc10", classes=10))
     assert len(corpus.clips) == 400
-    assert set(Counter(corpus.labels.tolist()).values()) == {40}
+    assert set(Counter(corpus.targets.tolist()).values()) == {40}
     assert set(Counter(corpus.folds.tolist()).values()) == {80}
     assert corpus.classes[0] == "dog"
     assert corpus.classes[-1] == "chainsaw"
