@@ -63,11 +63,15 @@ Source = Annotated[str, Field(min_length=1)]
 
 
 class Patches(Part):
-    """Backbones that read a spectrogram in patches, behind a CLS token."""
+    """Backbones that read a spectrogram in patches, behind a CLS token.
+
+    `pooling: cls+dist` is what the library's own AST classifier does: the mean of CLS and DIST,
+    normalised once more. With it a run can become such a classifier (`petl export`).
+    """
 
     source: Source
     position_embeddings: Literal["zeros", "interpolate", "crop"]
-    pooling: Literal["all", "cls", "prompts", "speech", "prompts+speech"]
+    pooling: Literal["all", "cls", "cls+dist", "prompts", "speech", "prompts+speech"]
 
 
 class AST(Patches):
@@ -131,6 +135,13 @@ class Task(Part):
             raise ValueError(
                 f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
                 f"not '{self.method.family}'"
+            )
+        if self.backbone.pooling == "cls+dist" and (
+            self.backbone.family != "ast" or prompt_length(self.method)
+        ):
+            raise ValueError(
+                "backbone.pooling 'cls+dist' needs a distillation token: only the AST has one, "
+                "and prompts take its place"
             )
         if self.backbone.family == "wav2vec2" and prompt_length(self.method):
             raise ValueError("prompts stand behind CLS, which wav2vec 2.0 does not have")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from petl import backbones, config, methods
 from petl.backbones.encoder import Encoder
@@ -27,6 +28,9 @@ class Model(nn.Module):
         first_patch = 1 + self.prompts if self.prompts else self.special
         if self.pooling == "cls":
             return h[:, 0]
+        if self.pooling == "cls+dist":  # a gain of this norm's own would be the head's over again
+            pooled = h[:, :2].mean(dim=1)
+            return F.layer_norm(pooled, pooled.shape[-1:], eps=self.backbone.shape.eps)
         if self.pooling == "prompts":
             h = h[:, 1:first_patch]
         elif self.pooling == "speech":

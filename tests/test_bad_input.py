@@ -167,6 +167,16 @@ CASES: dict[str, tuple[str, int, str]] = {
         7,
         "needs a prompt method, not 'linear'",
     ),
+    "distillation token of a ViT": (
+        but("backbone: ast", "backbone: vit") + "set: {backbone: {pooling: cls+dist}}\n",
+        7,
+        "'cls+dist' needs a distillation token",
+    ),
+    "distillation token after prompts": (
+        but("[linear, lora]", "dpt-25") + "set: {backbone: {pooling: cls+dist}}\n",
+        7,
+        "prompts take its place",
+    ),
 }
 
 

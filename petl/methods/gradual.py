@@ -33,6 +33,10 @@ class Cut(Wrapper):
     def forward(self, h: Tensor) -> Tensor:
         return self.inner(h if self.epoch >= self.opens_below else h.detach())
 
+    def fold(self) -> nn.Module:
+        """It only ever touched gradients."""
+        return self.inner
+
 
 def gradual(encoder: Encoder, method: config.Gradual) -> None:
     encoder.requires_grad_(True)

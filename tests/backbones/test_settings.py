@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_models import VIT, WAVES, noise, vit, wav2vec2
+from small_models import AST, VIT, WAVES, ast, deviation, noise, vit, wav2vec2
 
 from petl import backbones, config, methods
 from petl.model import Model
@@ -99,3 +99,16 @@ def test_a_vits_patches_begin_behind_one_token(
     model = Model(encoder, pooling, 0, 32, 5)
     h = noise(2, 49, 32)
     assert torch.allclose(model.pool(h), h[:, first:last].mean(dim=1))
+
+
+def test_cls_and_dist_pool_as_the_librarys_classifier_does(library) -> None:
+    """Its head is a LayerNorm and a Linear; ours says the same with the Linear alone."""
+    theirs, folder = library("ASTForAudioClassification", AST | {"num_labels": 5})
+    encoder = backbones.build(ast(folder), 128)
+    model = Model(encoder, "cls+dist", 0, 32, 5).eval()
+    norm, dense = theirs.classifier.layernorm, theirs.classifier.dense
+    x = noise(3, 128, 128)
+    with torch.no_grad():
+        model.head.weight.copy_(dense.weight * norm.weight)
+        model.head.bias.copy_(dense.bias + dense.weight @ norm.bias)
+        assert deviation(model(x), theirs(x).logits) < 1e-5
