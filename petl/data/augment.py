@@ -1,33 +1,112 @@
-"""SpecAugment: one band of mel bins and one stretch of frames blanked in each spectrogram."""
+"""SpecAugment and mixup, drawn for a whole epoch at once and applied batch by batch.
+
+What happens to a clip follows from its position in the epoch's order: an epoch entered in the
+middle, or in larger batches, sees the same masks. Draws come from a generator on the CPU, so that
+they do not depend on the device either.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from petl.config import SpecAugment
+from petl.config import Mixup, SpecAugment
+
+
+@dataclass(frozen=True)
+class Masks:
+    """(2, clips) each: the first masked bin or frame, and the first one after the mask."""
+
+    frequency: Tensor
+    time: Tensor
+
+    def to(self, device: torch.device | str) -> Masks:
+        """Once an epoch, so that no batch waits for its masks to cross to a GPU."""
+        return Masks(self.frequency.to(device), self.time.to(device))
+
+    def apply(self, batch: Tensor, start: int) -> Tensor:
+        """A copy of the batch (clips, frames, bins) with 0 in the masks.
+
+        `start` is the position of its first clip in the epoch's order.
+        """
+        frequency = _inside(self.frequency, batch, start, batch.shape[2])
+        time = _inside(self.time, batch, start, batch.shape[1])
+        return batch.masked_fill(frequency[:, None, :] | time[:, :, None], 0.0)
+
+
+def draw_masks(
+    clips: int, frames: int, bins: int, settings: SpecAugment, generator: torch.Generator
+) -> Masks:
+    """One band of mel bins and one stretch of frames for each clip."""
+    return Masks(
+        _stretches(clips, bins, settings.frequency, generator),
+        _stretches(clips, frames, settings.time, generator),
+    )
 
 
 def spec_augment(batch: Tensor, settings: SpecAugment, generator: torch.Generator) -> Tensor:
-    """A copy of the batch (clips, frames, bins) with 0 in the masks, drawn anew for each clip.
-
-    The generator stays on the CPU, so that masks do not depend on the device.
-    """
     clips, frames, bins = batch.shape
-    frequency = _stretches(clips, bins, settings.frequency, generator).to(batch.device)
-    time = _stretches(clips, frames, settings.time, generator).to(batch.device)
-    return batch.masked_fill(frequency[:, None, :] | time[:, :, None], 0.0)
+    return draw_masks(clips, frames, bins, settings, generator).apply(batch, 0)
 
 
 def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -> Tensor:
-    """(clips, size), True inside one stretch per clip.
+    """As torchaudio draws it for a single clip.
 
-    As torchaudio draws it for a single clip: width uniform in [0, widest), start uniform in
-    [0, size - width), and only then both rounded down: no stretch is `widest` wide
-    and none reaches the last position.
+    Width uniform in [0, widest), start uniform in [0, size - width), and only then both rounded
+    down: no stretch is `widest` wide and none reaches the last position.
     """
-    width, start = torch.rand(2, clips, 1, generator=generator)
+    width, start = torch.rand(2, clips, generator=generator)
     width = width * widest
     start = (start * (size - width)).long()
-    position = torch.arange(size)
-    return (position >= start) & (position < start + width.long())
+    return torch.stack([start, start + width.long()])
+
+
+def _inside(stretches: Tensor, batch: Tensor, start: int, size: int) -> Tensor:
+    """(clips, size), True inside each clip's stretch."""
+    first, after = stretches[:, start : start + len(batch), None].to(batch.device)
+    position = torch.arange(size, device=batch.device)
+    return (position >= first) & (position < after)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """(clips,) each: the share of the other clip, 0 for one left alone; which other, in [0, 1)."""
+
+    share: Tensor
+    other: Tensor
+
+    def to(self, device: torch.device | str) -> Mixing:
+        return Mixing(self.share.to(device), self.other.to(device))
+
+    def apply(self, x: Tensor, y: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, both mixed; the other clip is one of the same batch, not itself.
+
+        Targets are shares of each class (clips, classes) or a regression's numbers. A batch that
+        goes through the model in pieces is mixed before it is cut.
+        """
+        clips = len(x)
+        part = slice(start, start + clips)
+        share, other = self.share[part].to(x.device), self.other[part].to(x.device)
+        position = torch.arange(clips, device=x.device)
+        partner = (position + 1 + (other * (clips - 1)).long()) % clips
+        return _mixed(x, partner, share), _mixed(y, partner, share)
+
+
+def draw_mixup(clips: int, settings: Mixup, generator: torch.Generator) -> Mixing:
+    """Which clips are mixed, by how much by Beta(alpha, alpha), with which others.
+
+    Through the inverse of the distribution: torch's own sampler takes no generator, and numpy's may
+    draw other numbers in another version.
+    """
+    from scipy.special import betaincinv
+
+    mixed, quantile, other = torch.rand(3, clips, generator=generator, dtype=torch.float64)
+    share = torch.from_numpy(betaincinv(settings.alpha, settings.alpha, quantile.numpy()))
+    return Mixing(share.masked_fill(mixed >= settings.share, 0.0), other)
+
+
+def _mixed(x: Tensor, partner: Tensor, share: Tensor) -> Tensor:
+    share = share.to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
+    return torch.lerp(x, x[partner], share)
