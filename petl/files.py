@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, (json.dumps(value, indent=1, allow_nan=True) + "\n").encode())
+    """Indented for people; a row of whole numbers, as in a confusion matrix, is one line."""
+    text = json.dumps(value, indent=1, allow_nan=True)
+    text = re.sub(r"\[\n[\s\d,]*\]", lambda row: "[" + " ".join(row[0][1:-1].split()) + "]", text)
+    write_atomic(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any | None:
@@ -36,12 +42,19 @@ def read_json(path: Path) -> Any | None:
 
 def append_json_line(path: Path, value: Any) -> None:
     """One write of one whole line, so that a reader sees all of it or none."""
-    line = (json.dumps(value, allow_nan=True) + "\n").encode()
+    line = json_lines([value])
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        os.write(descriptor, line)
+        written = os.write(descriptor, line)
+        if written < len(line):  # half a line would spoil the next one too
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def json_lines(values: Iterable[Any]) -> bytes:
+    return "".join(json.dumps(value, allow_nan=True) + "\n" for value in values).encode()
 
 
 def read_json_lines(path: Path) -> list[Any]:

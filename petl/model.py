@@ -19,9 +19,13 @@ class Model(nn.Module):
         self.special = encoder.special
         self.head = nn.Linear(hidden, outputs)
         init.default(self.head)
+        self.head_only = False
+        """Nothing below the head trains now."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.pool(self.backbone(x)))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_only):
+            pooled = self.pool(self.backbone(x))
+        return self.head(pooled)
 
     def pool(self, h: Tensor) -> Tensor:
         """`all` is every token, CLS, DIST and prompts included, as the released code pools."""

@@ -6,7 +6,7 @@
       metrics.jsonl   one line per epoch
       resume.pt       how far it is, exactly; resume.before.pt the time before: gone at success
       result.json     written last: its presence IS success, nothing else decides
-      failure.json    why the last try failed; gone when the next try starts
+      failure.json    why the last try failed, and its class; gone when the next try starts
       weights.safetensors   what was trained, when the study keeps it
       log.txt         what a person reads then
 
@@ -23,7 +23,7 @@ from typing import Any, Literal
 from petl.claim import is_alive
 from petl.config import Task
 from petl.errors import UserError
-from petl.files import read_json, read_json_lines, write_json
+from petl.files import json_lines, read_json, read_json_lines, write_atomic, write_json
 
 SCHEMA = 1
 
@@ -59,8 +59,16 @@ class RunDir:
     def start(self, task: Task) -> None:
         """Make the directory say which task it is for; to be called by the claim's holder."""
         write_json(self.task_file, task.to_json())
-        self.metrics_file.unlink(missing_ok=True)
         self.failure_file.unlink(missing_ok=True)
+
+    def rewind(self, epoch: int) -> None:
+        """Forget the metrics of later epochs: they are going to be trained again."""
+        rows = self.metrics()
+        kept = [row for row in rows if row["epoch"] <= epoch]
+        if not kept:
+            self.metrics_file.unlink(missing_ok=True)
+        elif kept != rows or not self.metrics_file.read_bytes().endswith(b"\n"):
+            write_atomic(self.metrics_file, json_lines(kept))
 
     def result(self) -> dict[str, Any] | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""

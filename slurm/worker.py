@@ -18,6 +18,7 @@ from typing import NoReturn
 from petl.claim import RunIsTaken
 from petl.config import Task
 from petl.files import write_atomic
+from petl.options import Options
 from petl.places import Places
 
 
@@ -46,7 +47,7 @@ def run(manifest: str, index: int) -> None:
     from petl.train import run_task
 
     try:
-        run_task(task, places, threads=threads)
+        run_task(task, places, Options(threads=threads))
     except RunIsTaken as taken:
         print(taken)
 

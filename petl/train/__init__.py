@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 import traceback
@@ -13,14 +15,21 @@ import torch
 
 from petl import config
 from petl.claim import Claim
-from petl.data import load
+from petl.data import TaskData, load
+from petl.errors import UserError
 from petl.files import append_json_line, write_json
 from petl.model import build_model, count_parameters
+from petl.options import Options
 from petl.places import Places
 from petl.runs import SCHEMA, RunDir
+from petl.train.checkpoint import Checkpoints
 from petl.train.environment import environment
-from petl.train.loop import Outcome, Row, fit
+from petl.train.failures import Interrupted, failure_class
+from petl.train.loop import Fit, Outcome, Row
 from petl.train.seeding import seeded
+from petl.train.weights import save_weights
+
+__all__ = ["Interrupted", "run_task"]
 
 Result = dict[str, Any]
 
@@ -28,71 +37,184 @@ Result = dict[str, Any]
 def run_task(
     task: config.Task,
     places: Places,
+    options: Options | None = None,
     *,
-    threads: int | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Train one task unless its run is done already; the claim keeps a second process away."""
+    """Train one task unless its run is done already; the claim keeps a second process away.
+
+    When `stop` says so, the run is left in a checkpoint and Interrupted is raised; the next call
+    goes on from there, as it does after any other end but success.
+    """
     run = RunDir.of(task, places.runs)
     if (result := run.result()) is not None:
         return result
-    run.path.mkdir(parents=True, exist_ok=True)
+    _make_folder(run)
     with Claim(run.claim_file) as claim:
         if (result := run.result()) is not None:  # done while we waited for the claim
             return result
         run.start(task)
-        log = _Log(run)
-        log(f"{task}  (run {task.run_id}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z})")
-
-        def record(row: Row) -> None:
-            append_json_line(run.metrics_file, row)
-            log(
-                "  ".join(
-                    f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()
-                )
-            )
-            claim.touch()
-            on_epoch(row)
-
+        attempt = _Attempt(task, run, claim, options or Options(), on_epoch, stop)
         try:
-            result = _train(task, places, threads, record)
-        except Exception as error:
-            log(traceback.format_exc())
-            _note_failure(run, error)
+            return attempt.carry_out(places)
+        except Interrupted:
+            attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
             raise
-        write_json(run.result_file, result)
-        log(f"done: {result['metrics']}")
+        except Exception as error:
+            attempt.fail(error)
+            raise
+
+
+class _Attempt:
+    """One process's work on a run, from wherever the one before it came."""
+
+    def __init__(
+        self,
+        task: config.Task,
+        run: RunDir,
+        claim: Claim,
+        options: Options,
+        on_epoch: Callable[[Row], None],
+        stop: Callable[[], bool],
+    ):
+        self.task, self.run, self.claim, self.options = task, run, claim, options
+        self.tell, self.stop = on_epoch, stop
+        self.checkpoints = Checkpoints(run, options.checkpoint_minutes)
+        self.began = time.monotonic()
+        self.earlier_s, self.tries = 0.0, 1
+
+    def carry_out(self, places: Places) -> Result:
+        now = datetime.now().astimezone()
+        self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
+        _set_up_torch(self.task, self.options)
+        data = load(self.task, places, lambda done, total: self.claim.touch())
+        data_s = self._seconds()
+        with torch.random.fork_rng():
+            self.fit = self._fit(data)
+            self._resume()
+            outcome = self.fit.run(self)
+        result = self._result(data, outcome, data_s)
+        if outcome.weights:
+            save_weights(self.run, self.task, outcome)
+        write_json(self.run.result_file, result)
+        self.checkpoints.remove()
+        self.log(f"done: {result['metrics']}")
         return result
 
+    def _fit(self, data: TaskData) -> Fit:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with seeded(self.task.seed, self.task.fold, "init"):
+            model = build_model(self.task).to(device)
+        return Fit(model, data, self.task)
 
-def _train(
-    task: config.Task, places: Places, threads: int | None, record: Callable[[Row], None]
-) -> Result:
-    started = time.perf_counter()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    data = load(task, places)
-    data_s = time.perf_counter() - started
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with seeded(task.seed, task.fold, "init"):
-        model = build_model(task).to(device)
-    outcome: Outcome = fit(model, data, task, record)
-    return {
-        "schema": SCHEMA,
-        "run_id": task.run_id,
-        "task": task.to_json(),
-        "params": count_parameters(model),
-        "metrics": {
-            "test_last": outcome.test_last,
-            "test_best": outcome.test_best,
-            "val_best": outcome.val_best,
-        },
-        "best_epoch": outcome.best_epoch,
-        "epochs": task.train.epochs,
-        "timing": {"seconds": time.perf_counter() - started, "data_seconds": data_s},
-        "peak_memory_mb": _peak_memory_mb(device),
-        "environment": environment(),
-    }
+    def _resume(self) -> None:
+        state = self.checkpoints.load()
+        if state is None:
+            self.run.rewind(0)
+            return
+        self.fit.restore(state["fit"])
+        self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
+        self.run.rewind(self.fit.epoch - 1)
+        self.log(f"goes on in epoch {self.fit.epoch}, after step {self.fit.step}")
+
+    # --- while it trains
+
+    def step(self, fit: Fit) -> None:
+        self.claim.touch()
+        if self.stop():
+            self._save()
+            raise Interrupted(f"{self.run.path}: asked to stop")
+        if self.checkpoints.due(epoch_ends=False):
+            self._save()
+
+    def epoch(self, fit: Fit, row: Row) -> None:
+        append_json_line(self.run.metrics_file, row)
+        self.log("  ".join(f"{name} {_shown(value)}" for name, value in row.items()))
+        self.tell(row)
+        if self.checkpoints.due(epoch_ends=True):
+            self._save()
+        self.claim.touch()
+
+    def _save(self) -> None:
+        self.checkpoints.save(
+            {"fit": self.fit.state(), "seconds": self._seconds(), "tries": self.tries}
+        )
+
+    def _seconds(self) -> float:
+        return self.earlier_s + time.monotonic() - self.began
+
+    # --- in the end
+
+    def _result(self, data: TaskData, outcome: Outcome, data_s: float) -> Result:
+        statistics = data.statistics
+        return {
+            "schema": SCHEMA,
+            "run_id": self.task.run_id,
+            "task": self.task.to_json(),
+            "classes": list(data.classes),
+            "statistics": statistics and statistics.model_dump(),
+            "clips": {part: len(getattr(data.split, part)) for part in PARTS},
+            "params": count_parameters(self.fit.model),
+            "metrics": {
+                "test_last": outcome.test_last,
+                "test_best": outcome.test_best,
+                "val_best": outcome.val_best,
+            },
+            "confusion": outcome.confusion,
+            "best_epoch": outcome.best_epoch,
+            "epochs": outcome.epochs,
+            "timing": {"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
+            "peak_memory_mb": _peak_memory_mb(self.fit.device),
+            "environment": environment(),
+        }
+
+    def fail(self, error: Exception) -> None:
+        self.log(traceback.format_exc())
+        lines = str(error).strip().splitlines()
+        fit = getattr(self, "fit", None)
+        write_json(
+            self.run.failure_file,
+            {
+                "class": failure_class(error),
+                "kind": type(error).__name__,
+                "message": lines[0] if lines else type(error).__name__,
+                "traceback": traceback.format_exc(),
+                "epoch": fit.epoch if fit else 0,
+                "host": socket.gethostname(),
+                "when": time.time(),
+            },
+        )
+
+    def log(self, line: str) -> None:
+        """Into log.txt, appended: an earlier try's last words stay readable."""
+        with self.run.log_file.open("a", encoding="utf-8") as file:
+            file.write(line.rstrip() + "\n")
+
+
+PARTS = ("train", "validation", "test")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _make_folder(run: RunDir) -> None:
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{run.path}: {(error.strerror or str(error)).lower()}; "
+            "--runs or PETL_RUNS names another folder"
+        ) from None
+
+
+def _set_up_torch(task: config.Task, options: Options) -> None:
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    if task.train.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(task.train.deterministic)
 
 
 def _peak_memory_mb(device: torch.device) -> float:
@@ -103,26 +225,3 @@ def _peak_memory_mb(device: torch.device) -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _note_failure(run: RunDir, error: Exception) -> None:
-    lines = str(error).strip().splitlines()
-    write_json(
-        run.failure_file,
-        {
-            "kind": type(error).__name__,
-            "message": lines[0] if lines else type(error).__name__,
-            "traceback": traceback.format_exc(),
-        },
-    )
-
-
-class _Log:
-    """log.txt, appended: an earlier try's last words stay readable."""
-
-    def __init__(self, run: RunDir):
-        self.path = run.log_file
-
-    def __call__(self, line: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line.rstrip() + "\n")

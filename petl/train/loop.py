@@ -1,11 +1,15 @@
-"""The training loop: a task's model and data in, metrics per epoch and at the end out."""
+"""The training loop: a task's model and data in, metrics per epoch and at the end out.
+
+All that an interrupted run needs to go on is in `Fit.state()`. Draws are named by seed, fold and
+epoch, so that beside weights and optimiser it takes little more than the place in the epoch.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,120 +17,249 @@ from torch import Tensor
 
 from petl import config
 from petl.data import TaskData
-from petl.data.augment import spec_augment
-from petl.data.features import normalise
 from petl.errors import UserError
 from petl.methods.gradual import start_epoch
 from petl.model import Model, restore, trained_state
-from petl.train import metrics
-from petl.train.optim import cosine, optimiser
-from petl.train.seeding import generator
+from petl.train import memory, sentinel
+from petl.train.batches import Batches
+from petl.train.failures import Diverged, OutOfMemory, is_out_of_memory
+from petl.train.metrics import objective
+from petl.train.optim import clip, optimiser, schedule
+from petl.train.seeding import derive
 
 Row = dict[str, Any]
-OnEpoch = Callable[[Row], None]
+Scores = dict[str, float]
+State = dict[str, Any]
 
 
-class Diverged(UserError):
-    """The loss left the finite numbers; training on would only heat the room."""
+class Watcher(Protocol):
+    """Whoever looks on: after every step, and with the epoch's metrics after each epoch."""
+
+    def step(self, fit: Fit) -> None: ...
+
+    def epoch(self, fit: Fit, row: Row) -> None: ...
+
+
+class Nobody:
+    def step(self, fit: Fit) -> None: ...
+
+    def epoch(self, fit: Fit, row: Row) -> None: ...
+
+
+@dataclass
+class Best:
+    """The weights that validated best so far; the first of equals."""
+
+    score: float = -float("inf")
+    epoch: int = 0
+    scores: Scores = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
 class Outcome:
-    test_last: dict[str, float]
-    test_best: dict[str, float]
-    val_best: dict[str, float]
+    test_last: Scores
+    test_best: Scores
+    val_best: Scores
     best_epoch: int
+    epochs: int
+    confusion: dict[str, list[list[int]] | None]
+    weights: dict[str, Tensor]
+    """The weights that the task keeps."""
 
 
-def fit(model: Model, data: TaskData, task: config.Task, on_epoch: OnEpoch) -> Outcome:
-    """Train for all epochs; test the last weights and those that validated best."""
-    device = next(model.parameters()).device
-    settings = task.train
-    batches = Batches(data, task, device)
-    adamw = optimiser(model, settings)
-    schedule = cosine(adamw, settings.epochs * batches.steps)
-    best_score, best_epoch = -float("inf"), 0
-    best_state: dict[str, Tensor] = {}
-    val_best: dict[str, float] = {}
-    for epoch in range(1, settings.epochs + 1):
+class Fit:
+    def __init__(self, model: Model, data: TaskData, task: config.Task):
+        self.model, self.data, self.task = model, data, task
+        self.device = next(model.parameters()).device
+        if task.train.precision == "fp16" and self.device.type == "cpu":
+            raise UserError("train.precision 'fp16' needs a GPU; bf16 and float32 run on a CPU")
+        self.batches = Batches(data, task, self.device)
+        self.objective = objective(task)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.adamw = optimiser(model, task.train)
+        self.schedule = schedule(self.adamw, task.train, len(data.split.train))
+        self.scaler = _scaler(task.train, self.device)
+        self.sentinel = sentinel.Sentinel(self.device)
+        self.epoch, self.step, self.seconds = 1, 0, 0.0
+        self.losses: list[Tensor] = []
+        self.best = Best()
+
+    # --- what a checkpoint holds
+
+    def state(self) -> State:
+        return {
+            "weights": trained_state(self.model),
+            "adamw": self.adamw.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": torch.stack(self.losses) if self.losses else torch.zeros(0),
+            "best": asdict(self.best),
+            "random": torch.get_rng_state(),
+            "random_gpu": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+
+    def restore(self, state: State) -> None:
+        restore(self.model, state["weights"])
+        self.adamw.load_state_dict(state["adamw"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.seconds = state["seconds"]
+        self.losses = list(state["losses"].to(self.device))
+        self.best = Best(**state["best"])
+        torch.set_rng_state(state["random"])
+        if state["random_gpu"] is not None:
+            torch.cuda.set_rng_state(state["random_gpu"])
+
+    # --- going on from where it is
+
+    def run(self, watcher: Watcher | None = None) -> Outcome:
+        """Train to the end; test the last weights and those that validated best."""
+        watcher = watcher or Nobody()
+        while not self._over():
+            row = self._epoch(watcher)
+            watcher.epoch(self, row)
+        return self._test()
+
+    def _over(self) -> bool:
+        patience = self.task.train.patience
+        idle = self.epoch - 1 - self.best.epoch
+        return self.epoch > self.task.train.epochs or (patience is not None and idle >= patience)
+
+    def _epoch(self, watcher: Watcher) -> Row:
         started = time.perf_counter()
-        lr = adamw.param_groups[0]["lr"]
-        model.train()
-        start_epoch(model, epoch)
-        losses = []
-        for x, y in batches.training(epoch):
-            loss = metrics.loss(model(x), y)
-            adamw.zero_grad(set_to_none=True)
-            loss.backward()
-            adamw.step()
-            schedule.step()
-            losses.append(loss.detach() * len(y))
-        train_loss = float(torch.stack(losses).sum()) / len(data.split.train)
-        validation = evaluate(model, batches, data.split.validation)
-        on_epoch(
-            {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                **{f"val_{name}": value for name, value in validation.items()},
-                "lr": lr,
-                "seconds": time.perf_counter() - started,
-            }
+        lr = self.adamw.param_groups[0]["lr"]
+        if self.step == 0:
+            torch.manual_seed(derive(self.task.seed, self.task.fold, "dropout", self.epoch))
+        self.model.train()
+        start_epoch(self.model, self.epoch)
+        self.model.head_only = self.epoch <= self.task.train.head_first * self.task.train.epochs
+        for x, y in self.batches.training(self.epoch, self.step):
+            try:
+                self._step(x, y)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise self._out_of_memory(x) from None
+            self.step += 1
+            self.seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            watcher.step(self)
+        self.sentinel.wait()
+        train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
+        validation, _ = self.evaluate(self.data.split.validation)
+        self._keep_best(validation)
+        row = {
+            "epoch": self.epoch,
+            "train_loss": train_loss,
+            **{f"val_{name}": value for name, value in validation.items()},
+            "lr": lr,
+            "seconds": self.seconds + time.perf_counter() - started,
+        }
+        self.epoch, self.step, self.seconds, self.losses = self.epoch + 1, 0, 0.0, []
+        return row
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        """Forward and backward in pieces if asked for, then one step of the whole batch."""
+        piece = self.task.train.micro_batch or len(x)
+        self.adamw.zero_grad(set_to_none=True)
+        parts = []
+        for part_x, part_y in zip(x.split(piece), y.split(piece), strict=True):
+            with self._precision():
+                loss = self.objective.loss(self.model(part_x), part_y) * (len(part_x) / len(x))
+            self.scaler.scale(loss).backward()
+            parts.append(loss.detach())
+        loss = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+        self.scaler.unscale_(self.adamw)
+        norm = sentinel.gradient_norm(self.parameters)
+        try:
+            # half precision overflows now and then: the scaler leaves such a step out
+            self.sentinel.look(self.step, loss, loss if self.scaler.is_enabled() else norm)
+        except sentinel.BadStep as bad:
+            raise self._diverged(bad, x) from None
+        if self.task.train.clip_norm is not None:
+            clip(self.parameters, self.task.train.clip_norm)
+        self.scaler.step(self.adamw)
+        self.scaler.update()
+        self.schedule.step()
+        self.losses.append(loss * len(x))
+
+    def _precision(self) -> AbstractContextManager[None]:
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        if (kind := kinds.get(self.task.train.precision)) is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, kind)
+
+    def _keep_best(self, validation: Scores) -> None:
+        score = validation[self.objective.primary]
+        if self.objective.better(score, self.best.score):
+            weights = {name: t.detach().clone() for name, t in trained_state(self.model).items()}
+            self.best = Best(score, self.epoch, validation, weights)
+
+    # --- measuring
+
+    def evaluate(self, indices: np.ndarray) -> tuple[Scores, list[list[int]] | None]:
+        outputs, targets = self.outputs(indices)
+        return self.objective.measure(outputs, targets), self.objective.confusion(outputs, targets)
+
+    @torch.no_grad()
+    def outputs(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        self.model.eval()
+        pairs = []
+        for x, y in self.batches.of(indices):
+            with self._precision():
+                pairs.append((self.model(x).float(), y))
+        outputs, targets = (torch.cat(part) for part in zip(*pairs, strict=True))
+        return outputs, targets
+
+    def _test(self) -> Outcome:
+        last = {name: t.detach().clone() for name, t in trained_state(self.model).items()}
+        test_last, confusion_last = self.evaluate(self.data.split.test)
+        restore(self.model, self.best.weights)
+        test_best, confusion_best = self.evaluate(self.data.split.test)
+        confusion = {"test_last": confusion_last, "test_best": confusion_best}
+        kept = last if self.task.weights == "last" else self.best.weights
+        return Outcome(
+            test_last,
+            test_best,
+            self.best.scores,
+            self.best.epoch,
+            self.epoch - 1,
+            confusion,
+            {} if self.task.weights == "none" else kept,
         )
-        if not np.isfinite(train_loss):
-            raise Diverged(
-                f"the loss was {train_loss} in epoch {epoch} (lr {settings.lr:g}): a lower lr helps"
-            )
-        if validation[metrics.PRIMARY] > best_score:
-            best_score, best_epoch, val_best = validation[metrics.PRIMARY], epoch, validation
-            best_state = {name: t.detach().clone() for name, t in trained_state(model).items()}
-    test_last = evaluate(model, batches, data.split.test)
-    restore(model, best_state)
-    test_best = evaluate(model, batches, data.split.test)
-    return Outcome(test_last, test_best, val_best, best_epoch)
+
+    def _out_of_memory(self, x: Tensor) -> OutOfMemory:
+        self.adamw.zero_grad(set_to_none=True)
+        where = f"epoch {self.epoch}, step {self.step + 1}"
+        said = memory.advice(self.model, x)
+        return OutOfMemory(f"out of memory in {where} with batch_size {len(x)}: {said}")
+
+    def _diverged(self, bad: sentinel.BadStep, x: Tensor) -> Diverged:
+        """What, where, and since when. On a GPU the bad step may be a few steps back."""
+        what = (
+            f"the loss was {bad.loss:g}"
+            if not np.isfinite(bad.loss)
+            else (f"the gradient's norm was {bad.norm:g}")
+        )
+        tensor = sentinel.first_bad_output(self.model, x)
+        where = f"the output of {tensor}" if tensor else None
+        if where is None and (name := sentinel.first_bad_gradient(self.model)):
+            where = f"the gradient of {name}"
+        first = f"; first not finite: {where}" if where else ""
+        return Diverged(
+            f"{what} in epoch {self.epoch}, step {bad.step + 1}{first}. "
+            f"A lower lr than {self.task.train.lr:g} helps, or warm_up or clip_norm"
+        )
 
 
-@torch.no_grad()
-def evaluate(model: Model, batches: Batches, indices: np.ndarray) -> dict[str, float]:
-    model.eval()
-    pairs = [(model(x), y) for x, y in batches.of(indices)]
-    outputs, targets = (torch.cat(part) for part in zip(*pairs, strict=True))
-    return metrics.measure(outputs, targets)
-
-
-class Batches:
-    """Normalised spectrograms and labels on the device; for training shuffled and augmented."""
-
-    def __init__(self, data: TaskData, task: config.Task, device: torch.device):
-        self.data, self.task, self.device = data, task, device
-        self.size = task.train.batch_size
-        self.steps = -(-len(data.split.train) // self.size)
-
-    def of(self, indices: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        for chosen in self._chunks(indices):
-            x, y = self._raw(chosen)
-            yield normalise(x, self.data.statistics), y
-
-    def training(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Order and masks depend on (seed, fold, epoch) alone."""
-        named = (self.task.seed, self.task.fold)
-        train = self.data.split.train
-        order = torch.randperm(len(train), generator=generator(*named, "order", epoch))
-        draws = generator(*named, "spec-augment", epoch)
-        masks = self.task.dataset.spec_augment
-        for chosen in self._chunks(train[order.numpy()]):
-            x, y = self._raw(chosen)
-            if masks is not None and masks.mask == "before-normalisation":
-                x = spec_augment(x, masks, draws)
-            x = normalise(x, self.data.statistics)
-            if masks is not None and masks.mask == "after-normalisation":
-                x = spec_augment(x, masks, draws)
-            yield x, y
-
-    def _chunks(self, indices: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(indices), self.size):
-            yield indices[start : start + self.size]
-
-    def _raw(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-        x = torch.from_numpy(np.ascontiguousarray(self.data.inputs[chosen]))
-        y = torch.from_numpy(self.data.targets[chosen])
-        return x.to(self.device), y.to(self.device)
+def _scaler(train: config.Train, device: torch.device) -> Any:
+    """Of half precision's small gradients; the name moved between the two stacks."""
+    enabled = train.precision == "fp16"
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler(device.type, enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled)

@@ -1,0 +1,103 @@
+"""A task's clips as batches on the device: in order, or shuffled and augmented for training.
+
+What is drawn for an epoch depends on (seed, fold, epoch) alone and is drawn at its start, so that
+an epoch can be entered at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from petl import config
+from petl.data import TaskData
+from petl.data.augment import draw_masks, draw_mixup
+from petl.data.features import normalise
+from petl.train.seeding import generator
+
+ROOM = 0.4
+"""Inputs stay on the GPU when they take at most so much of what is free there."""
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Batches:
+    def __init__(self, data: TaskData, task: config.Task, device: torch.device):
+        self.data, self.task, self.device = data, task, device
+        self.targets = torch.from_numpy(data.targets).to(device)
+        self.inputs = self._on_device() if _fits(data.inputs, device) else None
+
+    def of(self, indices: np.ndarray) -> Iterator[Batch]:
+        for chosen in _chunks(indices, self.task.train.batch_size):
+            x, y = self._raw(chosen)
+            yield self._normalised(x), y
+
+    def training(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from a step on."""
+        seed, fold = self.task.seed, self.task.fold
+        dataset, settings = self.task.dataset, self.task.train
+        train = self.data.split.train
+        order = torch.randperm(len(train), generator=generator(seed, fold, "order", epoch))
+        masks = mixing = None
+        if dataset.spec_augment is not None:
+            draws = generator(seed, fold, "spec-augment", epoch)
+            frames, bins = self.data.inputs.shape[1:]
+            masks = draw_masks(len(train), frames, bins, dataset.spec_augment, draws)
+            masks = masks.to(self.device)
+        if settings.mixup is not None:
+            draws = generator(seed, fold, "mixup", epoch)
+            mixing = draw_mixup(len(train), settings.mixup, draws).to(self.device)
+        before = dataset.spec_augment is not None and (
+            dataset.spec_augment.mask == "before-normalisation"
+        )
+        size = settings.batch_size_in(epoch)
+        chunks = list(_chunks(train[order.numpy()], size))
+        for step, chosen in enumerate(chunks[first_step:], start=first_step):
+            x, y = self._raw(chosen)
+            if masks is not None and before:
+                x = masks.apply(x, step * size)
+            x = self._normalised(x)
+            if masks is not None and not before:
+                x = masks.apply(x, step * size)
+            if mixing is not None:
+                x, y = mixing.apply(x, self._mixable(y), step * size)
+            yield x, y
+
+    def _mixable(self, y: Tensor) -> Tensor:
+        """Labels as shares of each class; a regression's numbers mix as they are."""
+        classes = self.task.dataset.classes
+        return y if classes is None else torch.nn.functional.one_hot(y, classes).float()
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        return x if self.data.statistics is None else normalise(x, self.data.statistics)
+
+    def _raw(self, chosen: np.ndarray) -> Batch:
+        index = torch.from_numpy(chosen).to(self.device)
+        if self.inputs is not None:
+            return self.inputs[index], self.targets[index]
+        x = torch.from_numpy(np.ascontiguousarray(self.data.inputs[chosen]))
+        return x.to(self.device), self.targets[index]
+
+    def _on_device(self) -> Tensor:
+        """Piece by piece: the whole would otherwise pass through the memory of the process."""
+        there = torch.empty(self.data.inputs.shape, device=self.device)
+        for start in range(0, len(there), 1024):
+            piece = np.ascontiguousarray(self.data.inputs[start : start + 1024])
+            there[start : start + 1024] = torch.from_numpy(piece)
+        return there
+
+
+def _fits(inputs: np.ndarray, device: torch.device) -> bool:
+    """On the CPU the memory map is there already."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return inputs.nbytes <= ROOM * free
+
+
+def _chunks(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
