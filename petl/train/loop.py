@@ -189,10 +189,7 @@ class Fit:
         self.losses.append(loss * len(x))
 
     def _precision(self) -> AbstractContextManager[None]:
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        if (kind := kinds.get(self.task.train.precision)) is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, kind)
+        return autocast(self.task.train.precision, self.device)
 
     def _keep_best(self, validation: Scores) -> None:
         score = validation[self.objective.primary]
@@ -255,6 +252,13 @@ class Fit:
             f"{what} in epoch {self.epoch}, step {bad.step + 1}{first}. "
             f"A lower lr than {self.task.train.lr:g} helps, or warm_up or clip_norm"
         )
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    if (kind := kinds.get(precision)) is None:
+        return nullcontext()
+    return torch.autocast(device.type, kind)
 
 
 def _scaler(train: config.Train, device: torch.device) -> Any:
