@@ -1,0 +1,221 @@
+"""What is minimised and what is reported, against the libraries that define it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.stats
+import sklearn.metrics
+import torch
+from torch.nn import functional as F
+
+from petl.per_class import averages, per_class
+from petl.train.metrics import Classification, Objective, Regression, objective
+
+CLASSES = 7
+TARGETS = ("valence", "arousal", "dominance")
+
+
+def drawn(clips: int, columns: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(clips, columns, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def classified() -> tuple[torch.Tensor, torch.Tensor]:
+    """Class 2 is never predicted and class 5 never occurs."""
+    outputs = drawn(300, CLASSES)
+    outputs[:, 2] = -100
+    labels = torch.arange(300) % CLASSES
+    labels[labels == 5] = 0
+    outputs[torch.arange(150), labels[:150]] += 3
+    outputs[:, 2] = -100
+    return outputs, labels
+
+
+@pytest.fixture
+def rated() -> tuple[torch.Tensor, torch.Tensor]:
+    targets = drawn(200, 3, seed=1) * torch.tensor([1.0, 0.3, 5.0]) + torch.tensor([0.0, 2.0, -1.0])
+    return targets * 0.7 + 0.5 * drawn(200, 3, seed=2), targets
+
+
+# --- classification -------------------------------------------------------------------------------
+
+
+def test_every_average_is_scikit_learn_s(classified) -> None:
+    outputs, labels = classified
+    measured = Classification(CLASSES).measure(outputs, labels)
+    y, predicted = labels.numpy(), outputs.argmax(dim=1).numpy()
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        y, predicted, average="weighted", zero_division=0
+    )
+    present = np.unique(y)  # scikit-learn warns where a class occurs in the predictions alone
+    recalls = sklearn.metrics.recall_score(y, predicted, labels=present, average=None)
+    assert measured == {
+        "accuracy": sklearn.metrics.accuracy_score(y, predicted),
+        "balanced_accuracy": pytest.approx(recalls.mean(), abs=1e-12),
+        "precision": pytest.approx(precision, abs=1e-12),
+        "recall": pytest.approx(recall, abs=1e-12),
+        "f1": pytest.approx(f1, abs=1e-12),
+        "loss": pytest.approx(F.cross_entropy(outputs, labels).item(), rel=1e-5),
+    }
+    assert 0.2 < measured["balanced_accuracy"] < 0.8
+    assert measured["balanced_accuracy"] != measured["recall"]
+
+
+def test_the_table_of_classes_is_scikit_learn_s(classified) -> None:
+    outputs, labels = classified
+    confusion = Classification(CLASSES).confusion(outputs, labels)
+    y, predicted = labels.numpy(), outputs.argmax(dim=1).numpy()
+    every = list(range(CLASSES))
+    assert confusion == sklearn.metrics.confusion_matrix(y, predicted, labels=every).tolist()
+    theirs = sklearn.metrics.precision_recall_fscore_support(
+        y, predicted, labels=every, average=None, zero_division=0
+    )
+    names = ("precision", "recall", "f1", "support")
+    for label, scores in enumerate(per_class(confusion)):
+        expected = dict(zip(names, (column[label] for column in theirs), strict=True))
+        assert scores == pytest.approx(expected, abs=1e-12)
+
+
+def test_nothing_to_divide_by_is_zero() -> None:
+    """The first class is never predicted, the second does not occur."""
+    first, second = per_class([[0, 4], [0, 0]])
+    assert first == {"precision": 0, "recall": 0, "f1": 0, "support": 4}
+    assert second == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert averages([[0, 0], [0, 0]]) == dict.fromkeys(
+        ("balanced_accuracy", "precision", "recall", "f1"), 0
+    )
+
+
+def test_smoothing_changes_what_is_minimised_and_not_what_is_reported(classified) -> None:
+    outputs, labels = classified
+    plain, smooth = Classification(CLASSES), Classification(CLASSES, label_smoothing=0.2)
+    assert torch.equal(plain.loss(outputs, labels), F.cross_entropy(outputs, labels))
+    log = outputs.log_softmax(dim=1)
+    by_hand = -(0.8 * log[torch.arange(300), labels] + 0.2 * log.mean(dim=1)).mean()
+    torch.testing.assert_close(smooth.loss(outputs, labels), by_hand)
+    assert smooth.measure(outputs, labels) == plain.measure(outputs, labels)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_shares_of_classes_generalise_labels(classified, label_smoothing: float) -> None:
+    outputs, labels = classified
+    learns = Classification(CLASSES, label_smoothing)
+    shares = F.one_hot(labels, CLASSES).double()
+    torch.testing.assert_close(learns.loss(outputs, shares), learns.loss(outputs, labels))
+    other = labels.roll(1)
+    mixed = 0.3 * shares + 0.7 * F.one_hot(other, CLASSES)
+    expected = 0.3 * learns.loss(outputs, labels) + 0.7 * learns.loss(outputs, other)
+    torch.testing.assert_close(learns.loss(outputs, mixed), expected)
+
+
+# --- regression -----------------------------------------------------------------------------------
+
+
+def lin(x: np.ndarray, y: np.ndarray) -> float:
+    """Lin (1989), from the covariance matrix with population moments."""
+    (xx, xy), (_, yy) = np.cov(x, y, bias=True)
+    return 2 * xy / (xx + yy + (x.mean() - y.mean()) ** 2)
+
+
+def test_every_measure_is_numpy_s_and_scipy_s(rated) -> None:
+    outputs, targets = rated
+    measured = Regression(TARGETS).measure(outputs, targets)
+    columns = outputs.double().T.numpy(), targets.double().T.numpy()
+    expected = {"loss": np.square(columns[0] - columns[1]).mean()}
+    for name, x, y in zip(TARGETS, *columns, strict=True):
+        expected[f"mae_{name}"] = sklearn.metrics.mean_absolute_error(y, x)
+        expected[f"rmse_{name}"] = sklearn.metrics.mean_squared_error(y, x) ** 0.5
+        expected[f"ccc_{name}"] = lin(x, y)
+        expected[f"pearson_{name}"] = scipy.stats.pearsonr(x, y)[0]
+    for metric in ("mae", "rmse", "ccc", "pearson"):
+        expected[metric] = np.mean([expected[f"{metric}_{name}"] for name in TARGETS])
+    assert measured == pytest.approx(expected, abs=1e-9)
+    assert measured["ccc"] < measured["pearson"]
+
+
+@pytest.mark.parametrize("constant", [0.1, 3.0])  # the mean of many 0.1 is not 0.1
+def test_a_constant_agrees_with_nothing(constant: float) -> None:
+    """Not NaN, and not what rounding left of a zero variance."""
+    varied, same = drawn(999, 1), torch.full((999, 1), constant)
+    for outputs, targets in ((same, varied), (varied, same), (same, same)):
+        measured = Regression(("x",)).measure(outputs, targets)
+        assert measured["ccc"] == measured["pearson"] == measured["ccc_x"] == 0
+        assert np.isfinite(list(measured.values())).all()
+
+
+def test_one_lost_target_does_not_hide_the_others(rated) -> None:
+    outputs, targets = rated
+    whole = Regression(TARGETS).measure(outputs, targets)
+    outputs = outputs.clone()
+    outputs[:, 1] = 0
+    measured = Regression(TARGETS).measure(outputs, targets)
+    assert measured["ccc_arousal"] == 0
+    assert measured["ccc"] == pytest.approx((whole["ccc_valence"] + whole["ccc_dominance"]) / 3)
+
+
+def test_what_a_regression_minimises_is_what_it_says(rated) -> None:
+    outputs, targets = rated
+    losses = {of: Regression(TARGETS, of).loss(outputs, targets) for of in ("mse", "mae", "ccc")}
+    torch.testing.assert_close(losses["mse"], F.mse_loss(outputs, targets))
+    torch.testing.assert_close(losses["mae"], F.l1_loss(outputs, targets))
+    measured = Regression(TARGETS, "ccc").measure(outputs, targets)
+    assert losses["ccc"].item() == pytest.approx(1 - measured["ccc"], abs=1e-6)
+    assert measured["loss"] == pytest.approx(1 - measured["ccc"], abs=1e-12)
+
+
+def test_a_head_that_starts_constant_learns_by_ccc(rated) -> None:
+    _, targets = rated
+    outputs = torch.zeros_like(targets, requires_grad=True)
+    Regression(TARGETS, "ccc").loss(outputs, targets).backward()
+    assert outputs.grad.isfinite().all()
+    towards = -(outputs.grad * (targets - targets.mean(dim=0))).sum(dim=0)
+    assert (towards > 0).all()
+
+
+@pytest.mark.parametrize("prediction", [0.0, 1.0])
+def test_a_last_batch_of_one_clip_teaches_nothing_by_ccc_and_breaks_nothing(prediction) -> None:
+    outputs = torch.full((1, 1), prediction, requires_grad=True)
+    loss = Regression(("x",), "ccc").loss(outputs, torch.ones(1, 1))
+    loss.backward()
+    assert loss.item() == 1
+    assert outputs.grad.item() == 0
+
+
+# --- both -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_loss_is_computed_in_float32_whatever_the_model_computed_in(
+    classified, rated, dtype
+) -> None:
+    for learns, (outputs, targets) in (
+        (Classification(CLASSES), classified),
+        (Regression(TARGETS), rated),
+    ):
+        outputs = outputs.to(dtype)
+        loss = learns.loss(outputs, targets)
+        assert loss.dtype == torch.float32
+        assert torch.equal(loss, learns.loss(outputs.float(), targets))
+
+
+def test_of_equals_the_first_is_best_and_nan_never() -> None:
+    learns: Objective = Classification(CLASSES)
+    assert learns.better(0.5, -float("inf"))
+    assert not learns.better(0.5, 0.5)
+    assert not learns.better(float("nan"), -float("inf"))
+
+
+def test_a_task_says_which_objective(tasks) -> None:
+    task = tasks[0]
+    assert objective(task) == Classification(10)
+    assert objective(task).primary == "accuracy"
+    smooth = task.train.model_copy(update={"label_smoothing": 0.1})
+    assert objective(task.model_copy(update={"train": smooth})) == Classification(10, 0.1)
+    rates = task.dataset.model_copy(update={"classes": None, "targets": TARGETS})
+    learns = objective(task.model_copy(update={"dataset": rates}))
+    assert learns == dataclasses.replace(Regression(TARGETS), minimises="mse")
+    assert learns.primary == "ccc"
+    assert learns.confusion(drawn(3, 3), drawn(3, 3)) is None
