@@ -122,6 +122,20 @@ class Dataset(Part):
             raise ValueError("dataset.ratio and 'split: ratio' belong together")
         if (self.layout == "table") != (self.table is not None):
             raise ValueError("dataset.table and 'layout: table' belong together")
+        if self.table is not None:
+            self._table_fits(self.table)
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         return self
+
+    def _table_fits(self, table: Table) -> None:
+        if (table.label is None) != bool(self.targets):
+            raise ValueError(
+                "dataset.table.label names the column of the classes, 'targets' others"
+            )
+        splitting = [column for column in (table.fold, table.part) if column is not None]
+        if len(splitting) != (self.split == "given"):
+            raise ValueError(
+                "dataset.table: 'split: given' needs either 'fold' or 'part', a column; "
+                "'split: ratio' needs neither"
+            )

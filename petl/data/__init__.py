@@ -9,14 +9,31 @@ from pathlib import Path
 import numpy as np
 
 from petl.config import Dataset, Statistics, Task
-from petl.data import esc50, sounds
+from petl.data import (
+    esc50,
+    fluent_speech_commands,
+    folders,
+    iemocap,
+    sounds,
+    speech_commands,
+    table,
+    urbansound8k,
+)
 from petl.data.cache import Progress, spectrograms
 from petl.data.corpus import Corpus
 from petl.data.splits import Split, split
 from petl.errors import UserError
 from petl.places import Places
 
-READERS: dict[str, Callable[[Path, Dataset], Corpus]] = {"esc50": esc50.read}
+READERS: dict[str, Callable[[Path, Dataset], Corpus]] = {
+    "esc50": esc50.read,
+    "urbansound8k": urbansound8k.read,
+    "speech-commands": speech_commands.read,
+    "fluent-speech-commands": fluent_speech_commands.read,
+    "iemocap": iemocap.read,
+    "folders": folders.read,
+    "table": table.read,
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ class TaskData:
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
     corpus, raw = prepare(task.dataset, places, progress)
-    parts = split(corpus, task.dataset, task.fold)
+    parts = split(corpus, task.dataset, task.fold, task.seed)
     statistics = task.dataset.statistics
     if statistics == "training-split":
         statistics = measure(raw, parts.train)
@@ -48,9 +65,6 @@ def prepare(
     dataset: Dataset, places: Places, progress: Progress | None = None
 ) -> tuple[Corpus, np.ndarray]:
     """Corpus and spectrograms. Worth calling once before many tasks start at the same time."""
-    if dataset.layout not in READERS:
-        can = ", ".join(READERS)
-        raise UserError(f"this version reads {can}; {dataset.layout} is not readable yet")
     folder = places.data / dataset.corpus
     if dataset.corpus == sounds.NAME:
         sounds.make_corpus(folder)
