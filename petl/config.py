@@ -150,6 +150,13 @@ class Task(Part):
                 "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
                 "set it to null"
             )
+        if self.dataset.targets and self.train.label_smoothing:
+            raise ValueError("train.label_smoothing is for classes; a regression has none")
+        if self.dataset.classes and self.train.loss != "mse":
+            raise ValueError(
+                f"train.loss '{self.train.loss}' is for a regression; "
+                "a classification minimises cross-entropy"
+            )
         if self.train.micro_batch is not None and has_batch_norm(self.method):
             raise ValueError(
                 "train.micro_batch would give a conformer's BatchNorm other statistics; "

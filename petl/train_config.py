@@ -62,6 +62,14 @@ class Train(Part):
     """On a GPU: only kernels that give the same bits each time, where that costs speed."""
 
     @model_validator(mode="after")
+    def _options_fit_together(self) -> Train:
+        if self.warm_up >= self.epochs:
+            raise ValueError(f"train.warm_up: {self.warm_up:g} epochs leave none of {self.epochs}")
+        if self.micro_batch is not None and self.loss == "ccc":
+            raise ValueError("train.micro_batch: the CCC of a batch is not the mean of its pieces'")
+        return self
+
+    @model_validator(mode="after")
     def _follows_in_time(self) -> Train:
         starts = [later.epoch for later in self.later_batches]
         if starts != sorted(set(starts)):

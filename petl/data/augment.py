@@ -46,11 +46,6 @@ def draw_masks(
     )
 
 
-def spec_augment(batch: Tensor, settings: SpecAugment, generator: torch.Generator) -> Tensor:
-    clips, frames, bins = batch.shape
-    return draw_masks(clips, frames, bins, settings, generator).apply(batch, 0)
-
-
 def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -> Tensor:
     """As torchaudio draws it for a single clip.
 
