@@ -1,0 +1,84 @@
+"""What docs/training.md shows can be asked for, and what makes no sense together is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from petl import config
+from petl.errors import UserError
+from petl.study import EXPERIMENTS, load_study
+
+TEXT = (EXPERIMENTS.parent / "docs" / "training.md").read_text()
+SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+LINES = [snippet for snippet in SNIPPETS if snippet.count("\n") == 1]
+STUDY = """\
+description: one line of the documentation
+profile: as-run
+report: test_last
+matrix: {dataset: [esc50, emotions], backbone: ast, method: [lora, linear], fold: 0, seed: 10}
+datasets:
+  emotions:
+    dataset: {corpus: emotions, layout: table, targets: [valence, arousal], folds: 1, frames: 300,
+      table: {file: clips.csv, path: file, part: part}, split: given, spec_augment: null}
+    train: {epochs: 50, batch_size: 32}
+"""
+
+
+def tasks(folder: Path, line: str, only: str = "") -> list[config.Task]:
+    file = folder / "study.yaml"
+    file.write_text(STUDY.replace("[esc50, emotions]", only or "[esc50, emotions]") + line)
+    return load_study(file).tasks
+
+
+def fields(line: str) -> set[str]:
+    shown = yaml.safe_load(line)
+    return set((shown if "set" in shown else shown["when"][0])["set"]["train"])
+
+
+def test_every_option_has_a_paragraph_and_a_line() -> None:
+    options = set(config.Train.model_fields)
+    named = set(re.findall(r"\*\*(\w+)\*\*", TEXT))
+    assert options - named == set()
+    assert options - set().union(*map(fields, LINES)) == set()
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: "-".join(sorted(fields(line))))
+def test_every_line_changes_a_run(tmp_path: Path, line: str) -> None:
+    only = "esc50" if "label_smoothing" in line else ""
+    if "emotions" in line:
+        only = "emotions"
+    ids = {task.run_id for task in tasks(tmp_path, line, only)}
+    assert ids - {task.run_id for task in tasks(tmp_path, "", only)}
+
+
+def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SNIPPETS[-1])
+    found = load_study(file).tasks
+    assert len({task.run_id for task in found}) == len(found) == 4 * 5 * 3
+    assert {task.train.label_smoothing for task in found} == {0, 0.05, 0.1, 0.2}
+
+
+@pytest.mark.parametrize(
+    ("train", "dataset", "says"),
+    [
+        ("warm_up: 50.0", "esc50", r"study.yaml:10: train.warm_up: 50 epochs leave none of 50"),
+        ("loss: ccc", "esc50", "'ccc' is for a regression"),
+        ("label_smoothing: 0.1", "emotions", "a regression has none"),
+        ("loss: ccc, micro_batch: 8", "emotions", "CCC of a batch is not the mean"),
+        ("later_batches: [{epoch: 51, batch_size: 8}]", "esc50", "no epoch 51 in 50"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, train: str, dataset: str, says) -> None:
+    with pytest.raises(UserError, match=says):
+        tasks(tmp_path, f"set: {{train: {{{train}}}}}\n", dataset)
+
+
+def test_a_conformer_is_told_what_to_use_instead_of_pieces(tmp_path: Path) -> None:
+    line = "methods: {lora: {like: conformer-pfeiffer, train: {micro_batch: 8}}}\n"
+    with pytest.raises(UserError, match="'layer_checkpointing: on' saves more memory"):
+        tasks(tmp_path, line)
