@@ -81,7 +81,7 @@ def to_bytes(figure: Figure, kind: str) -> bytes:
 def _panel(axis: Axes, table: Table, column: int) -> None:
     beside = axis.transData + ScaledTranslation(-4 / 72, 0, axis.figure.dpi_scale_trans)
     for i, row, cell in _points(table, column):
-        x, color = _x(cell), _color(i)
+        x, color = _x(cell), color_of(i)
         axis.errorbar(x, cell.mean, cell.std, color=color, elinewidth=1, capsize=2.2, zorder=3)
         marker, size = MARKERS[i % len(MARKERS)]
         inside = color if cell.complete else "white"
@@ -117,7 +117,7 @@ def _x(cell: Cell) -> int:
     return max(cell.params or 0, 1)
 
 
-def _color(i: int, brightest: float = 0.6) -> tuple[float, ...]:
+def color_of(i: int, brightest: float = 0.6) -> tuple[float, ...]:
     """Of a palette that colour-blind people can tell apart, darkened until it shows in grey too."""
     palette = sns.color_palette("colorblind")
     red, green, blue = palette[i % len(palette)]
@@ -133,7 +133,7 @@ def _named(i: int, row: Row, cell: Cell) -> Named:
         cell.mean,
         low=min(*cell.folds, cell.mean - spread),
         high=max(*cell.folds, cell.mean + spread),
-        color=_color(i, brightest=0.36),
+        color=color_of(i, brightest=0.36),
     )
 
 

@@ -1,4 +1,4 @@
-"""From what a person types to exactly one task: an exact name, else a pattern, else a beginning."""
+"""From what a person types to tasks: an exact name, else a pattern, else a beginning."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from petl.errors import UserError, nearest
 FIELDS = ("dataset", "backbone", "method", "fold", "seed")
 
 
-def one_task(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> Task:
-    """The task that all given selectors agree on; if several are left, say what would decide."""
+def some_tasks(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> Sequence[Task]:
+    """The tasks that all given selectors agree on."""
     for field, value in wanted.items():
         if value is None:
             continue
@@ -23,6 +23,12 @@ def one_task(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> 
             near = nearest(value, map(str, have))
             raise UserError(f"{study}: no task with {field} '{value}'{near}")
         tasks = [task for task in tasks if _value(task, field) in chosen]
+    return tasks
+
+
+def one_task(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> Task:
+    """The one that is left; if several are, say what would decide."""
+    tasks = some_tasks(tasks, study, **wanted)
     if len({task.run_id for task in tasks}) > 1:
         undecided = {field: _values(tasks, field) for field in FIELDS}
         options = [f"--{field} ({_some(have)})" for field, have in undecided.items() if have[1:]]

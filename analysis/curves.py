@@ -1,0 +1,190 @@
+"""How runs converged: loss, the metric that chooses the best epoch, and the learning rate.
+
+Drawn for print: several folds of a method are thin lines under their mean, with a band of one
+population standard deviation. Each method has a marker of its own and is dark enough for grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.figure import (
+    FAINT,
+    INK,
+    MARKERS,
+    PANEL_HEIGHT,
+    STYLE,
+    TWO_COLUMNS,
+    color_of,
+    to_bytes,
+)
+from petl.config import Task
+from petl.errors import UserError
+from petl.files import write_atomic
+
+Row = dict[str, Any]
+KINDS = ("png", "pdf")
+METRICS = {"accuracy": "Validation accuracy (%)", "ccc": "Validation CCC"}
+MARKS = 8
+"""So many markers along a line."""
+
+
+@dataclass(frozen=True)
+class Converged:
+    """A run's rows of metrics.jsonl, one for each epoch so far."""
+
+    task: Task
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of a method on a dataset, one for each fold and seed."""
+
+    label: str
+    runs: list[list[Row]]
+
+    def lines(self, key: str) -> list[np.ndarray]:
+        values = ([row.get(key, np.nan) for row in rows] for rows in self.runs)
+        return [np.array(line, dtype=float) for line in values]
+
+
+def write_curves(runs: Sequence[Converged], out: Path) -> list[Path]:
+    """`out` is a file's name; without an ending there will be a PNG and a PDF."""
+    kind = out.suffix.removeprefix(".").lower()
+    paths = {k: out if kind else out.with_name(f"{out.name}.{k}") for k in KINDS if kind in ("", k)}
+    if not paths:
+        raise UserError(f"{out}: curves are .png or .pdf; without an ending they are both")
+    try:
+        for path in paths.values():
+            if path.exists() and not (path.is_file() and b"petl-ast" in path.read_bytes()):
+                raise UserError(f"{path} was not made by petl; move it, or name another file")
+        figure = draw(runs)
+        for kind, path in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, to_bytes(figure, kind))
+    except OSError as error:
+        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+    return list(paths.values())
+
+
+@mpl.rc_context(STYLE)
+def draw(runs: Sequence[Converged]) -> Figure:
+    groups = _groups([run for run in runs if run.rows])
+    if not groups:
+        raise UserError("none of these runs has finished an epoch yet")
+    metric = _metric(groups)
+    figure = Figure(figsize=(TWO_COLUMNS, PANEL_HEIGHT), dpi=300, layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, score, rate = figure.subplots(1, 3)
+    for i, group in enumerate(groups):
+        _plot(loss, group, "train_loss", i, "--")
+        _plot(loss, group, "val_loss", i, "-")
+        _plot(score, group, f"val_{metric}", i, "-", 100 if metric == "accuracy" else 1)
+        _plot(rate, group, "lr", i, "-")
+    for axis, label in ((loss, "Loss"), (score, METRICS[metric]), (rate, "Learning rate")):
+        _dress(axis, label)
+    rate.yaxis.set_major_formatter(FuncFormatter(_rate))
+    styles = [_entry("training", linestyle="--"), _entry("validation", linestyle="-")]
+    loss.legend(handles=styles, frameon=False, fontsize=7, handlelength=2.4)
+    if len(groups) > 1:
+        named = [_entry(group.label, **_look(i)) for i, group in enumerate(groups)]
+        columns = min(len(named), 4)
+        figure.legend(handles=named, loc="outside upper center", ncols=columns, frameon=False)
+    else:
+        title = figure.suptitle(groups[0].label, size=8, weight="bold", color=INK)
+        title.set_parse_math(False)
+    return figure
+
+
+def _groups(runs: Sequence[Converged]) -> list[Group]:
+    """Named by what differs between them, in the order in which they are first met."""
+    found: dict[tuple[str, ...], list[list[Row]]] = {}
+    for run in runs:
+        names = run.task.names
+        key = (names.method_label, names.dataset_label, names.backbone)
+        found.setdefault(key, []).append(run.rows)
+    differs = [len({key[i] for key in found}) > 1 for i in range(3)]
+    differs[0] = True
+    if len(found) == 1:
+        differs[1] = True
+    return [
+        Group(", ".join(part for part, shown in zip(key, differs, strict=True) if shown), rows)
+        for key, rows in found.items()
+    ]
+
+
+def _metric(groups: Sequence[Group]) -> str:
+    """The one that chooses the best epoch; classifications and regressions share no axis."""
+    kinds = {
+        next((m for m in METRICS if f"val_{m}" in rows[0]), "")
+        for group in groups
+        for rows in group.runs
+    }
+    if len(kinds) > 1:
+        raise UserError("classifications and regressions do not fit into one picture")
+    metric = kinds.pop()
+    if not metric:
+        raise UserError(f"metrics.jsonl has none of {', '.join(f'val_{m}' for m in METRICS)}")
+    return metric
+
+
+def _plot(axis: Axes, group: Group, key: str, i: int, style: str, factor: float = 1) -> None:
+    lines = [factor * line for line in group.lines(key)]
+    look = _look(i) | {"linestyle": style}
+    if len(lines) == 1:
+        axis.plot(_epochs(lines[0]), lines[0], **look, markevery=_marks(lines[0]))
+        return
+    thin = look | {"linewidth": 0.4, "alpha": 0.45, "marker": ""}
+    for line in lines:
+        axis.plot(_epochs(line), line, **thin)
+    both = np.stack([line[: min(map(len, lines))] for line in lines])  # as far as all have come
+    mean, spread = both.mean(axis=0), both.std(axis=0)
+    axis.plot(_epochs(mean), mean, **look, markevery=_marks(mean))
+    axis.fill_between(
+        _epochs(mean), mean - spread, mean + spread, color=look["color"], alpha=0.15, linewidth=0
+    )
+
+
+def _look(i: int) -> dict[str, Any]:
+    marker, size = MARKERS[i % len(MARKERS)]
+    return {"color": color_of(i), "linewidth": 1.2, "marker": marker, "markersize": 0.7 * size}
+
+
+def _entry(label: str, **look: Any) -> Line2D:
+    return Line2D([], [], label=label, **({"color": INK, "linewidth": 1} | look))
+
+
+def _epochs(line: np.ndarray) -> np.ndarray:
+    return np.arange(1, len(line) + 1)
+
+
+def _marks(line: np.ndarray) -> int:
+    return max(1, len(line) // MARKS)
+
+
+def _dress(axis: Axes, label: str) -> None:
+    axis.set_ylabel(label)
+    axis.set_xlabel("Epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.grid(color=FAINT, lw=0.5)
+    axis.set_axisbelow(True)
+    axis.tick_params(length=2.5, width=0.6)
+    sns.despine(ax=axis)
+
+
+def _rate(value: float, _: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")

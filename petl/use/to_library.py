@@ -1,0 +1,199 @@
+"""A run as a checkpoint of Hugging Face's Audio Spectrogram Transformer.
+
+What a method learned is folded into the backbone's own weights. Then the encoders are the same, and
+what is left is how the head reads the tokens. The library's classifier takes the mean of CLS and
+DIST and normalises it once more, which is our pooling `cls+dist`: those become an
+ASTForAudioClassification. For any other pooling no weights of that class give the same logits, so
+the encoder becomes an ASTModel, and the head a file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from petl import config
+from petl.backbones import ast
+from petl.backbones.encoder import Encoder, Wrapper
+from petl.data.features import BINS, RATE
+from petl.errors import UserError
+from petl.methods.merge import merge
+from petl.model import Model
+from petl.use.load import LoadedRun
+
+INSTEAD = "`--format adapter` exports it"
+STAYS = {
+    "adapter": "adapters are not linear",
+    "dense-moa": "its experts are not linear",
+    "soft-moa": "its experts are not linear",
+    "prompt": "the library's AST has no place for prompts",
+    "prefix": "the library's AST has no place for keys and values without tokens",
+}
+"""Why the library's layers cannot compute what these methods add."""
+
+POOLED = {
+    "all": "hidden.mean(dim=1)",
+    "cls": "hidden[:, 0]",
+    "speech": "hidden[:, 2:].mean(dim=1)",
+}
+"""How a head beside an ASTModel reads it; prompts do not come so far."""
+
+CLASSIFIER = """\
+```python
+import torch
+from transformers import ASTForAudioClassification
+
+model = ASTForAudioClassification.from_pretrained(folder).eval()
+with torch.no_grad():
+    logits = model(input_values).logits
+```
+"""
+ENCODER = """\
+The encoder is an `ASTModel`; the head is in `head.safetensors`. `ASTForAudioClassification` would
+read these weights and compute something else: it takes the mean of CLS and DIST and normalises it,
+while this model was trained with `pooling: {pooling}`.
+
+```python
+import torch
+from safetensors.torch import load_file
+from transformers import ASTModel
+
+model, head = ASTModel.from_pretrained(folder).eval(), load_file(f"{{folder}}/head.safetensors")
+with torch.no_grad():
+    hidden = model(input_values).last_hidden_state
+    logits = {pooled} @ head["weight"].T + head["bias"]
+```
+"""
+
+
+def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
+    """The files by name, and in a sentence what they are."""
+    _refuse_what_stays(run.task)
+    model = deepcopy(run.model).cpu()
+    merge(model)
+    encoder = model.backbone
+    left = sorted({type(m).__name__ for m in encoder.modules() if isinstance(m, Wrapper)})
+    assert not left, left
+    _fill_qkv_biases(encoder)
+    tensors = ast.to_huggingface(encoder.state_dict())
+    whole = run.task.backbone.pooling == "cls+dist"
+    head = {name: t.detach().clone() for name, t in model.head.state_dict().items()}
+    files = {
+        "config.json": _json(_config(run, encoder, whole)),
+        "preprocessor_config.json": _json(_preprocessor(run)),
+        "README.md": _readme(run, whole).encode(),
+    }
+    if whole:
+        tensors = {f"{ast.NAMING.prefix}{name}": t for name, t in tensors.items()}
+        tensors |= _classifier(model, head)
+        told = "an ASTForAudioClassification"
+    else:
+        files["head.safetensors"] = save(head)
+        pooling = run.task.backbone.pooling
+        told = (
+            f"an ASTModel with its head beside it, as README.md says; ASTForAudioClassification "
+            f"pools otherwise than `pooling: {pooling}` (it is `cls+dist` here)"
+        )
+    return files | {"model.safetensors": save(tensors, {"format": "pt"})}, told
+
+
+def _refuse_what_stays(task: config.Task) -> None:
+    if not isinstance(task.backbone, config.AST):
+        raise UserError(
+            f"--format huggingface makes an AST, and the backbone is a {task.backbone.family}; "
+            f"{INSTEAD}"
+        )
+    for part in config.parts(task.method):
+        if part.family in STAYS:
+            raise UserError(
+                f"--format huggingface folds a method into the AST's own weights, and "
+                f"'{part.family}' does not fold: {STAYS[part.family]}; {INSTEAD}"
+            )
+
+
+def _fill_qkv_biases(encoder: Encoder) -> None:
+    """SSF gives a bias to what had none; the library has them in all layers or in none."""
+    maps = [layer.attention.qkv.linear for layer in encoder.bare_layers()]
+    if any(linear.bias is not None for linear in maps):
+        for linear in maps:
+            if linear.bias is None:
+                linear.bias = nn.Parameter(torch.zeros(len(linear.weight)))
+
+
+def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Its norm learns nothing here: a gain before a linear map is part of the map."""
+    hidden = model.backbone.shape.hidden
+    return {
+        "classifier.layernorm.weight": torch.ones(hidden),
+        "classifier.layernorm.bias": torch.zeros(hidden),
+        "classifier.dense.weight": head["weight"],
+        "classifier.dense.bias": head["bias"],
+    }
+
+
+def _config(run: LoadedRun, encoder: Encoder, whole: bool) -> dict[str, Any]:
+    """As the library's ASTConfig writes it."""
+    shape, patch = encoder.shape, encoder.tokens.patch
+    kind = "single_label_classification" if run.classes else "regression"
+    return {
+        "architectures": ["ASTForAudioClassification" if whole else "ASTModel"],
+        "model_type": "audio-spectrogram-transformer",
+        "hidden_size": shape.hidden,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": shape.mlp,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "layer_norm_eps": shape.eps,
+        "qkv_bias": next(encoder.bare_layers()).attention.qkv.linear.bias is not None,
+        "patch_size": patch.kernel_size[0],
+        "frequency_stride": patch.stride[0],
+        "time_stride": patch.stride[1],
+        "max_length": run.task.dataset.frames,
+        "num_mel_bins": BINS,
+        "problem_type": kind,
+        "id2label": {str(label): name for label, name in enumerate(run.names)},
+        "label2id": {name: label for label, name in enumerate(run.names)},
+    }
+
+
+def _preprocessor(run: LoadedRun) -> dict[str, Any]:
+    """The library's extractor computes our spectrogram; it normalises as we do, by 2 std."""
+    assert run.statistics is not None
+    return {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": RATE,
+        "num_mel_bins": BINS,
+        "max_length": run.task.dataset.frames,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "do_normalize": True,
+        "mean": run.statistics.mean,
+        "std": run.statistics.std,
+        "return_attention_mask": False,
+    }
+
+
+def _readme(run: LoadedRun, whole: bool) -> str:
+    names, pooling = run.task.names, run.task.backbone.pooling
+    use = CLASSIFIER if whole else ENCODER.format(pooling=pooling, pooled=POOLED[pooling])
+    return (
+        f"# {names.method_label} on {names.dataset_label}\n\n"
+        f"An Audio Spectrogram Transformer from `{run.task.backbone.source}`, fine-tuned by "
+        f"petl-ast (run {run.task.run_id}, {run.weights} weights) and merged. `config.json` names "
+        "what it puts out.\n\n"
+        f"{use}\n"
+        "`input_values` are what `ASTFeatureExtractor.from_pretrained(folder)` makes of a mono "
+        f"waveform at {RATE} Hz, `(clips, {run.task.dataset.frames}, {BINS})`.\n"
+    )
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
