@@ -77,7 +77,11 @@ class Claim:
             marker.unlink(missing_ok=True)
 
     def touch(self) -> None:
+        """As often as one likes. Whoever was silent for too long may find the run taken over."""
         if time.monotonic() - self._touched > TOUCH_S:
+            held = holder(self.path)
+            if held is None or held["token"] != self.token:
+                raise RunIsTaken(f"{self.path.parent}: {_who(held)} has taken this run over")
             os.utime(self.path)
             self._touched = time.monotonic()
 

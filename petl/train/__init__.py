@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,7 @@ from petl.places import Places
 from petl.runs import SCHEMA, RunDir
 from petl.train.checkpoint import Checkpoints
 from petl.train.environment import environment
-from petl.train.failures import Interrupted, failure_class
+from petl.train.failures import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
 from petl.train.loop import Fit, Outcome, Row
 from petl.train.seeding import seeded
 from petl.train.weights import save_weights
@@ -61,6 +62,10 @@ def run_task(
         except Interrupted:
             attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
             raise
+        except OSError as error:
+            known = attempt.explain(error)
+            attempt.fail(known)
+            raise known from None
         except Exception as error:
             attempt.fail(error)
             raise
@@ -91,9 +96,7 @@ class _Attempt:
         data = load(self.task, places, lambda done, total: self.claim.touch())
         data_s = self._seconds()
         with torch.random.fork_rng():
-            self.fit = self._fit(data)
-            self._resume()
-            outcome = self.fit.run(self)
+            outcome = self._train(data)
         result = self._result(data, outcome, data_s)
         if outcome.weights:
             save_weights(self.run, self.task, outcome)
@@ -101,6 +104,21 @@ class _Attempt:
         self.checkpoints.remove()
         self.log(f"done: {result['metrics']}")
         return result
+
+    def _train(self, data: TaskData) -> Outcome:
+        self.fit = self._fit(data)
+        self._resume()
+        try:
+            return self.fit.run(self)
+        except Diverged:
+            if not self.fit.sentinel.late:
+                raise
+        # the steps since have spoilt what would show where it began: see it happen once more
+        self.log("a step was not finite: the last checkpoint again, looking at every step")
+        self.fit = self._fit(data)
+        self.fit.sentinel.late = False
+        self._resume()
+        return self.fit.run(self)
 
     def _fit(self, data: TaskData) -> Fit:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -169,7 +187,20 @@ class _Attempt:
             "environment": environment(),
         }
 
+    def explain(self, error: OSError) -> Exception:
+        """A full disk is nobody's bug; anything else keeps its traceback."""
+        if error.errno not in DISK_FULL:
+            return error
+        where = error.filename or self.run.path
+        return DiskFull(
+            f"{where}: {error.strerror}; what was done until the last checkpoint is kept"
+        )
+
     def fail(self, error: Exception) -> None:
+        with suppress(OSError):  # where there is no room for a failure's own words
+            self._note(error)
+
+    def _note(self, error: Exception) -> None:
         self.log(traceback.format_exc())
         lines = str(error).strip().splitlines()
         fit = getattr(self, "fit", None)

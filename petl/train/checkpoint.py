@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from petl.errors import UserError
 from petl.files import write_atomic
@@ -20,6 +22,7 @@ from petl.runs import RunDir
 from petl.train.failures import DISK_FULL, DiskFull
 
 DIGEST = 32
+TENSOR, LIST, REST = "tensor", "list", "rest"
 SHARE = 0.05
 """At most so much of the time goes into writing checkpoints at epoch ends."""
 
@@ -39,9 +42,7 @@ class Checkpoints:
 
     def save(self, state: State) -> None:
         started = time.monotonic()
-        payload = io.BytesIO()
-        torch.save(state, payload)
-        content = payload.getvalue()
+        content = _packed(state)
         written = self.newest.with_name(f".{self.newest.name}.new")
         try:
             write_atomic(written, hashlib.sha256(content).digest() + content)
@@ -81,5 +82,46 @@ def _read(file: Path) -> State | None:
         return None
     if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
         return None
-    state: State = torch.load(io.BytesIO(content[DIGEST:]), map_location="cpu", weights_only=True)
+    return _unpacked(content[DIGEST:])
+
+
+def _packed(state: State) -> bytes:
+    """Tensors as they are and the rest as JSON among them.
+
+    So the weights-only unpickler, which runs no code from a file, reads it: torch 1.13's knows
+    no floats.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def take_out(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            name = str(len(tensors))
+            tensors[name] = value
+            return {TENSOR: name}
+        if isinstance(value, dict):
+            return [[key, take_out(below)] for key, below in value.items()]
+        if isinstance(value, list | tuple):
+            return {LIST: [take_out(below) for below in value]}
+        return value
+
+    rest = json.dumps(take_out(state)).encode()
+    tensors[REST] = torch.frombuffer(bytearray(rest), dtype=torch.uint8)
+    payload = io.BytesIO()
+    torch.save(tensors, payload)
+    return payload.getvalue()
+
+
+def _unpacked(content: bytes) -> State:
+    tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+    def put_back(value: Any) -> Any:
+        if isinstance(value, list):  # of pairs: JSON would make a string of a number as a key
+            return {key: put_back(below) for key, below in value}
+        if isinstance(value, dict) and TENSOR in value:
+            return tensors[value[TENSOR]]
+        if isinstance(value, dict):
+            return [put_back(below) for below in value[LIST]]
+        return value
+
+    state: State = put_back(json.loads(tensors[REST].numpy().tobytes()))
     return state

@@ -81,7 +81,8 @@ class Fit:
         self.schedule = schedule(self.adamw, task.train, len(data.split.train))
         self.scaler = _scaler(task.train, self.device)
         self.sentinel = sentinel.Sentinel(self.device)
-        self.epoch, self.step, self.seconds = 1, 0, 0.0
+        self.epoch, self.step = 1, 0
+        self.lr, self.seconds = 0.0, 0.0
         self.losses: list[Tensor] = []
         self.best = Best()
 
@@ -95,6 +96,7 @@ class Fit:
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
+            "lr": self.lr,
             "seconds": self.seconds,
             "losses": torch.stack(self.losses) if self.losses else torch.zeros(0),
             "best": asdict(self.best),
@@ -108,7 +110,7 @@ class Fit:
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self.seconds = state["seconds"]
+        self.lr, self.seconds = state["lr"], state["seconds"]
         self.losses = list(state["losses"].to(self.device))
         self.best = Best(**state["best"])
         torch.set_rng_state(state["random"])
@@ -132,8 +134,8 @@ class Fit:
 
     def _epoch(self, watcher: Watcher) -> Row:
         started = time.perf_counter()
-        lr = self.adamw.param_groups[0]["lr"]
         if self.step == 0:
+            self.lr = self.adamw.param_groups[0]["lr"]
             torch.manual_seed(derive(self.task.seed, self.task.fold, "dropout", self.epoch))
         self.model.train()
         start_epoch(self.model, self.epoch)
@@ -157,7 +159,7 @@ class Fit:
             "epoch": self.epoch,
             "train_loss": train_loss,
             **{f"val_{name}": value for name, value in validation.items()},
-            "lr": lr,
+            "lr": self.lr,
             "seconds": self.seconds + time.perf_counter() - started,
         }
         self.epoch, self.step, self.seconds, self.losses = self.epoch + 1, 0, 0.0, []

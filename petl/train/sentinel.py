@@ -23,13 +23,14 @@ class BadStep(Exception):
 
 class Sentinel:
     def __init__(self, device: torch.device):
-        self.waits = device.type == "cuda"
+        self.late = device.type == "cuda"
+        """A verdict may come some steps after its step; turned off, every step waits for it."""
         self.under_way: deque[tuple[int, Tensor, torch.cuda.Event]] = deque()
 
     def look(self, step: int, loss: Tensor, norm: Tensor) -> None:
         """Raise BadStep for this step, or for an earlier one whose verdict has come in."""
         both = torch.stack([loss.detach().float(), norm.float()])
-        if not self.waits:
+        if not self.late:
             _judge(step, both)
             return
         there = torch.empty(2, pin_memory=True)
@@ -46,9 +47,6 @@ class Sentinel:
             step, both, arrived = self.under_way.popleft()
             arrived.synchronize()
             _judge(step, both)
-
-    def forget(self) -> None:
-        self.under_way.clear()
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -16,7 +16,7 @@ report: test_last
 matrix:
   dataset: tiny
   backbone: tiny
-  method: [full, linear, bitfit, spt-3, prefix-4, lora, bottleneck, conformer]
+  method: [full, linear, bitfit, spt-3, prefix-4, lora, bottleneck, conformer, convpass]
   fold: [0, 1]
   seed: 10
 backbones:
@@ -31,6 +31,7 @@ methods:
   prefix-4: {{like: prefix-24, method: {{length: 4}}}}
   lora: {{method: {{family: lora, targets: [q, v], reduction: 8}}, train: {{lr: 5e-3}}}}
   bottleneck: {{like: bottleneck-pfeiffer, method: {{block: {{reduction: 8}}}}}}
+  convpass: {{like: convpass-pfeiffer, method: {{block: {{reduction: 8, dropout: 0.5}}}}}}
   conformer: {{like: conformer-houlsby, method: {{block: {{reduction: 8, kernel: 8}}}}}}
 """
 

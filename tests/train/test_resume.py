@@ -1,0 +1,169 @@
+"""Stopped, killed, or out of disk at any moment: the same numbers and the same weights in the end."""
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+
+import pytest
+
+from petl.options import Options
+from petl.places import Places
+from petl.runs import RunDir
+from petl.train import Interrupted, run_task
+
+EACH_STEP = Options(threads=1, checkpoint_minutes=0)
+
+
+def changed(tasks, method, weights="best", **train):
+    task = next(task for task in tasks if task.names.method == method)
+    settings = task.train.model_dump() | train
+    return task.model_copy(
+        update={"train": type(task.train).model_validate(settings), "weights": weights}
+    )
+
+
+def ends(run: RunDir):
+    """All that a run leaves behind, less times."""
+    result = run.result()
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics()]
+    kept = ("metrics", "confusion", "best_epoch", "epochs", "params")
+    return {key: result[key] for key in kept}, rows, run.weights_file.read_bytes()
+
+
+@pytest.fixture
+def twice(places, tmp_path):
+    """Two sets of run directories over the same data: one for the undisturbed run."""
+    return tuple(Places(tmp_path / name, places.data, places.cache) for name in ("a", "b"))
+
+
+def stopped_again_and_again(task, places, steps):
+    """Every `steps` steps somebody asks the run to stop, and somebody starts it again."""
+    for tries in range(1, 1000):
+        seen = iter(range(steps - 1))
+        try:
+            run_task(task, places, Options(threads=1), stop=lambda: next(seen, None) is None)
+            return tries
+        except Interrupted:
+            pass
+    raise AssertionError("no progress")
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("conformer", {}),
+        ("lora", {"mixup": {"share": 0.5, "alpha": 10.0}, "label_smoothing": 0.1}),
+        ("full", {"head_first": 0.5, "clip_norm": 1.0, "warm_up": 0.5, "head_lr": 1e-3}),
+        ("bottleneck", {"later_batches": [{"epoch": 2, "batch_size": 12}], "patience": 1}),
+        ("spt-3", {"micro_batch": 3, "layer_checkpointing": "on", "precision": "bf16"}),
+        ("convpass", {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(value) or "plain",
+)
+def test_a_run_stopped_every_other_step_ends_as_an_undisturbed_one(tasks, twice, method, settings):
+    task = changed(tasks, method, **settings)
+    run_task(task, twice[0], Options(threads=1))
+    tries = stopped_again_and_again(task, twice[1], steps=2)
+    assert tries > 3
+    assert ends(RunDir.of(task, twice[1].runs)) == ends(RunDir.of(task, twice[0].runs))
+    assert RunDir.of(task, twice[1].runs).result()["timing"]["tries"] == tries
+
+
+def train(task, places):
+    run_task(task, places, EACH_STEP)
+
+
+def test_a_run_killed_at_many_random_moments_ends_as_an_undisturbed_one(tasks, twice):
+    """SIGKILL, most often in the middle of writing a checkpoint: there is one after each step."""
+    task = changed(tasks, "conformer", epochs=20)
+    run_task(task, twice[0], Options(threads=1))
+    run = RunDir.of(task, twice[1].runs)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["petl.train", "transformers"])
+    draw = random.Random(0)
+    kills = 0
+    while run.result() is None:
+        worker = context.Process(target=train, args=(task, twice[1]))
+        worker.start()
+        if worker_is_at_work(run, worker):
+            worker.join(draw.uniform(0, 0.4))
+        if worker.is_alive() and kills < 20:
+            os.kill(worker.pid, signal.SIGKILL)
+            kills += 1
+        worker.join(60)
+        assert worker.exitcode in (0, -signal.SIGKILL)
+    assert kills > 5, "the run was over before it was disturbed"
+    assert ends(run) == ends(RunDir.of(task, twice[0].runs))
+    left = {file.name for file in run.path.iterdir()}
+    assert left == {"task.json", "metrics.jsonl", "result.json", "weights.safetensors", "log.txt"}
+
+
+def worker_is_at_work(run, worker):
+    """Has it taken the claim? Kills before that teach little."""
+    deadline = time.monotonic() + 30
+    while worker.is_alive() and time.monotonic() < deadline:
+        try:
+            if json.loads(run.claim_file.read_text())["pid"] == worker.pid:
+                return True
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.005)
+    return False
+
+
+def half_way(task, places):
+    """A run with two checkpoints, stopped in its last epoch."""
+    seen = iter(range(7))
+    with pytest.raises(Interrupted):
+        run_task(task, places, EACH_STEP, stop=lambda: next(seen, None) is None)
+    return RunDir.of(task, places.runs)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "both"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tasks, twice, damage):
+    task = changed(tasks, "bottleneck")
+    run_task(task, twice[0], Options(threads=1))
+    run = half_way(task, twice[1])
+    content = bytearray(run.resume_file.read_bytes())
+    if damage == "truncated":
+        content = content[: len(content) // 2]
+    elif damage == "one bit":
+        content[len(content) // 2] ^= 1
+    else:
+        content = b""
+    run.resume_file.write_bytes(content)
+    if damage == "both":
+        run.older_resume_file.write_bytes(b"")
+    run_task(task, twice[1], Options(threads=1))
+    assert ends(run) == ends(RunDir.of(task, twice[0].runs))
+    resumed = "goes on in epoch" in run.log_file.read_text()
+    assert resumed == (damage != "both")
+
+
+def train_with_little_room(task, places, bytes_per_file):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
+    run_task(task, places, EACH_STEP)
+
+
+def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(tasks, twice):
+    task = changed(tasks, "bottleneck")
+    run_task(task, twice[0], Options(threads=1))
+    run = half_way(task, twice[1])
+    before = run.resume_file.read_bytes()
+    context = multiprocessing.get_context("forkserver")
+    room = len(before) // 2
+    worker = context.Process(target=train_with_little_room, args=(task, twice[1], room))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == 1
+    failure = json.loads(run.failure_file.read_text())
+    assert failure["class"] == "disk-full"
+    assert "no room for a checkpoint" in failure["message"]
+    assert run.resume_file.read_bytes() == before
+    assert not [file for file in run.path.iterdir() if file.name.startswith(".")]
+    run_task(task, twice[1], Options(threads=1))
+    assert ends(run) == ends(RunDir.of(task, twice[0].runs))
