@@ -1,0 +1,132 @@
+"""A Slurm of one's own on this machine: `petl devcluster`."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from petl.terminal import console, interruptible, leave
+
+if TYPE_CHECKING:
+    from slurm.devcluster import DevCluster
+
+devcluster = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="A real Slurm on this machine, for rehearsals and CI, in one folder.",
+    epilog="Needs root and Debian or Ubuntu; docs/devcluster.md tells more.",
+)
+
+DEFAULT = Path("/tmp/petl-devcluster")
+Folder = Annotated[
+    Path, typer.Option("--folder", metavar="DIR", help="Everything it consists of is in there.")
+]
+
+
+@devcluster.command(short_help="Start it.")
+def up(
+    folder: Folder = DEFAULT,
+    nodes: Annotated[int, typer.Option(min=1, max=64, help="Nodes it claims to have.")] = 4,
+    gpus: Annotated[int, typer.Option(min=1, max=16, help="Make-believe GPUs of each.")] = 2,
+    install: Annotated[
+        bool, typer.Option("--install", help="apt-get install what is missing.")
+    ] = False,
+) -> None:
+    """Start a Slurm of several make-believe nodes; a few seconds.
+
+    \b
+    Example:
+      petl devcluster up
+      eval "$(petl devcluster env)"
+      sinfo
+    """
+    from slurm.devcluster import ClusterError, DevCluster
+    from slurm.devcluster.packages import install as install_packages
+    from slurm.devcluster.packages import missing
+
+    if absent := missing():
+        names = " ".join(absent)
+        if not install:
+            leave(
+                f"this needs {names}: apt-get install {names}, or `petl devcluster up --install`", 2
+            )
+        console().print(f"installing {names}")
+        install_packages(absent)
+    cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
+    with interruptible(f"`petl devcluster down{_folder(folder)}` removes what there is"):
+        try:
+            new = cluster.up()
+        except ClusterError as error:
+            leave(f"{error}\n`petl devcluster down{_folder(folder)}` removes what there is", 1)
+    since = f"up in {time.monotonic() - began:.1f} s" if new else "up already"
+    _explain(cluster, since)
+
+
+@devcluster.command(short_help="Show whether it runs, and how to use it.")
+def status(folder: Folder = DEFAULT) -> None:
+    """Show whether it runs, and how to use it; fails unless every part of it runs."""
+    from slurm.devcluster import DevCluster, Layout
+
+    if Layout.read(folder) is None:
+        leave(f"no cluster is up in {folder}", 1)
+    cluster = DevCluster(folder)
+    if dead := [name for name, alive in cluster.status().items() if not alive]:
+        leave(f"{', '.join(dead)} not running; logs are in {cluster.layout.logs}", 1)
+    _explain(cluster, "up")
+
+
+@devcluster.command(short_help="Print the line that makes a shell see it.")
+def env(folder: Folder = DEFAULT) -> None:
+    """Print the line that makes a shell, and what it starts, see this cluster.
+
+    \b
+    Example:
+      eval "$(petl devcluster env)"
+    """
+    from slurm.devcluster import DevCluster
+
+    conf = str(DevCluster(folder).layout.slurm_conf)
+    typer.echo(f"export SLURM_CONF={shlex.quote(conf)}")
+
+
+@devcluster.command(short_help="Remove it without a trace.")
+def down(folder: Folder = DEFAULT) -> None:
+    """Kill its daemons and jobs and remove its folder. What is gone already does not matter."""
+    from slurm.devcluster import ClusterError, DevCluster
+
+    try:
+        was_there = DevCluster(folder).down()
+    except ClusterError as error:
+        leave(str(error), 1)
+    typer.echo(f"{folder} is gone" if was_there else f"no cluster is up in {folder}")
+
+
+def _folder(folder: Path) -> str:
+    return "" if folder == DEFAULT else f" --folder {shlex.quote(str(folder))}"
+
+
+def _explain(cluster: DevCluster, since: str) -> None:
+    from rich.table import Table
+
+    from slurm.devcluster.config import PARTITIONS
+
+    layout, option = cluster.layout, _folder(cluster.folder)
+    rows = Table(box=None, pad_edge=True, show_header=False)
+    for partition in PARTITIONS:
+        rows.add_row(partition.name, partition.meaning)
+    screen = console()
+    screen.print(
+        f"{since}: {layout.nodes} nodes with {layout.gpus} make-believe GPUs each,"
+        f" in {layout.folder}",
+        soft_wrap=True,
+    )
+    screen.print(rows)
+    hints = Table(box=None, pad_edge=True, show_header=False)
+    hints.add_row(f'eval "$(petl devcluster env{option})"', "this shell sees it")
+    hints.add_row("sbatch --gres=gpu:1 JOB", "a job, which sees a GPU's number")
+    hints.add_row(f"petl devcluster down{option}", "it is gone, jobs and all")
+    screen.print(hints)

@@ -1,0 +1,50 @@
+"""A real Slurm for the tests that want one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm.devcluster import DevCluster
+from slurm.devcluster.packages import why_not
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[DevCluster]:
+    """One for all tests of the session; CI must have it, elsewhere its tests skip without it."""
+    if reason := why_not():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI has no Slurm: {reason}")
+        pytest.skip(f"no Slurm here: {reason}")
+    # not pytest's own folder: what lies in there is hidden from other users, munged refuses that
+    folder = Path(tempfile.mkdtemp(prefix="petl-slurm-"))
+    try:
+        with DevCluster(folder) as cluster:
+            yield cluster
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def in_cluster(cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevCluster]:
+    """This process and what it starts see the cluster; what the test leaves running is ended."""
+    monkeypatch.setenv("SLURM_CONF", str(cluster.layout.slurm_conf))
+    before = _jobs(cluster)
+    yield cluster
+    end = time.monotonic() + 30
+    while left := _jobs(cluster) - before:
+        cluster.run("scancel", "--full", "--signal=KILL", *left)
+        cluster.run("scancel", *left)  # those that do not run yet, or wait to run again
+        assert time.monotonic() < end, f"jobs {left} do not end"
+        time.sleep(0.2)
+
+
+def _jobs(cluster: DevCluster) -> set[str]:
+    """An array counts as one."""
+    return set(cluster.run("squeue", "--noheader", "--format=%A").split())
