@@ -22,6 +22,8 @@ def task_of(
             raise UserError(f"unknown {kind} '{name}'{nearest(name, presets[f'{kind}s'])}")
     matrix = names | {"fold": 0, "seed": 0}
     study = {"description": "", "profile": profile, "report": "test_last", "matrix": matrix}
+    if backbone.startswith("wav2vec2"):  # it reads waveforms, which ESC-50's masks do not fit
+        study["set"] = {"dataset": {"spec_augment": None}}
     with TemporaryDirectory() as folder:  # a study like any other, JSON being YAML
         path = Path(folder) / "study.yaml"
         path.write_text(json.dumps(study))
