@@ -14,17 +14,27 @@ from petl.terminal import console, interruptible, leave
 if TYPE_CHECKING:
     from slurm.devcluster import DevCluster
 
-devcluster = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="A real Slurm on this machine, for rehearsals and CI, in one folder.",
-    epilog="Needs root and Debian or Ubuntu; docs/devcluster.md tells more.",
-)
+devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 DEFAULT = Path("/tmp/petl-devcluster")
 Folder = Annotated[
     Path, typer.Option("--folder", metavar="DIR", help="Everything it consists of is in there.")
 ]
+
+
+@devcluster.callback()
+def about() -> None:
+    """A real Slurm on this machine, in one folder, to rehearse with before the login node.
+
+    Needs root, and Debian or Ubuntu; docs/devcluster.md tells more.
+
+    \b
+    Example:
+      petl devcluster up
+      eval "$(petl devcluster env)"
+      sbatch --gres=gpu:1 --wrap 'echo GPU $CUDA_VISIBLE_DEVICES'
+      petl devcluster down
+    """
 
 
 @devcluster.command(short_help="Start it.")
@@ -36,13 +46,11 @@ def up(
         bool, typer.Option("--install", help="apt-get install what is missing.")
     ] = False,
 ) -> None:
-    """Start a Slurm of several make-believe nodes; a few seconds.
+    """Start a Slurm of several make-believe nodes, which takes seconds.
 
     \b
     Example:
-      petl devcluster up
-      eval "$(petl devcluster env)"
-      sinfo
+      petl devcluster up --install
     """
     from slurm.devcluster import ClusterError, DevCluster
     from slurm.devcluster.packages import install as install_packages
@@ -68,7 +76,12 @@ def up(
 
 @devcluster.command(short_help="Show whether it runs, and how to use it.")
 def status(folder: Folder = DEFAULT) -> None:
-    """Show whether it runs, and how to use it; fails unless every part of it runs."""
+    """Show whether it runs, and how to use it; fails unless every part of it runs.
+
+    \b
+    Example:
+      petl devcluster status && sinfo
+    """
     from slurm.devcluster import DevCluster, Layout
 
     if Layout.read(folder) is None:
@@ -95,7 +108,12 @@ def env(folder: Folder = DEFAULT) -> None:
 
 @devcluster.command(short_help="Remove it without a trace.")
 def down(folder: Folder = DEFAULT) -> None:
-    """Kill its daemons and jobs and remove its folder. What is gone already does not matter."""
+    """Kill its daemons and jobs and remove its folder. What is gone already does not matter.
+
+    \b
+    Example:
+      petl devcluster down
+    """
     from slurm.devcluster import ClusterError, DevCluster
 
     try:
