@@ -129,10 +129,10 @@ class Dataset(Part):
         return self
 
     def _table_fits(self, table: Table) -> None:
-        if (table.label is None) != bool(self.targets):
-            raise ValueError(
-                "dataset.table.label names the column of the classes, 'targets' others"
-            )
+        if self.classes and table.label is None:
+            raise ValueError("dataset.table.label is missing: the column that names the class")
+        if self.targets and table.label is not None:
+            raise ValueError("dataset.table.label is for classes; dataset.targets has the columns")
         splitting = [column for column in (table.fold, table.part) if column is not None]
         if len(splitting) != (self.split == "given"):
             raise ValueError(

@@ -23,6 +23,8 @@ from petl.data.reading import (
 from petl.errors import UserError, nearest
 
 Cells = dict[str, str]
+LARGEST = float(np.finfo(np.float32).max)
+"""Beyond it a target would become infinite on its way to the model."""
 
 
 def read(folder: Path, dataset: Dataset) -> Corpus:
@@ -79,6 +81,6 @@ def _target(column: str, row: Cells, where: str) -> float:
         value = float(row[column])
     except ValueError:
         raise UserError(f"{where}: {column} {row[column]!r} is not a number") from None
-    if not math.isfinite(value) or abs(value) > np.finfo(np.float32).max:
+    if not math.isfinite(value) or abs(value) > LARGEST:
         raise UserError(f"{where}: {column} {row[column]!r} is not a finite number")
     return value
