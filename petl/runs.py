@@ -57,7 +57,13 @@ class RunDir:
         return cls(runs / task.names.study / task.run_id)
 
     def start(self, task: Task) -> None:
-        """Make the directory say which task it is for; to be called by the claim's holder."""
+        """Make the directory say which task it is for; to be called by the claim's holder.
+
+        What a killed one was just writing goes.
+        """
+        for file in self.path.glob(".*"):
+            if not file.name.startswith((".claim", ".takeover")):
+                file.unlink(missing_ok=True)
         write_json(self.task_file, task.to_json())
         self.failure_file.unlink(missing_ok=True)
 

@@ -32,6 +32,7 @@ State = dict[str, Any]
 class Checkpoints:
     def __init__(self, run: RunDir, minutes: float):
         self.newest, self.older = run.resume_file, run.older_resume_file
+        self.coming = self.newest.with_name("resume.new.pt")
         self.every_s = 60 * minutes
         self.last_at, self.took_s = time.monotonic(), 0.0
 
@@ -43,14 +44,13 @@ class Checkpoints:
     def save(self, state: State) -> None:
         started = time.monotonic()
         content = _packed(state)
-        written = self.newest.with_name(f".{self.newest.name}.new")
         try:
-            write_atomic(written, hashlib.sha256(content).digest() + content)
+            write_atomic(self.coming, hashlib.sha256(content).digest() + content)
             if self.newest.exists():
                 self.newest.replace(self.older)
-            written.replace(self.newest)
+            self.coming.replace(self.newest)
         except OSError as error:
-            written.unlink(missing_ok=True)
+            self.coming.unlink(missing_ok=True)
             if error.errno not in DISK_FULL:
                 raise UserError(
                     f"{self.newest}: {(error.strerror or str(error)).lower()}"
@@ -68,11 +68,9 @@ class Checkpoints:
         return next((state for state in states if state is not None), None)
 
     def remove(self) -> None:
-        """The run is done. A temporary file of a killed writer goes too."""
-        for file in self.newest.parent.glob(f".{self.newest.name}.*"):
+        """The run is done."""
+        for file in (self.coming, self.newest, self.older):
             file.unlink(missing_ok=True)
-        self.newest.unlink(missing_ok=True)
-        self.older.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> State | None:
