@@ -21,6 +21,7 @@ import submitit
 from submitit.core.utils import environment_variables
 
 from petl.errors import UserError
+from petl.options import Options
 from petl.places import Places
 from petl.runs import State
 from slurm import worker
@@ -47,7 +48,7 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     manifest = folder / "manifest.jsonl"
     threads = max(1, cpus() // workers)
-    worker.write_manifest(manifest, [item.task for item in todo], places, threads)
+    worker.write_manifest(manifest, [item.task for item in todo], places, Options(threads=threads))
 
     crew = _Crew(folder / "submitit", workers, threads)
     waiting = deque(enumerate(todo))

@@ -1,58 +1,54 @@
 """What a job runs: one task, named by its place in a manifest.
 
-The only thing ever pickled is `run` with a path and a number. A manifest is lines of JSON: the
-first says where things lie, every other is a task. So a job means the same on another machine or
-under another Python, and a person can read what was asked for.
+The only things ever pickled are functions by their name, with a path and a number. A manifest is
+lines of JSON: the first says where things lie, every other is a task. So a job means the same on
+another machine or under another Python, and a person can read what was asked for.
 """
 
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from petl.claim import RunIsTaken
 from petl.config import Task
 from petl.files import write_atomic
 from petl.options import Options
 from petl.places import Places
+from slurm.script import INTERRUPTED
+from slurm.stop import Stop
 
 
-def write_manifest(path: Path, tasks: Iterable[Task], places: Places, threads: int) -> None:
+def write_manifest(path: Path, tasks: Iterable[Task], places: Places, options: Options) -> None:
     head = {
         "runs": str(places.runs),
         "data": str(places.data),
         "cache": str(places.cache),
-        "threads": threads,
+        "options": options.to_json(),
     }
     lines = [json.dumps(line) for line in (head, *(task.to_json() for task in tasks))]
     write_atomic(path, ("\n".join(lines) + "\n").encode())
 
 
-def read_manifest(path: Path, index: int) -> tuple[Task, Places, int]:
+def read_manifest(path: Path, index: int) -> tuple[Task, Places, Options]:
     with path.open() as file:
         head = json.loads(next(file))
         task = Task.model_validate_json(next(islice(file, index, None)))
-    return task, Places(*(Path(head[key]) for key in ("runs", "data", "cache"))), head["threads"]
+    places = Places(*(Path(head[key]) for key in ("runs", "data", "cache")))
+    return task, places, Options.from_json(head["options"])
 
 
 def run(manifest: str, index: int) -> None:
-    """Train the task. A run that somebody else has taken meanwhile is in good hands: no failure."""
-    signal.signal(signal.SIGTERM, _leave)
-    task, places, threads = read_manifest(Path(manifest), index)
-    from petl.train import run_task
+    """A local job. A run that somebody else has taken meanwhile is in good hands: no failure."""
+    stop = Stop().listen()
+    task, places, options = read_manifest(Path(manifest), index)
+    from petl.train import Interrupted, run_task
 
     try:
-        run_task(task, places, Options(threads=threads))
+        run_task(task, places, options, stop=stop)
     except RunIsTaken as taken:
         print(taken)
-
-
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    """submitit ignores SIGTERM; here it unwinds the stack once, which releases the run's claim."""
-    signal.signal(signum, signal.SIG_IGN)
-    raise SystemExit(128 + signum)
+    except Interrupted:
+        raise SystemExit(INTERRUPTED) from None

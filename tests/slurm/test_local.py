@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from petl.claim import RunIsTaken, holder, is_alive
 from petl.cli import app
 from petl.errors import UserError
+from petl.options import Options
 from petl.places import Places
 from petl.runs import RunDir
 from petl.study import Study, load_study
@@ -232,21 +233,22 @@ def test_a_manifest_gives_back_what_was_written(
 ) -> None:
     tasks = study("[linear, conformer-pfeiffer]", "all", SHORT).tasks
     manifest = tmp_path / "manifest.jsonl"
-    worker.write_manifest(manifest, tasks, places, threads=3)
+    options = Options(threads=3, track=("tensorboard",))
+    worker.write_manifest(manifest, tasks, places, options)
     for index, task in enumerate(tasks):
-        assert worker.read_manifest(manifest, index) == (task, places, 3)
+        assert worker.read_manifest(manifest, index) == (task, places, options)
 
 
 def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
     study: Callable[..., Study], places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def taken(task: object, places: Places, threads: int) -> None:
+    def taken(*_: object, stop: object) -> None:
         raise RunIsTaken("somebody works on it")
 
     monkeypatch.setattr("petl.train.run_task", taken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     manifest = tmp_path / "manifest.jsonl"
-    worker.write_manifest(manifest, study("linear", "0", SHORT).tasks, places, threads=1)
+    worker.write_manifest(manifest, study("linear", "0", SHORT).tasks, places, Options())
     worker.run(str(manifest), 0)
 
 
