@@ -47,11 +47,9 @@ def export(run: LoadedRun, out: Path, format: Format) -> str:
 
 def as_adapter(run: LoadedRun) -> Files:
     kept = {name: t.contiguous().cpu() for name, t in trained_state(run.model).items()}
-    metadata = {"format": "pt", "run_id": run.task.run_id, "weights": run.weights}
-    if run.epoch is not None:
-        metadata["epoch"] = str(run.epoch)
+    facts = {"run_id": run.task.run_id, "weights": run.weights, "epoch": run.epoch}
     said = json.dumps(_described(run, kept), indent=1, ensure_ascii=False) + "\n"
-    return {ADAPTER: said.encode(), "adapter.safetensors": save(kept, metadata)}
+    return {ADAPTER: said.encode(), "adapter.safetensors": save(kept, {"petl": json.dumps(facts)})}
 
 
 def _described(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:

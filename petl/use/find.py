@@ -23,7 +23,7 @@ def find_run(said: str, runs: Path) -> RunDir:
     if Path(said).is_dir():
         raise UserError(f"{said}: has no task.json, so it is no run{_runs_inside(Path(said))}")
     have = list(_all(runs))
-    matching = [path for path in have if said and _begins(path, said)]
+    matching = [path for path in have if _begins(path, said)]
     if len(matching) == 1:
         return RunDir(matching[0])
     if matching:

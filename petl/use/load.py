@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def _load_adapter(folder: Path) -> LoadedRun:
 def _assemble(
     path: Path, weights: Path, task: config.Task, result: dict[str, Any], classes: Any, numbers: Any
 ) -> LoadedRun:
-    tensors, metadata = read_tensors(weights), _metadata(weights)
+    tensors, facts = read_tensors(weights), _facts(weights)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with seeded(task.seed, task.fold, "init"):
         model = build_model(task)
@@ -122,17 +123,19 @@ def _assemble(
         model=model.to(device).eval(),
         classes=tuple(classes or ()),
         statistics=_statistics(task, numbers, weights),
-        weights=metadata.get("weights", task.weights),
-        epoch=int(metadata["epoch"]) if metadata.get("epoch", "").isdigit() else None,
+        weights=facts.get("weights", task.weights),
+        epoch=facts.get("epoch"),
         result=result,
     )
 
 
-def _metadata(file: Path) -> dict[str, str]:
+def _facts(file: Path) -> dict[str, Any]:
+    """What training wrote beside the tensors: which weights, of which epoch."""
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as opened:
-        return opened.metadata() or {}
+        found: dict[str, Any] = json.loads((opened.metadata() or {}).get("petl", "{}"))
+    return found
 
 
 def _check(model: Model, tensors: dict[str, Tensor], file: Path) -> None:
