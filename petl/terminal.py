@@ -80,14 +80,16 @@ def prepare(tasks: Sequence[Task], places: Places) -> None:
     """Make each dataset ready once, before many processes would do it at the same time."""
     need("torch", "train")
     from petl import data
+    from petl.data.features import form_of
 
-    for dataset, name in {task.dataset: task.names.dataset for task in tasks}.items():
+    wanted = {(task.dataset, form_of(task.backbone)): task.names.dataset for task in tasks}
+    for (dataset, form), name in wanted.items():
         with console().status(f"preparing {name}") as status:
 
             def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
                 show(f"preparing {name}: {done} of {total} clips")
 
-            data.prepare(dataset, places, tell)
+            data.prepare(dataset, places, tell, form)
 
 
 def console() -> Console:

@@ -1,4 +1,4 @@
-"""Data for a task: the corpus read, its spectrograms cached, its clips split."""
+"""Data for a task: the corpus read, what a model reads of it cached, its clips split."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from petl.data import (
     table,
     urbansound8k,
 )
-from petl.data.cache import Progress, spectrograms
+from petl.data.cache import Progress, cached_inputs
 from petl.data.corpus import Corpus
+from petl.data.features import Form, Recipe, form_of
 from petl.data.splits import Split, split
 from petl.errors import UserError
 from petl.places import Places
@@ -53,36 +54,49 @@ class TaskData:
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
-    corpus, raw = prepare(task.dataset, places, progress)
-    parts = split(corpus, task.dataset, task.fold, task.seed)
-    statistics = task.dataset.statistics
-    if statistics == "training-split":
-        statistics = measure(raw, parts.train)
-    return TaskData(raw, corpus.targets, parts, corpus.classes, statistics)
+    dataset, form = task.dataset, form_of(task.backbone)
+    corpus = read(dataset, places)
+    parts = split(corpus, dataset, task.fold, task.seed)  # its complaints come before the waiting
+    cached = cached_inputs(corpus.clips, _recipe(dataset, form), places.cache, progress)
+    statistics: Statistics | None
+    if form == "waveform":
+        statistics = None
+    elif dataset.statistics == "training-split":
+        statistics = pooled(cached.clips[parts.train])
+    else:
+        statistics = dataset.statistics
+    return TaskData(cached.inputs, corpus.targets, parts, corpus.classes, statistics)
 
 
 def prepare(
-    dataset: Dataset, places: Places, progress: Progress | None = None
+    dataset: Dataset,
+    places: Places,
+    progress: Progress | None = None,
+    form: Form = "spectrogram",
 ) -> tuple[Corpus, np.ndarray]:
-    """Corpus and spectrograms. Worth calling once before many tasks start at the same time."""
+    """Corpus and inputs. Worth calling once before many tasks start at the same time."""
+    corpus = read(dataset, places)
+    recipe = _recipe(dataset, form)
+    return corpus, cached_inputs(corpus.clips, recipe, places.cache, progress).inputs
+
+
+def read(dataset: Dataset, places: Places) -> Corpus:
     folder = places.data / dataset.corpus
     if dataset.corpus == sounds.NAME:
         sounds.make_corpus(folder)
     if not folder.is_dir():
         raise UserError(_missing(folder, dataset))
-    corpus = READERS[dataset.layout](folder, dataset)
-    return corpus, spectrograms(corpus.clips, dataset.frames, places.cache, progress)
+    return READERS[dataset.layout](folder, dataset)
 
 
-def measure(raw: np.ndarray, indices: np.ndarray) -> Statistics:
-    """Mean and std over all that the network will see of these clips, their padding included.
-
-    Clip by clip in float64: the training split of a large corpus need not fit in memory.
-    """
-    clips = (raw[index].astype(np.float64) for index in indices)
-    moments = np.array([(clip.mean(), np.square(clip).mean()) for clip in clips])
-    mean, square = moments.mean(axis=0)
+def pooled(clips: np.ndarray) -> Statistics:
+    """Mean and std over all that the network will see of these clips, their padding included."""
+    mean, square = clips["mean"].mean(), clips["square"].mean()
     return Statistics(mean=float(mean), std=float(np.sqrt(square - mean**2)))
+
+
+def _recipe(dataset: Dataset, form: Form) -> Recipe:
+    return Recipe(dataset.frames, form, dataset.channel)
 
 
 def _missing(folder: Path, dataset: Dataset) -> str:

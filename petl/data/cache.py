@@ -1,7 +1,9 @@
-"""Spectrograms are computed once: by whoever comes first, for everybody.
+"""A model's inputs are computed once: by whoever comes first, for everybody.
 
 A file's name is a digest of all that its contents depend on, so it is right or it is not there; it
-appears under that name only when whole. Runs share it through a read-only memory map.
+appears under that name only when whole. Runs share it through a read-only memory map. It is an
+ordinary .npy file with checksums behind the numbers: what a failing disk or a crash made of it is
+noticed and computed again.
 """
 
 from __future__ import annotations
@@ -9,153 +11,222 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
+import soundfile
 import torch
 
-from petl.claim import Claim, RunIsTaken
-from petl.data import features
+from petl.claim import Claim, RunIsTaken, is_alive
 from petl.data.corpus import Clip, first_few
+from petl.data.features import Recipe
 from petl.errors import UserError
 
 Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
 
-VERSION = 1
-"""To be raised when features.py changes what it computes."""
+VERSION = 2
+"""To be raised when features.py or resample.py changes what it computes."""
 WAIT_S = 3600.0
 POLL_S = 0.2
+CHECKED = 256 * 2**20
+"""Bytes whose checksums are compared when a file is opened: a fraction of a second."""
+CLIP = np.dtype([("mean", "<f8"), ("square", "<f8"), ("crc", "<u4")])
+"""Of each clip's numbers: mean, mean square, checksum."""
+SEAL = np.dtype("<u4")
+"""The checksum of all these."""
+ELSEWHERE = "--cache or PETL_CACHE names another cache"
 
 log = logging.getLogger(__name__)
 
 
-def spectrograms(
-    clips: Sequence[Clip], frames: int, cache: Path, progress: Progress | None = None
-) -> np.ndarray:
-    """Raw spectrograms (clips, frames, 128), memory-mapped read-only."""
-    shape = (len(clips), frames, features.BINS)
+class Cached(NamedTuple):
+    inputs: np.ndarray
+    """(clips, *recipe.shape) in float32, memory-mapped read-only."""
+    clips: np.ndarray
+    """(clips,) of CLIP."""
+
+
+class Damaged(Exception):
+    """The file is not what was once published under its name."""
+
+
+def cached_inputs(
+    clips: Sequence[Clip], recipe: Recipe, cache: Path, progress: Progress | None = None
+) -> Cached:
+    """Every clip by the recipe, in order."""
     folder = cache / "features"
+    file = folder / f"{key(clips, recipe)}.npy"
+    shape = (len(clips), *recipe.shape)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        while (found := _open(file, shape)) is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with Claim(file.with_suffix(".claim")) as claim:
+                    if _open(file, shape) is None:
+                        _compute(clips, recipe, file, claim, progress or (lambda *_: None))
+            except RunIsTaken:
+                _wait(file)
     except OSError as error:
-        raise UserError(
-            f"{folder}: {error.strerror}; --cache or PETL_CACHE names another cache"
-        ) from None
-    file = folder / f"{key(clips, frames)}.npy"
-    deadline = time.monotonic() + WAIT_S
-    waiting = False
-    while (found := _open(file, shape)) is None:
-        try:
-            with Claim(file.with_suffix(".claim")) as claim:
-                if _open(file, shape) is None:
-                    _compute(clips, shape, file, claim, progress or (lambda done, total: None))
-        except RunIsTaken:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{file}: another process has been computing it for {WAIT_S / 60:.0f} minutes; "
-                    f"its claim is {file.with_suffix('.claim')}"
-                ) from None
-            if not waiting:
-                log.warning("waiting for another process, which computes %s", file)
-            waiting = True
-            time.sleep(POLL_S)
+        raise UserError(f"{folder}: {error.strerror}; {ELSEWHERE}") from None
     return found
 
 
-def key(clips: Sequence[Clip], frames: int) -> str:
+def key(clips: Sequence[Clip], recipe: Recipe) -> str:
     """Size and time stand for a file's contents: reading it would cost what the cache saves."""
     settings = [
         VERSION,
-        frames,
+        [recipe.form, recipe.frames, recipe.channel],
         # Two stacks agree, but not to the bit: who was first must not show in a run's numbers.
-        [_version(library) for library in ("torch", "soundfile", "resampy")],
+        [torch.__version__, np.__version__, soundfile.__libsndfile_version__],
     ]
-    digest = hashlib.sha256(json.dumps(settings).encode())
+    files = []
     for clip in clips:
         try:
             stat = clip.path.stat()
         except OSError as error:
             raise UserError(f"{clip.path}: {error.strerror}") from None
-        digest.update(json.dumps([clip.file, stat.st_size, stat.st_mtime_ns]).encode())
-    return digest.hexdigest()[:32]
+        files.append([clip.file, stat.st_size, stat.st_mtime_ns])
+    return hashlib.sha256(json.dumps([settings, files]).encode()).hexdigest()[:32]
 
 
-def _version(library: str) -> str | None:
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _open(file: Path, shape: tuple[int, ...]) -> Cached | None:
     try:
-        return version(library)
-    except PackageNotFoundError:
+        return _read(file, shape)
+    except FileNotFoundError:
+        return None
+    except Damaged as damage:
+        log.warning("%s: %s; it will be computed again", file, damage)
         return None
 
 
-def _open(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The spectrograms, or None if there is no file or it is shorter than its header says."""
+def _read(file: Path, shape: tuple[int, ...]) -> Cached:
+    """A small file is checked to its last byte; of a large one the ends and some clips between."""
     try:
-        found = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
-    return found if found.shape == shape and found.dtype == np.float32 else None
+        inputs = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise Damaged("damaged, no whole array") from None
+    if inputs.shape != shape or inputs.dtype != np.float32:
+        raise Damaged(f"damaged, {inputs.dtype} of shape {inputs.shape} instead of {shape}")
+    with file.open("rb") as whole:
+        whole.seek(inputs.offset + inputs.nbytes)
+        behind = whole.read()
+    rows, seal = behind[: -SEAL.itemsize], behind[-SEAL.itemsize :]
+    if len(rows) != len(inputs) * CLIP.itemsize or _seal(rows) != seal:
+        raise Damaged("damaged, its checksums are not whole")
+    clips = np.frombuffer(rows, CLIP)
+    count = min(len(inputs), max(2, CHECKED // inputs[0].nbytes))
+    for index in np.linspace(0, len(inputs) - 1, count).astype(int):
+        if crc32(inputs[index]) != clips["crc"][index]:
+            raise Damaged(f"damaged, clip {index} is not what was written")
+    return Cached(inputs, clips)
+
+
+def _seal(rows: bytes) -> bytes:
+    return np.array(crc32(rows), SEAL).tobytes()
+
+
+def _wait(file: Path) -> None:
+    """Until the process that computes the file has done so or is dead."""
+    claim = file.with_suffix(".claim")
+    deadline = time.monotonic() + WAIT_S
+    log.warning("waiting for another process, which computes %s", file)
+    while True:
+        time.sleep(POLL_S)
+        if not is_alive(claim):
+            return
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{file}: another process has been computing it for {WAIT_S / 60:.0f} minutes; "
+                f"its claim is {claim}"
+            )
+
+
+# --- writing --------------------------------------------------------------------------------------
 
 
 def _compute(
-    clips: Sequence[Clip], shape: tuple[int, int, int], file: Path, claim: Claim, progress: Progress
+    clips: Sequence[Clip], recipe: Recipe, file: Path, claim: Claim, progress: Progress
 ) -> None:
     for leftover in file.parent.glob(f".{file.stem}.*"):
         leftover.unlink(missing_ok=True)  # of a process that was killed: we hold the claim now
+    shape = (len(clips), *recipe.shape)
+    need = math.prod(shape) * 4
+    if (free := shutil.disk_usage(file.parent).free) < need:
+        raise UserError(
+            f"{file.parent}: {free / 1e6:.0f} MB free, {need / 1e6:.0f} MB needed; {ELSEWHERE}"
+        )
     temporary = file.with_name(f".{file.stem}.{secrets.token_hex(4)}")
+    described = np.zeros(len(clips), CLIP)
     broken: list[str] = []
     try:
         # Plain writes, not a writable map: on a full disk they fail where a map kills the process.
-        with temporary.open("wb") as out, _rows(clips, shape[1]) as rows:
+        with temporary.open("wb") as out, _computed(clips, recipe) as computed:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)
-            for done, row in enumerate(rows, start=1):
-                if isinstance(row, UserError):
-                    broken.append(str(row))
+            for index, one in enumerate(computed):
+                if isinstance(one, UserError):
+                    broken.append(str(one))
                 elif not broken:
-                    out.write(row.astype("<f4", copy=False).tobytes())
+                    numbers, described[index] = one
+                    out.write(numbers)
                 claim.touch()
-                progress(done, len(clips))
+                progress(index + 1, len(clips))
+            out.write(described.tobytes() + _seal(described.tobytes()))
             out.flush()
             os.fsync(out.fileno())
         if broken:
             raise UserError(f"{len(broken)} of {len(clips)} clips unreadable: {first_few(broken)}")
-        if file.stem != key(clips, shape[1]):
+        if file.stem != key(clips, recipe):
             raise UserError(f"clips changed while {file} was being computed; start again")
         temporary.replace(file)
     except OSError as error:
-        need = np.prod(shape, dtype=float) * 4 / 1e6
-        raise UserError(f"{file}: {error.strerror} (it takes {need:.0f} MB)") from None
+        raise UserError(
+            f"{file}: {error.strerror} (it takes {need / 1e6:.0f} MB); {ELSEWHERE}"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
+Computed = tuple[bytes, tuple[float, float, int]]
+"""A clip's numbers and what CLIP says of them."""
+
+
 @contextmanager
-def _rows(clips: Sequence[Clip], frames: int) -> Iterator[Iterator[np.ndarray | UserError]]:
+def _computed(clips: Sequence[Clip], recipe: Recipe) -> Iterator[Iterator[Computed | UserError]]:
     """In order. Threads suffice: decoding, resampling and the FFT all let go of the interpreter.
 
     Each has one core to itself. torch would spread every small step over all of them, which is
     many times slower where somebody else is at work.
     """
 
-    def row(clip: Clip) -> np.ndarray | UserError:
+    def compute(clip: Clip) -> Computed | UserError:
         try:
-            return features.spectrogram(features.read(clip.path), frames)
+            numbers = recipe(clip.path).astype("<f4", copy=False)
         except UserError as error:
             return error
+        exact = numbers.astype(np.float64)
+        data = numbers.tobytes()
+        return data, (exact.mean(), np.square(exact).mean(), crc32(data))
 
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
-        yield pool.map(row, clips)
+        yield pool.map(compute, clips)
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for a thousand clips
         torch.set_num_threads(torch_threads)
