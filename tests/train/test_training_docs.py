@@ -10,7 +10,10 @@ import yaml
 
 from petl import config
 from petl.errors import UserError
+from petl.options import Options
+from petl.runs import RunDir
 from petl.study import EXPERIMENTS, load_study
+from petl.train import run_task
 
 TEXT = (EXPERIMENTS.parent / "docs" / "training.md").read_text()
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -28,15 +31,15 @@ datasets:
 """
 
 
-def tasks(folder: Path, line: str, only: str = "") -> list[config.Task]:
+def shown(folder: Path, line: str, only: str = "") -> list[config.Task]:
     file = folder / "study.yaml"
     file.write_text(STUDY.replace("[esc50, emotions]", only or "[esc50, emotions]") + line)
     return load_study(file).tasks
 
 
 def fields(line: str) -> set[str]:
-    shown = yaml.safe_load(line)
-    return set((shown if "set" in shown else shown["when"][0])["set"]["train"])
+    said = yaml.safe_load(line)
+    return set((said if "set" in said else said["when"][0])["set"]["train"])
 
 
 def test_every_option_has_a_paragraph_and_a_line() -> None:
@@ -51,8 +54,8 @@ def test_every_line_changes_a_run(tmp_path: Path, line: str) -> None:
     only = "esc50" if "label_smoothing" in line else ""
     if "emotions" in line:
         only = "emotions"
-    ids = {task.run_id for task in tasks(tmp_path, line, only)}
-    assert ids - {task.run_id for task in tasks(tmp_path, "", only)}
+    ids = {task.run_id for task in shown(tmp_path, line, only)}
+    assert ids - {task.run_id for task in shown(tmp_path, "", only)}
 
 
 def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
@@ -75,10 +78,38 @@ def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, train: str, dataset: str, says) -> None:
     with pytest.raises(UserError, match=says):
-        tasks(tmp_path, f"set: {{train: {{{train}}}}}\n", dataset)
+        shown(tmp_path, f"set: {{train: {{{train}}}}}\n", dataset)
 
 
 def test_a_conformer_is_told_what_to_use_instead_of_pieces(tmp_path: Path) -> None:
     line = "methods: {lora: {like: conformer-pfeiffer, train: {micro_batch: 8}}}\n"
     with pytest.raises(UserError, match="'layer_checkpointing: on' saves more memory"):
-        tasks(tmp_path, line)
+        shown(tmp_path, line)
+
+
+TOGETHER = {
+    "epochs": 6,
+    "head_lr": 2e-2,
+    "warm_up": 0.5,
+    "clip_norm": 1.0,
+    "label_smoothing": 0.1,
+    "mixup": {"share": 0.5, "alpha": 0.3},
+    "head_first": 0.3,
+    "later_batches": [{"epoch": 3, "batch_size": 12}],
+    "patience": 3,
+    "layer_checkpointing": "on",
+    "precision": "bf16",
+}
+
+
+def test_all_options_train_together(tasks, own_runs) -> None:
+    settings = next(task for task in tasks if task.names.method == "bottleneck").to_json()
+    task = config.Task.model_validate(settings | {"train": settings["train"] | TOGETHER})
+    result = run_task(task, own_runs, Options(threads=1))
+    rows = RunDir.of(task, own_runs.runs).metrics()
+    losses = [row["train_loss"] for row in rows]
+    assert 3 < len(rows) <= 6
+    assert losses[-1] < losses[0]
+    measures = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "loss"}
+    assert set(result["metrics"]["test_best"]) == measures
+    assert result["epochs"] == len(rows)

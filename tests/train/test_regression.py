@@ -1,0 +1,69 @@
+"""A table with numbers to predict, from sound files to the measures of the best epoch."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from petl import config
+from petl.options import Options
+from petl.places import Places
+from petl.runs import RunDir
+from petl.train import run_task
+
+RATE, CLIPS = 16_000, 60
+
+
+@pytest.fixture(scope="module")
+def rated_sounds(tmp_path_factory) -> Places:
+    """Tones in noise; how high and how loud they are is to be told."""
+    root = tmp_path_factory.mktemp("rated")
+    folder = root / "data" / "tones"
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    time = np.arange(RATE) / RATE
+    rows = []
+    for clip in range(CLIPS):
+        pitch, level = draw.random(2)
+        tone = 10 ** (2 * level - 2.5) * np.sin(2 * np.pi * 200 * 20**pitch * time)
+        soundfile.write(
+            folder / f"{clip}.wav", tone + 1e-3 * draw.standard_normal(RATE), RATE, subtype="FLOAT"
+        )
+        part = ("test", "validation", "train", "train", "train")[clip % 5]
+        rows.append((f"{clip}.wav", f"{pitch:.4f}", f"{level:.4f}", part))
+    with (folder / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "pitch", "level", "part"), *rows])
+    return Places(root / "runs", root / "data", root / "cache")
+
+
+@pytest.mark.parametrize("loss", ["mse", "ccc"])
+def test_numbers_are_learnt_and_the_best_ccc_is_kept(tasks, rated_sounds, loss: str) -> None:
+    said = tasks[0].to_json()
+    said["dataset"] |= {
+        "corpus": "tones",
+        "layout": "table",
+        "classes": None,
+        "targets": ["pitch", "level"],
+        "table": {"file": "clips.csv", "path": "file", "part": "part"},
+        "split": "given",
+        "folds": 1,
+        "spec_augment": None,
+    }
+    said["backbone"] |= {"source": "builtin:small"}
+    said["train"] |= {"epochs": 10, "loss": loss, "lr": 2e-3}
+    task = config.Task.model_validate(said)
+    result = run_task(task, rated_sounds, Options(threads=1))
+    rows = RunDir.of(task, rated_sounds.runs).metrics()
+    scores = [row["val_ccc"] for row in rows]
+    assert result["best_epoch"] == scores.index(max(scores)) + 1
+    best = result["metrics"]["test_best"]
+    assert set(best) == {
+        "loss",
+        *(f"{m}{of}" for m in ("mae", "rmse", "ccc", "pearson") for of in ("", "_pitch", "_level")),
+    }
+    assert best["ccc"] == pytest.approx((best["ccc_pitch"] + best["ccc_level"]) / 2)
+    assert best["ccc_level"] > 0.5
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
