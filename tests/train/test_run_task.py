@@ -53,7 +53,9 @@ def test_numbers_do_not_depend_on_what_ran_before(tasks, own_runs, tmp_path):
     first = run_task(task, own_runs, Options(threads=1))
     torch.manual_seed(2)
     torch.rand(1000)
-    again = run_task(task, Places(tmp_path / "again", own_runs.data, own_runs.cache), Options(threads=1))
+    again = run_task(
+        task, Places(tmp_path / "again", own_runs.data, own_runs.cache), Options(threads=1)
+    )
     assert first["metrics"] == again["metrics"]
 
 
@@ -91,7 +93,10 @@ def test_a_run_somebody_works_on_is_left_alone(tasks, own_runs):
 def test_a_diverged_run_says_when_and_what_helps(tasks, own_runs):
     task = by_method(tasks, "full")
     task = task.model_copy(update={"train": task.train.model_copy(update={"lr": 1e30})})
-    with pytest.raises(Diverged, match=r"in epoch 1, step 2; first not finite: the output of backbone.*lr than 1e\+30"):
+    with pytest.raises(
+        Diverged,
+        match=r"in epoch 1, step 2; first not finite: the output of backbone.*lr than 1e\+30",
+    ):
         run_task(task, own_runs, Options(threads=1))
     state = RunDir.of(task, own_runs.runs).state()
     assert state.kind == "failed"

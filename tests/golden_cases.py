@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from petl.interop import authors
 from petl.model import Model
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN = Path(__file__).parent / "golden"
 INDEX = json.loads((GOLDEN / "index.json").read_text())
 CASES = list(INDEX["cases"])
 AST_CASES = [name for name in CASES if INDEX["cases"][name]["config"]["backbone"] == "ast"]
