@@ -39,7 +39,7 @@ VERSION = 2
 """To be raised when features.py or resample.py changes what it computes."""
 WAIT_S = 3600.0
 POLL_S = 0.2
-CHECKED = 256 * 2**20
+CHECKED = 128 * 2**20
 """Bytes whose checksums are compared when a file is opened: a fraction of a second."""
 CLIP = np.dtype([("mean", "<f8"), ("square", "<f8"), ("crc", "<u4")])
 """Of each clip's numbers: mean, mean square, checksum."""

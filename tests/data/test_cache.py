@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 import torch
 
 from petl.claim import Claim
-from petl.data import cache, esc50, features
+from petl.data import cache, esc50, features, pooled
 from petl.data.features import Recipe
 from petl.errors import UserError
 
@@ -75,11 +78,85 @@ def test_a_moved_corpus_keeps_its_cache(tiny, dataset, tmp_path):
     assert cache.key(esc50.read(moved, dataset()).clips, Recipe(20)) == before
 
 
-@pytest.mark.parametrize("size", [0, 50, 5000])
-def test_a_truncated_file_is_made_again(size, clips, tmp_path):
+def damage(how: str, file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    numbers = data.index(b"\n") + 1
+    middle = numbers + 10 * 20 * 128 * 4 // 2
+    if how == "a zero-filled tail":  # what a crash leaves where the file system had not written
+        data[-5000:] = bytes(5000)
+    elif how == "one flipped bit":
+        data[middle] ^= 1
+    elif how == "another header":
+        data[:numbers] = data[:numbers].replace(b"(10, 20, 128)", b"(20, 10, 128)")
+    elif how == "a header of zeros":
+        data[:numbers] = bytes(numbers)
+    elif how == "a lost page":
+        del data[middle : middle + 4096]
+    elif how == "more behind its end":
+        data += b"more"
+    elif how == "empty":
+        data.clear()
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a zero-filled tail",
+        "one flipped bit",
+        "another header",
+        "a header of zeros",
+        "a lost page",
+        "more behind its end",
+        "empty",
+    ],
+)
+def test_a_damaged_file_is_noticed_and_made_again(how, clips, tmp_path, caplog):
     whole = np.array(spectrograms(clips, 20, tmp_path))
-    os.truncate(next((tmp_path / "features").glob("*.npy")), size)
+    file = next((tmp_path / "features").glob("*.npy"))
+    before = file.read_bytes()
+    damage(how, file)
+    assert file.read_bytes() != before
     np.testing.assert_array_equal(spectrograms(clips, 20, tmp_path), whole)
+    assert f"{file}: damaged" in caplog.text
+    assert file.read_bytes() == before
+
+
+def test_a_large_file_is_checked_at_its_ends_and_here_and_there(clips, tmp_path, monkeypatch):
+    whole = np.array(spectrograms(clips, 20, tmp_path))
+    monkeypatch.setattr(cache, "CHECKED", 3 * whole[0].nbytes)
+    checked = []
+    monkeypatch.setattr(cache, "crc32", lambda data: checked.append(data) or crc32(data))
+    spectrograms(clips, 20, tmp_path)
+    assert [data.tobytes() for data in checked[1:]] == [whole[i].tobytes() for i in (0, 4, 9)]
+
+
+def test_the_file_is_one_that_numpy_reads(clips, tmp_path):
+    ours = spectrograms(clips, 20, tmp_path)
+    np.testing.assert_array_equal(np.load(next((tmp_path / "features").glob("*.npy"))), ours)
+
+
+def test_forms_channels_and_lengths_never_mix(clips, tmp_path):
+    recipes = [
+        Recipe(frames, form, channel)
+        for frames in (20, 10)
+        for form in ("spectrogram", "waveform")
+        for channel in ("mean", "left")
+    ]
+    for _ in range(2):
+        for recipe in recipes:
+            found = cache.cached_inputs(clips, recipe, tmp_path).inputs
+            np.testing.assert_array_equal(found[3], recipe(clips[3].path))
+    assert len(published(tmp_path)) == len(recipes)
+
+
+def test_statistics_are_those_of_all_numbers_in_float64(clips, tmp_path):
+    cached = cache.cached_inputs(clips, Recipe(20), tmp_path)
+    some = np.array([0, 3, 4, 8])
+    seen = cached.inputs[some].astype(np.float64)
+    ours = pooled(cached.clips[some])
+    assert ours.mean == pytest.approx(seen.mean(), rel=1e-12)
+    assert ours.std == pytest.approx(seen.std(), rel=1e-12)
 
 
 def test_torch_has_its_threads_back_afterwards(clips, tmp_path):
@@ -141,3 +218,73 @@ def test_waiting_ends(clips, tmp_path, monkeypatch):
         pytest.raises(UserError, match="another process has been computing"),
     ):
         spectrograms(clips, 20, tmp_path)
+
+
+# --- several processes at once --------------------------------------------------------------------
+
+PREPARE = """
+import sys, time
+from pathlib import Path
+from petl.config import Dataset
+from petl.data import cache, esc50
+from petl.data.features import Recipe
+from tests.data.conftest import ESC50
+data, folder, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+compute = cache._compute
+def counted(clips, recipe, file, claim, progress):
+    def slow(done, total):
+        print("clip", done, flush=True)
+        time.sleep(pause)
+    print("computes", flush=True)
+    compute(clips, recipe, file, claim, slow)
+cache._compute = counted
+clips = esc50.read(data, Dataset.model_validate(ESC50)).clips
+print("ready", flush=True)
+sys.stdin.readline()
+print(cache.cached_inputs(clips, Recipe(20), folder).inputs.tobytes().hex())
+"""
+
+
+def preparer(data: Path, folder: Path, pause: float = 0.0) -> subprocess.Popen[str]:
+    """A process that has imported everything and waits for a line to begin."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PREPARE, data, folder, str(pause)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def begin(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+
+def test_of_four_processes_one_computes_and_all_read_the_same(tiny, tmp_path):
+    four = [preparer(tiny, tmp_path, pause=0.02) for _ in range(4)]
+    begin(*four)
+    said = [process.communicate(timeout=60)[0].split("\n") for process in four]
+    assert sum("computes" in lines for lines in said) == 1
+    assert len({lines[-2] for lines in said}) == 1
+    assert len(said[0][-2]) == 2 * 10 * 20 * 128 * 4
+    assert [Path(name).suffix for name in published(tmp_path)] == [".npy"]
+
+
+def test_when_the_computing_process_is_killed_another_takes_over(tiny, clips, tmp_path):
+    first, second = preparer(tiny, tmp_path, pause=0.3), preparer(tiny, tmp_path)
+    begin(first)
+    while first.stdout.readline() != "clip 3\n":
+        assert first.poll() is None
+    begin(second)
+    time.sleep(2 * cache.POLL_S)
+    assert second.poll() is None
+    first.send_signal(signal.SIGKILL)
+    first.wait(timeout=10)
+    lines = second.communicate(timeout=60)[0].split("\n")
+    assert "computes" in lines
+    assert lines[-2] == spectrograms(clips, 20, tmp_path).tobytes().hex()
+    assert published(tmp_path) == [f"{cache.key(clips, Recipe(20))}.npy"]
