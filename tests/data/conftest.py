@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import ways
 
 from petl.config import Dataset
+from petl.data.corpus import Corpus
 
 ESC50 = {
     "corpus": "tiny",
@@ -45,3 +47,8 @@ def tiny(tmp_path: Path) -> Path:
             lines.append(f"{file},{fold},{target},{category},False,{fold}{target},A")
     (folder / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Corpus, Dataset]]:
+    return ways.build(tmp_path_factory.mktemp("corpora"))
