@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from petl import __version__, cli_cluster, cli_models, cli_runs
+from petl import __version__, cli_cluster, cli_data, cli_models, cli_runs
 from petl.errors import UserError
 from petl.terminal import (
     CacheDir,
@@ -259,6 +259,7 @@ app.command(short_help="Draw how runs converged.")(cli_runs.curves)
 app.command(short_help="Count what each method trains.")(cli_models.count)
 app.command(short_help="Draw a layer with a method on it.")(cli_models.draw)
 app.command(short_help="Take over a checkpoint of the paper's code.")(cli_models.import_authors)
+app.add_typer(cli_data.commands, name="data", short_help="Fetch, check and prepare a dataset.")
 app.add_typer(cli_cluster.devcluster, name="devcluster", short_help="A Slurm to rehearse with.")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from petl.config import Dataset, Statistics, Task
+from petl.corpora import DOWNLOADS
 from petl.data import (
     esc50,
     fluent_speech_commands,
@@ -81,12 +82,17 @@ def prepare(
 
 
 def read(dataset: Dataset, places: Places) -> Corpus:
+    return READERS[dataset.layout](folder_of(dataset, places), dataset)
+
+
+def folder_of(dataset: Dataset, places: Places) -> Path:
+    """Where the corpus is. Made sounds are made, all others are asked for."""
     folder = places.data / dataset.corpus
     if dataset.corpus == sounds.NAME:
         sounds.make_corpus(folder)
     if not folder.is_dir():
         raise UserError(_missing(folder, dataset))
-    return READERS[dataset.layout](folder, dataset)
+    return folder
 
 
 def pooled(clips: np.ndarray) -> Statistics:
@@ -103,7 +109,8 @@ def _missing(folder: Path, dataset: Dataset) -> str:
     nearest = next(parent for parent in folder.parents if parent.is_dir())
     folders = sorted(entry.name for entry in nearest.iterdir() if entry.is_dir())
     inside = ", ".join([name for name in folders if not name.startswith(".")][:8])
+    get = f", petl data fetch {dataset.corpus} downloads it" if dataset.corpus in DOWNLOADS else ""
     return (
         f"{folder}: no such folder; {dataset.corpus} in its {dataset.layout} layout belongs there, "
-        f"--data or PETL_DATA moves it. {nearest} holds {inside or 'no folder'}"
+        f"--data or PETL_DATA moves it{get}. {nearest} holds {inside or 'no folder'}"
     )
