@@ -7,8 +7,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -92,10 +92,9 @@ class _Attempt:
     def carry_out(self, places: Places) -> Result:
         now = datetime.now().astimezone()
         self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
-        _set_up_torch(self.task, self.options)
-        data = load(self.task, places, lambda done, total: self.claim.touch())
-        data_s = self._seconds()
-        with torch.random.fork_rng():
+        with _torch_set_up(self.task, self.options):
+            data = load(self.task, places, lambda done, total: self.claim.touch())
+            data_s = self._seconds()
             outcome = self._train(data)
         result = self._result(data, outcome, data_s)
         if outcome.weights:
@@ -240,12 +239,20 @@ def _make_folder(run: RunDir) -> None:
         ) from None
 
 
-def _set_up_torch(task: config.Task, options: Options) -> None:
+@contextmanager
+def _torch_set_up(task: config.Task, options: Options) -> Iterator[None]:
+    """Threads, and what a run changes of torch's global state put back afterwards."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if task.train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(task.train.deterministic)
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(task.train.deterministic or before)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _peak_memory_mb(device: torch.device) -> float:

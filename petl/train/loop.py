@@ -85,6 +85,7 @@ class Fit:
         self.lr, self.seconds = 0.0, 0.0
         self.losses: list[Tensor] = []
         self.best = Best()
+        self.free_at_first = memory.free_bytes(self.device)
 
     # --- what a checkpoint holds
 
@@ -141,12 +142,8 @@ class Fit:
         start_epoch(self.model, self.epoch)
         self.model.head_only = self.epoch <= self.task.train.head_first * self.task.train.epochs
         for x, y in self.batches.training(self.epoch, self.step):
-            try:
-                self._step(x, y)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise self._out_of_memory(x) from None
+            if not self._step_fits(x, y):
+                raise self._out_of_memory(x)
             self.step += 1
             self.seconds += time.perf_counter() - started
             started = time.perf_counter()
@@ -164,6 +161,16 @@ class Fit:
         }
         self.epoch, self.step, self.seconds, self.losses = self.epoch + 1, 0, 0.0, []
         return row
+
+    def _step_fits(self, x: Tensor, y: Tensor) -> bool:
+        """Once this has returned, nothing holds on to what was allocated before it failed."""
+        try:
+            self._step(x, y)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return False
+        return True
 
     def _step(self, x: Tensor, y: Tensor) -> None:
         """Forward and backward in pieces if asked for, then one step of the whole batch."""
@@ -235,7 +242,7 @@ class Fit:
     def _out_of_memory(self, x: Tensor) -> OutOfMemory:
         self.adamw.zero_grad(set_to_none=True)
         where = f"epoch {self.epoch}, step {self.step + 1}"
-        said = memory.advice(self.model, x)
+        said = memory.advice(self.model, x, self.free_at_first)
         return OutOfMemory(f"out of memory in {where} with batch_size {len(x)}: {said}")
 
     def _diverged(self, bad: sentinel.BadStep, x: Tensor) -> Diverged:

@@ -32,15 +32,20 @@ def kept_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(sizes.values())
 
 
-def advice(model: Model, x: Tensor) -> str:
-    """One line on what would fit; to be asked after an out-of-memory error."""
+def advice(model: Model, x: Tensor, free_at_first: int) -> str:
+    """One line on what would fit, after an out-of-memory error.
+
+    `free_at_first` is what was free before the first step; then came gradients and AdamW's two
+    moments. A CPU's allocator does not give all back that a failed step has taken.
+    """
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    free = max(0, free_at_first - 3 * trained)
     if x.device.type == "cuda":
         torch.cuda.empty_cache()
     try:
         a_clip = kept_bytes(model, x[:1])
     except (RuntimeError, MemoryError):
         return "not even one clip fits; 'layer_checkpointing: on' keeps less"
-    free = free_bytes(x.device)
     fits = min(int(MARGIN * free / a_clip), len(x) - 1)
     said = f"a clip takes about {a_clip / 1e6:.0f} MB and {free / 1e6:.0f} MB are free"
     smaller = f"batch_size {fits} would fit" if fits else "not even one clip fits"
