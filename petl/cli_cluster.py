@@ -56,20 +56,16 @@ def up(
     from slurm.devcluster.packages import install as install_packages
     from slurm.devcluster.packages import missing
 
-    if absent := missing():
-        names = " ".join(absent)
-        if not install:
-            leave(
-                f"this needs {names}: apt-get install {names}, or `petl devcluster up --install`", 2
-            )
-        console().print(f"installing {names}")
+    if install and (absent := missing()):
+        typer.echo(f"installing {' '.join(absent)} with apt-get")
         install_packages(absent)
     cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
-    with interruptible(f"`petl devcluster down{_folder(folder)}` removes what there is"):
+    tidy = f"`petl devcluster down{_folder(folder)}` removes what there is"
+    with interruptible(tidy):
         try:
             new = cluster.up()
         except ClusterError as error:
-            leave(f"{error}\n`petl devcluster down{_folder(folder)}` removes what there is", 1)
+            leave(f"{error}\n{tidy}", 1)
     since = f"up in {time.monotonic() - began:.1f} s" if new else "up already"
     _explain(cluster, since)
 

@@ -24,6 +24,7 @@ LIGHT = (
     "slurm.watch",
     "slurm.worker",
     "slurm.local",
+    "slurm.devcluster",
 )
 
 

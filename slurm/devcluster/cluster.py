@@ -12,9 +12,10 @@ from pathlib import Path
 from types import TracebackType
 
 from petl.errors import UserError
-from slurm.devcluster import config, processes
+from slurm.devcluster import processes
 from slurm.devcluster.daemons import Daemon, client_environment, daemons, printed, start
-from slurm.devcluster.layout import DEFAULT_FOLDER, Layout, folders, is_free
+from slurm.devcluster.furnish import claim, furnish, is_begun
+from slurm.devcluster.layout import DEFAULT_FOLDER, Layout, is_free
 from slurm.devcluster.packages import why_not
 
 LIMIT_S = 60.0  # for any one thing; on a busy machine a database needs ten seconds
@@ -72,8 +73,10 @@ class DevCluster:
             return False
         if reason := why_not():
             raise UserError(reason)
-        layout = _claim(Layout.new(self.folder, *self._size))
-        _furnish(layout)
+        layout = Layout.new(self.folder, *self._size)
+        claim(layout)
+        if trouble := furnish(layout):
+            raise ClusterError(trouble)
         for name in ("munged", "mariadbd"):
             self._launch(name)
         self._await("munged", "mariadbd")
@@ -86,6 +89,7 @@ class DevCluster:
 
     def status(self) -> dict[str, bool]:
         """Which daemons run, in the order in which they need each other."""
+        _only_root()
         layout = self.layout
         alive = processes.of_cluster(layout)
         return {name: any(p.is_daemon(name) for p in alive) for name in daemons(layout)}
@@ -94,10 +98,11 @@ class DevCluster:
         """Whether there was anything to take down. Jobs die with it, and the folder goes."""
         layout = Layout.read(self.folder)
         if layout is None:
-            if _is_ours(self.folder):  # an `up` that died before it could say what it is
+            if is_begun(self.folder):  # an `up` that died before it could say what it is
                 shutil.rmtree(self.folder)
                 return True
             return False
+        _only_root()
         left = processes.kill_all(layout, LIMIT_S)
         for child in self._children.values():
             child.wait(LIMIT_S)
@@ -209,52 +214,7 @@ class DevCluster:
         return ClusterError(f"{name} {trouble}; {log} ends with\n{tail or '  (nothing)'}")
 
 
-def _is_ours(folder: Path) -> bool:
-    """Empty, or begun: nothing in it but what is written first."""
-    return folder.is_dir() and all(path.name == "layout.json" for path in folder.iterdir())
-
-
-def _claim(layout: Layout) -> Layout:
-    """The folder, made and marked as ours before anything else is written to it."""
-    folder = layout.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UserError(f"{folder}: there is something else in this folder")
-        layout.write()
-        folder.chmod(0o755)
-    except FileExistsError:
-        raise UserError(f"{folder}: somebody else is starting a cluster there") from None
-    except OSError as error:
-        raise UserError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
-    return layout
-
-
-def _furnish(layout: Layout) -> None:
-    for path, mode in folders(layout):
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(mode)  # mkdir's own mode is subject to the umask
-    for files in layout.devices.values():
-        for file in files:
-            file.symlink_to("/dev/null")
-    _write(layout.munge_key, os.urandom(128), 0o600)
-    etc = layout.slurm_conf.parent
-    _write(layout.slurm_conf, config.slurm_conf(layout).encode(), 0o644)
-    _write(etc / "gres.conf", config.gres_conf(layout).encode(), 0o644)
-    _write(etc / "slurmdbd.conf", config.slurmdbd_conf(layout).encode(), 0o600)
-    install = ["mariadb-install-db", "--no-defaults", "--user=root", "--skip-test-db"]
-    made = subprocess.run(
-        [*install, f"--datadir={layout.database}"],
-        env=client_environment(layout),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    if made.returncode:
-        raise ClusterError(f"{install[0]} failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    path.touch(mode)
-    path.chmod(mode)
-    path.write_bytes(data)
+def _only_root() -> None:
+    """Others cannot see root's processes, and would find that nothing runs."""
+    if os.geteuid():
+        raise UserError("only root can look after the cluster; to use it is everybody's right")

@@ -84,6 +84,7 @@ def slurm_conf(layout: Layout) -> str:
         "AccountingStorageTRES": "gres/gpu",
         "JobAcctGatherType": "jobacct_gather/linux",
         "JobAcctGatherFrequency": "task=1",
+        "JobAcctGatherParams": "OverMemoryKill",  # what cgroups do elsewhere, seen once a second
         # scheduling
         "SchedulerType": "sched/backfill",
         "SchedulerParameters": SCHEDULER,

@@ -78,12 +78,16 @@ def printed(layout: Layout, name: str) -> Path:
     return layout.logs / f"{name}.out"
 
 
+def marked(layout: Layout, name: str) -> dict[str, str]:
+    """Little enough to be the same from whatever shell, and the marks by which we know our own."""
+    basics = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+    marks = {FOLDER_MARK: str(layout.folder), DAEMON_MARK: name}
+    return {**basics, "SLURM_CONF": str(layout.slurm_conf), **marks}
+
+
 def start(daemon: Daemon, layout: Layout) -> subprocess.Popen[bytes]:
     """In a session of its own. What it prints is kept beside its log, which has the times but
     begins only when the configuration has been read."""
-    marks = {FOLDER_MARK: str(layout.folder), DAEMON_MARK: daemon.name}
-    basics = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
-    slurm = {"SLURM_CONF": str(layout.slurm_conf)}
     with printed(layout, daemon.name).open("wb") as out:
         return subprocess.Popen(
             daemon.command,
@@ -91,6 +95,6 @@ def start(daemon: Daemon, layout: Layout) -> subprocess.Popen[bytes]:
             stdout=out,
             stderr=out,
             cwd=layout.folder,
-            env={**basics, **slurm, **daemon.environment, **marks},
+            env={**marked(layout, daemon.name), **daemon.environment},
             start_new_session=True,
         )

@@ -25,7 +25,9 @@ def missing() -> list[str]:
 
 
 def install(packages: list[str]) -> None:
-    """With Debian's own tool, whose output the user sees."""
+    """With Debian's own tool, whose complaints the user sees."""
+    if os.geteuid():
+        raise UserError(f"only root can install {' '.join(packages)}")
     if not shutil.which("apt-get", path=PATH):
         raise UserError(f"there is no apt-get here to install {' '.join(packages)} with")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -36,8 +38,9 @@ def install(packages: list[str]) -> None:
 
 def why_not() -> str | None:
     """One line on what keeps a cluster from starting here, or None."""
-    if absent := missing():
-        return f"this needs Debian's or Ubuntu's packages {' '.join(absent)}"
     if os.geteuid():
         return "this needs root: Slurm's daemons start jobs in their users' names"
+    if absent := " ".join(missing()):
+        here = f"`apt-get install {absent}` or `petl devcluster up --install`"
+        return f"not installed: {absent}; {here} on Debian or Ubuntu"
     return None

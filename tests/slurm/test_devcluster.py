@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from petl.cli import app
 from petl.errors import UserError
-from slurm.devcluster import DevCluster, Layout, config, processes
+from slurm.devcluster import ClusterError, DevCluster, Layout, config, processes
 from slurm.devcluster.daemons import daemons
 
 LAYOUT = Layout(Path("/tmp/c"), base_port=17000, host="box", name="dev17000", nodes=2, gpus=2)
@@ -94,6 +94,22 @@ def test_a_folder_with_something_else_in_it_is_neither_used_nor_removed(tmp_path
         cluster.up()
     assert not cluster.down()
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_only_root_is_told_to_go_on_and_only_with_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> str:
+        result = CliRunner().invoke(app, ["devcluster", "up", "--folder", str(tmp_path / "c")])
+        assert result.exit_code == 2
+        assert not (tmp_path / "c").exists()
+        return result.output
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert "needs root" in told()
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda program, path: None)
+    assert "apt-get install slurm-wlm slurmdbd munge mariadb-server" in told()
 
 
 def test_what_is_not_up_says_so(tmp_path: Path) -> None:
@@ -178,8 +194,10 @@ def test_a_node_that_fails_requeues_its_job(in_cluster: DevCluster, tmp_path: Pa
     in_cluster.node_down("node4")
     assert in_cluster.run("sinfo", "-h", "-n", "node4", "-o", "%T").startswith("down")
     until(lambda: "NODE_FAIL" in states(in_cluster, job), "accounting knows")
+    assert in_cluster.run("squeue", "-h", "-o", "%t", "-j", job) == "PD\n"
     in_cluster.node_up("node4")
-    until(lambda: said(tmp_path, job).count("began") == 2, "the job runs again")
+    again = sbatch(in_cluster, tmp_path, "true", "--nodelist=node4")
+    until(lambda: states(in_cluster, again) == {"COMPLETED": 1}, "the node works again")
 
 
 @pytest.mark.slurm
@@ -224,8 +242,29 @@ def test_down_leaves_nothing_of_it_even_half_dead(cluster: DevCluster) -> None:
             ruined.kill_daemon(name)
         assert run("status").returncode == 1
         assert "munged, slurmctld, node2 not running" in run("up").stderr
+        with ruined.layout.slurm_conf.open("a") as conf:
+            conf.write("Nonsense=1\n")
+        with pytest.raises(ClusterError, match=r"slurmctld ended.*\n.*Nonsense"):
+            ruined.start_daemon("slurmctld")
     finally:
         assert run("down").returncode == 0
     assert not folder.exists()
     assert processes.of_cluster(layout) == []
     assert "no cluster" in run("down").stdout
+
+
+@pytest.mark.slurm
+def test_an_up_that_dies_midway_is_taken_down_all_the_same(cluster: DevCluster) -> None:
+    folder = Path(f"{cluster.folder}-begun")
+    command = [sys.executable, "-m", "petl.cli", "devcluster", "up", "--folder", str(folder)]
+    begun = DevCluster(folder)
+    try:
+        starting = subprocess.Popen(command)
+        until(lambda: (folder / "log" / "mariadbd.out").exists(), "the database is being started")
+        starting.kill()
+        starting.wait()
+        layout = begun.layout
+    finally:
+        assert begun.down()
+    assert not folder.exists()
+    assert processes.of_cluster(layout) == []
