@@ -1,10 +1,6 @@
 """One task in, one run directory out: whatever happens in between."""
 
 import json
-import multiprocessing
-import os
-import signal
-import time
 
 import pytest
 import torch
@@ -15,8 +11,6 @@ from petl.places import Places
 from petl.runs import RunDir
 from petl.train import run_task
 from petl.train.loop import Diverged
-
-spawn = multiprocessing.get_context("spawn")
 
 
 def by_method(tasks, method):
@@ -57,29 +51,6 @@ def test_numbers_do_not_depend_on_what_ran_before(tasks, own_runs, tmp_path):
         task, Places(tmp_path / "again", own_runs.data, own_runs.cache), Options(threads=1)
     )
     assert first["metrics"] == again["metrics"]
-
-
-def _train(task, places):
-    run_task(task, places, Options(threads=1))
-
-
-def test_a_killed_run_ends_with_the_same_numbers(tasks, own_runs, tmp_path):
-    task = by_method(tasks, "bottleneck")
-    task = task.model_copy(update={"train": task.train.model_copy(update={"epochs": 40})})
-    run = RunDir.of(task, own_runs.runs)
-    worker = spawn.Process(target=_train, args=(task, own_runs))
-    worker.start()
-    deadline = time.monotonic() + 60
-    while not run.metrics() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.join(10)
-    assert run.state().kind == "stopped"
-    killed = run_task(task, own_runs, Options(threads=1))
-    undisturbed = run_task(
-        task, Places(tmp_path / "other", own_runs.data, own_runs.cache), Options(threads=1)
-    )
-    assert killed["metrics"] == undisturbed["metrics"]
 
 
 def test_a_run_somebody_works_on_is_left_alone(tasks, own_runs):
