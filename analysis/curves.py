@@ -37,8 +37,8 @@ from petl.files import write_atomic
 Row = dict[str, Any]
 KINDS = ("png", "pdf")
 METRICS = {"accuracy": "Validation accuracy (%)", "ccc": "Validation CCC"}
-MARKS = 8
-"""So many markers along a line."""
+MARKS, DASH = 6, 5
+"""So many markers along a line; the length of a dash where lines coincide."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,13 @@ def draw(runs: Sequence[Converged]) -> Figure:
         _plot(loss, group, "train_loss", i, "--")
         _plot(loss, group, "val_loss", i, "-")
         _plot(score, group, f"val_{metric}", i, "-", 100 if metric == "accuracy" else 1)
-        _plot(rate, group, "lr", i, "-")
+        _plot(rate, group, "lr", i, _taking_turns(groups, i))
     for axis, label in ((loss, "Loss"), (score, METRICS[metric]), (rate, "Learning rate")):
         _dress(axis, label)
-    rate.yaxis.set_major_formatter(FuncFormatter(_rate))
-    styles = [_entry("training", linestyle="--"), _entry("validation", linestyle="-")]
+    rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    hollow = {"marker": "o", "markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.7}
+    training = _entry("training", linestyle="--", **hollow)
+    styles = [training, _entry("validation", marker="o", markersize=3)]
     loss.legend(handles=styles, frameon=False, fontsize=7, handlelength=2.4)
     if len(groups) > 1:
         named = [_entry(group.label, **_look(i)) for i, group in enumerate(groups)]
@@ -121,7 +123,7 @@ def _groups(runs: Sequence[Converged]) -> list[Group]:
     if len(found) == 1:
         differs[1] = True
     return [
-        Group(", ".join(part for part, shown in zip(key, differs, strict=True) if shown), rows)
+        Group(" · ".join(part for part, shown in zip(key, differs, strict=True) if shown), rows)
         for key, rows in found.items()
     ]
 
@@ -141,26 +143,37 @@ def _metric(groups: Sequence[Group]) -> str:
     return metric
 
 
-def _plot(axis: Axes, group: Group, key: str, i: int, style: str, factor: float = 1) -> None:
+def _taking_turns(groups: Sequence[Group], i: int) -> Any:
+    """Methods often share a schedule: then each draws every so many dashes of the one line."""
+    schedules = [[row["lr"] for row in group.runs[0]] for group in groups]
+    sharing = [k for k, schedule in enumerate(schedules) if schedule == schedules[i]]
+    return (DASH * sharing.index(i), (DASH, DASH * (len(sharing) - 1))) if sharing[1:] else "-"
+
+
+def _plot(axis: Axes, group: Group, key: str, i: int, style: Any, factor: float = 1) -> None:
     lines = [factor * line for line in group.lines(key)]
     look = _look(i) | {"linestyle": style}
-    if len(lines) == 1:
-        axis.plot(_epochs(lines[0]), lines[0], **look, markevery=_marks(lines[0]))
-        return
-    thin = look | {"linewidth": 0.4, "alpha": 0.45, "marker": ""}
-    for line in lines:
-        axis.plot(_epochs(line), line, **thin)
-    both = np.stack([line[: min(map(len, lines))] for line in lines])  # as far as all have come
-    mean, spread = both.mean(axis=0), both.std(axis=0)
-    axis.plot(_epochs(mean), mean, **look, markevery=_marks(mean))
-    axis.fill_between(
-        _epochs(mean), mean - spread, mean + spread, color=look["color"], alpha=0.15, linewidth=0
-    )
+    if key.startswith("train"):
+        look["markerfacecolor"] = "white"
+    mean = lines[0]
+    if len(lines) > 1:
+        thin = look | {"linewidth": 0.4, "alpha": 0.5, "marker": ""}
+        for line in lines:
+            axis.plot(_epochs(line), line, **thin)
+        both = np.stack([line[: min(map(len, lines))] for line in lines])  # as far as all are
+        mean, spread = both.mean(axis=0), both.std(axis=0)
+        band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+        axis.fill_between(_epochs(mean), mean - spread, mean + spread, **band)
+    step = max(1, round(len(mean) / MARKS))
+    axis.plot(_epochs(mean), mean, **look, markevery=(i % step, step))
 
 
 def _look(i: int) -> dict[str, Any]:
+    """Dark enough, unlike the figure's points, for a line a hair wide."""
     marker, size = MARKERS[i % len(MARKERS)]
-    return {"color": color_of(i), "linewidth": 1.2, "marker": marker, "markersize": 0.7 * size}
+    color = color_of(i, brightest=0.45)
+    look = {"color": color, "linewidth": 1.1, "marker": marker, "markersize": 0.7 * size}
+    return look | {"markeredgewidth": 0.7}
 
 
 def _entry(label: str, **look: Any) -> Line2D:
@@ -169,10 +182,6 @@ def _entry(label: str, **look: Any) -> Line2D:
 
 def _epochs(line: np.ndarray) -> np.ndarray:
     return np.arange(1, len(line) + 1)
-
-
-def _marks(line: np.ndarray) -> int:
-    return max(1, len(line) // MARKS)
 
 
 def _dress(axis: Axes, label: str) -> None:
@@ -184,7 +193,3 @@ def _dress(axis: Axes, label: str) -> None:
     axis.set_axisbelow(True)
     axis.tick_params(length=2.5, width=0.6)
     sns.despine(ax=axis)
-
-
-def _rate(value: float, _: float) -> str:
-    return "0" if value == 0 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
