@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,16 +15,15 @@ from petl.errors import UserError, nearest
 from petl.terminal import CacheDir, DataDir, Petl, console, interruptible, need
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from petl.config import Dataset
-    from petl.data.check import Checked
     from petl.data.corpus import Corpus
     from petl.data.features import Form
     from petl.places import Places
 
 SHOWN = 50
 """So many broken files fit on a screen; --list shows all."""
+PANELS = 60
+"""Of a figure: more classes than this do not fit on a page."""
 
 commands = typer.Typer(
     cls=Petl,
@@ -51,6 +49,9 @@ def check(
     everything: Annotated[
         bool, typer.Option("--list", help=f"List broken files beyond the first {SHOWN} too.")
     ] = False,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw a clip of each class: PNG or PDF.")
+    ] = None,
     data: DataDir = None,
 ) -> None:
     """See whether a dataset is laid out as its makers published it and every clip decodes.
@@ -61,11 +62,14 @@ def check(
     \b
     Example:
       petl data check esc50
-      petl data check esc50 ~/Downloads/ESC-50-master
+      petl data check esc50 ~/Downloads/ESC-50-master --figure esc50.png
       petl data check made-sounds --study experiments/quickstart.yaml
     """
     need("torch", "train")
+    if figure:
+        need("matplotlib", "analysis")
     from petl.data.check import check as hear_all
+    from petl.data.overview import overview
     from petl.places import Places
     from petl.presets import dataset_of
 
@@ -79,7 +83,12 @@ def check(
     screen.print(f"{name}: {corpus.folder}, laid out as {dataset.layout}", soft_wrap=True)
     with interruptible("nothing was changed"), _bar(f"decoding {name}") as tell:
         checked = hear_all(dataset, corpus, tell)
-    screen.print(_overview(checked))
+    screen.print(overview(checked))
+    if figure and checked.sound:
+        from analysis.clips import write_clips
+
+        write_clips(checked.examples(PANELS), dataset.frames, figure)
+        screen.print(f"figure   {figure}", soft_wrap=True)
     broken, clips = checked.broken, len(corpus.clips)
     for one in broken if everything else broken[:SHOWN]:
         screen.print(f"broken   {one.clip.file}: {one.problem}", soft_wrap=True)
@@ -193,62 +202,6 @@ def _read(path: Path | None, dataset: Dataset, places: Places) -> Corpus:
         return READERS[dataset.layout](folder, dataset)
     except UserError as error:
         raise _NotReadable(str(error)) from None
-
-
-def _overview(checked: Checked) -> Table:
-    from rich.table import Table
-
-    from petl.data.check import by_class, by_fold, by_part
-
-    corpus, sound, official = checked.corpus, checked.sound, checked.official
-    table = Table.grid(padding=(0, 2))
-    clips = f"{len(corpus.clips):,}"
-    table.add_row(
-        "clips", f"{clips}, as published" if official and _as_published(checked) else clips
-    )
-    for what, counts in (
-        ("classes", by_class(corpus)),
-        ("folds", by_fold(corpus)),
-        ("parts", by_part(corpus)),
-    ):
-        if counts:
-            table.add_row(what, _counts(counts))
-    if speakers := {clip.speaker for clip in corpus.clips if clip.speaker}:
-        table.add_row("speakers", f"{len(speakers):,}")
-    if sound:
-        seconds = sorted(one.seconds for one in sound)
-        middle = seconds[len(seconds) // 2]
-        cut, padded = checked.cut_and_padded()
-        taken = f"{checked.dataset.frames} frames are {checked.dataset.frames / 100:g} s"
-        table.add_row(
-            "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {middle:.2f} s"
-        )
-        table.add_row("", f"{taken}: {cut:,} longer clips are cut, {padded:,} shorter ones padded")
-        table.add_row("rates", _common(f"{one.rate:,} Hz" for one in sound))
-        table.add_row("channels", _common(f"{one.channels}" for one in sound))
-        table.add_row("formats", _common(one.kind for one in sound))
-    return table
-
-
-def _as_published(checked: Checked) -> bool:
-    from petl.data.check import differences
-
-    return checked.official is not None and not differences(checked.corpus, checked.official)
-
-
-def _counts(counts: dict[Any, int]) -> str:
-    different = set(counts.values())
-    if len(different) == 1:
-        return f"{len(counts)}, {different.pop():,} clips each"
-    return f"{len(counts)}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
-
-
-def _common(values: Iterator[str]) -> str:
-    """The most frequent first, and how many clips have it where not all do."""
-    counts = Counter(values).most_common()
-    if len(counts) == 1:
-        return counts[0][0]
-    return ", ".join(f"{value} ({count:,})" for value, count in counts)
 
 
 def _chosen(names: list[str]) -> Iterator[tuple[str, Dataset, Form]]:

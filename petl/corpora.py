@@ -19,6 +19,8 @@ class Official:
     """Where all classes have as many."""
     folds: tuple[int, ...] = ()
     """Of fold 1, 2, ..."""
+    fold: str = "fold"
+    """What these are called."""
     parts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -62,6 +64,7 @@ OFFICIAL: Mapping[str, Official] = {
         5_531,
         classes={"neutral": 1_708, "happy": 1_636, "sad": 1_084, "angry": 1_103},
         folds=(1_085, 1_023, 1_151, 1_031, 1_241),
+        fold="session",
     ),
 }
 """By the name of the corpus, that is of its folder."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from petl.config import Dataset
 from petl.corpora import OFFICIAL, Official
 from petl.data import features
@@ -61,6 +63,20 @@ class Checked:
         """How many clips are longer, how many shorter, than what a run takes: by over a window."""
         spare = [one.seconds - self.dataset.frames / FRAMES_PER_SECOND for one in self.sound]
         return sum(s > WINDOW_S for s in spare), sum(s < -WINDOW_S for s in spare)
+
+    def examples(self, most: int) -> list[tuple[str, np.ndarray]]:
+        """A clip of each class, as a model sees it before padding; any clips of a regression."""
+        chosen: dict[str, Clip] = {}
+        for one in self.sound:
+            label = one.clip.label
+            name = self.corpus.classes[label] if self.corpus.classes else one.clip.file
+            chosen.setdefault(name, one.clip)
+        frames, channel = self.dataset.frames, self.dataset.channel
+        samples = features.WINDOW + (frames - 1) * features.HOP
+        return [
+            (name, features.fbank(features.read(clip.path, channel, samples)))
+            for name, clip in sorted(chosen.items())[:most]
+        ]
 
     def warnings(self) -> list[str]:
         """What a person should know who goes on nevertheless."""
@@ -131,7 +147,7 @@ def differences(corpus: Corpus, official: Official) -> list[str]:
     for name, count in {**per_class, **official.classes}.items():
         found[f"clips of {name}"] = (classes.get(name, 0), count)
     for fold, count in enumerate(official.folds, start=1):
-        found[f"clips in fold {fold}"] = (folds.get(fold, 0), count)
+        found[f"clips in {official.fold} {fold}"] = (folds.get(fold, 0), count)
     for part, count in official.parts.items():
         found[f"clips to {part}"] = (parts.get(part, 0), count)
     return [

@@ -94,6 +94,25 @@ def test_rates_channels_and_formats_are_told_the_most_frequent_first(petl_check,
     assert "WAV (9), FLAC (1)" in told.stdout
 
 
+def test_a_figure_shows_each_class_and_replaces_nothing_of_others(petl_check, tiny, tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = tmp_path / "classes.png"
+    for _ in range(2):  # its own it draws anew
+        told = petl_check("--figure", figure)
+        assert told.exit_code == 0, told.output
+    assert f"figure   {figure}" in told.stdout
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    figure.write_text("mine")
+    assert "was not made by petl" in petl_check("--figure", figure).stderr
+    assert figure.read_text() == "mine"
+
+
+def test_the_examples_are_one_clip_of_each_class(tiny, dataset):
+    examples = dict(check(dataset(), esc50.read(tiny, dataset())).examples(60))
+    assert list(examples) == ["chainsaw", "cow"]
+    assert examples["cow"].shape == (18, 128)  # whole windows of 0.2 s
+
+
 # --- broken ---------------------------------------------------------------------------------------
 
 
@@ -178,6 +197,9 @@ def test_counts_that_differ_from_the_published_ones_are_said_in_words(tiny, data
         "5 clips of cow, where the published dataset has 7",
         "2 clips in fold 2, where the published dataset has 4",
     ]
+    assert "0 clips to train, where the published dataset has 10" in differences(
+        corpus, Official(10, parts={"train": 10})
+    )
 
 
 def test_a_dataset_that_lacks_clips_is_ready_with_a_warning(petl_check, tiny):
