@@ -16,6 +16,8 @@ HEAVY = ("torch", "transformers", "librosa", "pandas", "matplotlib", "numpy")
 LIGHT = (
     "petl",
     "petl.cli",
+    "petl.fetch",
+    "petl.presets",
     "petl.study",
     "petl.runs",
     "petl.schema",
