@@ -167,7 +167,7 @@ def _compute(
     need = math.prod(shape) * 4
     if (free := shutil.disk_usage(file.parent).free) < need:
         raise UserError(
-            f"{file.parent}: {free / 1e6:.0f} MB free, {need / 1e6:.0f} MB needed; {ELSEWHERE}"
+            f"{file.parent}: {free / 1e6:,.1f} MB free, {need / 1e6:,.1f} MB needed; {ELSEWHERE}"
         )
     temporary = file.with_name(f".{file.stem}.{secrets.token_hex(4)}")
     described = np.zeros(len(clips), CLIP)
@@ -195,7 +195,7 @@ def _compute(
         temporary.replace(file)
     except OSError as error:
         raise UserError(
-            f"{file}: {error.strerror} (it takes {need / 1e6:.0f} MB); {ELSEWHERE}"
+            f"{file}: {error.strerror} (it takes {need / 1e6:,.1f} MB); {ELSEWHERE}"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

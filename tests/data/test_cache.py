@@ -14,6 +14,7 @@ import torch
 
 from petl.claim import Claim
 from petl.data import cache, esc50, features, pooled
+from petl.data.corpus import Clip
 from petl.data.features import Recipe
 from petl.errors import UserError
 
@@ -225,10 +226,9 @@ def test_waiting_ends(clips, tmp_path, monkeypatch):
 PREPARE = """
 import sys, time
 from pathlib import Path
-from petl.config import Dataset
-from petl.data import cache, esc50
+from petl.data import cache
+from petl.data.corpus import Clip
 from petl.data.features import Recipe
-from tests.data.conftest import ESC50
 data, folder, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 compute = cache._compute
 def counted(clips, recipe, file, claim, progress):
@@ -238,7 +238,7 @@ def counted(clips, recipe, file, claim, progress):
     print("computes", flush=True)
     compute(clips, recipe, file, claim, slow)
 cache._compute = counted
-clips = esc50.read(data, Dataset.model_validate(ESC50)).clips
+clips = [Clip(path.name, path) for path in sorted(data.glob('audio/*'))]
 print("ready", flush=True)
 sys.stdin.readline()
 print(cache.cached_inputs(clips, Recipe(20), folder).inputs.tobytes().hex())
@@ -274,7 +274,7 @@ def test_of_four_processes_one_computes_and_all_read_the_same(tiny, tmp_path):
     assert [Path(name).suffix for name in published(tmp_path)] == [".npy"]
 
 
-def test_when_the_computing_process_is_killed_another_takes_over(tiny, clips, tmp_path):
+def test_when_the_computing_process_is_killed_another_takes_over(tiny, tmp_path):
     first, second = preparer(tiny, tmp_path, pause=0.3), preparer(tiny, tmp_path)
     begin(first)
     while first.stdout.readline() != "clip 3\n":
@@ -286,5 +286,6 @@ def test_when_the_computing_process_is_killed_another_takes_over(tiny, clips, tm
     first.wait(timeout=10)
     lines = second.communicate(timeout=60)[0].split("\n")
     assert "computes" in lines
+    clips = [Clip(path.name, path) for path in sorted(tiny.glob("audio/*"))]
     assert lines[-2] == spectrograms(clips, 20, tmp_path).tobytes().hex()
     assert published(tmp_path) == [f"{cache.key(clips, Recipe(20))}.npy"]
