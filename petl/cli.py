@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from petl import __version__, cli_cluster, cli_data, cli_models, cli_runs
+from petl import __version__, cli_cluster, cli_data, cli_jobs, cli_models, cli_runs, cli_submit
 from petl.errors import UserError
 from petl.terminal import (
     CacheDir,
@@ -82,69 +82,13 @@ def plan(
         console().print(overview(plan))
 
 
-@app.command(short_help="Run what is neither done nor being run.")
-def submit(
-    study: StudyFile,
-    local: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="So many runs at a time [one per GPU, else CPU]."),
-    ] = None,
-    runs: RunsDir = None,
-    data: DataDir = None,
-    cache: CacheDir = None,
-) -> None:
-    """Run on this machine what is neither done nor being run.
-
-    Finished runs are kept, so submitting again goes on with the rest.
-
-    \b
-    Example:
-      petl submit experiments/quickstart.yaml --local 2
-    """
-    from petl.places import Places
-    from petl.study import load_study
-    from slurm.plan import Plan
-    from slurm.view import summary, troubles
-
-    places = Places.choose(runs, data, cache)
-    plan = Plan(load_study(study), places.runs)
-    todo = plan.to_run()
-    screen = console()
-    if not todo:
-        screen.print(f"{summary(plan)}, nothing to do")
-        return
-    with interruptible(f"finished runs are kept; `petl submit {study}` goes on with the rest"):
-        prepare([item.task for item in todo], places)
-        from slurm.local import default_workers, run_local
-        from slurm.watch import watch
-
-        workers = min(local or default_workers(), len(todo))
-        with watch(plan, workers, screen) as show:
-            run_local(plan, places, workers, show)
-    failed = [item for item in todo if item.kind == "failed"]
-    for line in troubles(failed):
-        screen.print(line, soft_wrap=True)
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command(short_help="Show how far the runs are.")
-def status(study: StudyFile, runs: RunsDir = None) -> None:
-    """Show how far the runs are, and why some failed or stopped.
-
-    \b
-    Example:
-      petl status experiments/table1.yaml
-    """
-    from petl.places import Places
-    from petl.study import load_study
-    from slurm.plan import Plan
-    from slurm.view import progress, troubles
-
-    plan = Plan(load_study(study), Places.choose(runs).runs)
-    console().print(progress(plan))
-    for line in troubles(plan.items):
-        console().print(line, soft_wrap=True)
+app.command(short_help="Submit what is neither done nor queued nor running.")(cli_submit.submit)
+app.command(short_help="Show how far the runs are.")(cli_jobs.status)
+app.command(short_help="List runs, a line each.")(cli_jobs.ls)
+app.command(short_help="Show what a run has printed.")(cli_jobs.logs)
+app.command(short_help="Take runs out of the queue.")(cli_jobs.cancel)
+app.command(short_help="Submit failed runs again.")(cli_submit.retry)
+app.command(short_help="Remove what nobody needs any more.")(cli_jobs.clean)
 
 
 # --- a single run ---------------------------------------------------------------------------------

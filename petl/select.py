@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, TypeVar
 
 from petl.config import Task
 from petl.errors import UserError, nearest
+
+Thing = TypeVar("Thing")
 
 FIELDS = ("dataset", "backbone", "method", "fold", "seed")
 
@@ -34,6 +38,59 @@ def one_task(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> 
         options = [f"--{field} ({_some(have)})" for field, have in undecided.items() if have[1:]]
         raise UserError(f"{study}: {len(tasks)} tasks match; choose by {' and '.join(options)}")
     return tasks[0]
+
+
+def select(
+    things: Sequence[Thing],
+    words: Sequence[str],
+    value: Callable[[Thing, str], Any],
+    where: object,
+) -> list[Thing]:
+    """Those that all words agree on: `method=conformer-*`, `fold=0-2,4`, `train.lr=0.001`.
+
+    `value` says what a thing has under a name. A word that nothing agrees with is a mistake.
+    """
+    left = list(things)
+    for word in words:
+        name, equals, wanted = word.partition("=")
+        if not equals:
+            raise UserError(f"'{word}' selects nothing: write FIELD=VALUE, such as method={word}")
+        have = {str(value(thing, name)) for thing in things}
+        left = [thing for thing in left if agrees(value(thing, name), wanted)]
+        if not any(agrees(value(thing, name), wanted) for thing in things):
+            raise UserError(f"{where}: nothing has {name} '{wanted}'{nearest(wanted, have)}")
+    return left
+
+
+def agrees(have: Any, wanted: str) -> bool:
+    """One of several, separated by commas: a pattern, a range of numbers, or just that."""
+    return any(_agrees(have, part.strip()) for part in wanted.split(","))
+
+
+def _agrees(have: Any, wanted: str) -> bool:
+    if isinstance(have, bool) or have is None:
+        return wanted.lower() == str(have).lower()
+    if isinstance(have, int | float):
+        if spread := re.fullmatch(r"(\d+)-(\d+)", wanted):
+            return int(spread[1]) <= have <= int(spread[2])
+        try:
+            return bool(have == float(wanted))
+        except ValueError:
+            return False
+    return fnmatchcase(str(have), wanted)
+
+
+def setting(task: Task, name: str) -> Any:
+    """`method` is the preset's name, and `method.family` what that comes to."""
+    if name in FIELDS:
+        return _value(task, name)
+    value: Any = task
+    for part in name.split("."):
+        known = set(type(value).model_fields) if hasattr(value, "model_fields") else set()
+        if value is not None and part not in known:
+            raise UserError(f"a task has no '{name}'{nearest(name, {*FIELDS, *known})}")
+        value = getattr(value, part, None)
+    return value
 
 
 def _like(wanted: str, have: Sequence[str | int]) -> list[str | int]:

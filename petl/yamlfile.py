@@ -88,6 +88,14 @@ def read_yaml(path: Path) -> YamlFile:
     return YamlFile(path, data, builder.lines)
 
 
+def parse_value(text: str) -> Any:
+    """What a value typed on the command line would be in a file."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
 class _Builder:
     """Nodes into plain dicts and lists, noting on which line each key stands."""
 

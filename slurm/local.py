@@ -23,9 +23,9 @@ from submitit.core.utils import environment_variables
 from petl.errors import UserError
 from petl.options import Options
 from petl.places import Places
-from petl.runs import State
 from slurm import worker
 from slurm.plan import Item, Plan
+from slurm.verdict import Verdict
 
 FOREVER_MIN = 60 * 24 * 365
 """submitit kills a local job after 5 minutes unless told otherwise; a run may take days."""
@@ -44,7 +44,7 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     elsewhere = [item for item in plan.items if item.kind == "running"]
     todo = plan.to_run()
     for item in todo:
-        item.state = State("waiting")
+        item.state = Verdict("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     manifest = folder / "manifest.jsonl"
     threads = max(1, cpus() // workers)
@@ -104,7 +104,7 @@ class _Crew:
                 _judge(job, item)
                 del self.working[slot]
             elif item.kind in ("waiting", "stopped"):  # it has not taken its claim yet
-                item.state = State("running")
+                item.state = Verdict("running")
 
     def stop(self, show: Show) -> None:
         """Ask the jobs to leave, again each second: one that is just starting does not hear yet.
@@ -136,7 +136,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _judge(job: Job, item: Item) -> None:
     """The last word on a job that has ended: one that left no word in its directory has died."""
     if item.kind in ("waiting", "stopped"):
-        item.state = State("failed", "its process died (out of memory?)", item.state.epoch)
+        item.state = Verdict("failed", "its process died (out of memory?)", item.state.epoch)
         item.log = job.paths.stderr
     elif item.kind == "done":  # on a cluster's disk the number of files counts
         paths = job.paths

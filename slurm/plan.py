@@ -1,4 +1,5 @@
-"""A study held against its run directories: what is done, what is left, how long it will take.
+"""A study held against its run directories and the scheduler: what is done, what is left, how long
+it will take.
 
 Reads, and starts nothing. Times are means of finished runs, never guesses: where there is no
 finished run to learn from, the answer is "unknown".
@@ -8,16 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from petl.config import Task
-from petl.runs import Kind, RunDir, State
+from petl.runs import RunDir
 from petl.study import Study
+from slurm import verdict
+from slurm.scheduler import Answer, accounted, queued
+from slurm.submission import Place, Try, submissions, tries
+from slurm.verdict import Kind, Verdict
 
-TO_RUN: tuple[Kind, ...] = ("waiting", "stopped", "failed")
+TO_RUN: tuple[Kind, ...] = ("waiting", "stopped", "lost", "failed")
 
 
 class Group(NamedTuple):
@@ -39,15 +44,17 @@ class Item:
     task: Task
     run: RunDir
     report: str
-    state: State
+    state: Verdict
     log: Path
     seconds: float | None = None
     accuracy: float | None = None
+    tries: list[Try] = field(default_factory=list)
+    """Those on a cluster, the last one last."""
 
     @classmethod
     def of(cls, task: Task, runs: Path, report: str) -> Item:
         run = RunDir.of(task, runs)
-        item = cls(task, run, report, State("waiting"), run.log_file)
+        item = cls(task, run, report, Verdict("waiting"), run.log_file)
         item.look()
         return item
 
@@ -56,8 +63,25 @@ class Item:
         return self.state.kind
 
     @property
+    def place(self) -> Place:
+        """Where the last try is, or was, in the scheduler's hands."""
+        submission, at = self.tries[-1]
+        return submission.place(at)
+
+    @property
+    def says_why(self) -> bool:
+        """It lives, or its own last words are about this try."""
+        failed = self.kind == "failed" and self.tries[-1].submission.has_failed(self.run)
+        return failed or self.kind == "running"
+
+    @property
+    def needs_its_try(self) -> bool:
+        """Its last submission is what tells why it has no result."""
+        return bool(self.tries) and self.kind != "done"
+
+    @property
     def ended(self) -> bool:
-        return self.kind in ("done", "failed", "stopped")
+        return self.kind in ("done", "failed", "stopped", "lost")
 
     def look(self) -> None:
         """Read the state again; a finished run does not change any more."""
@@ -65,9 +89,11 @@ class Item:
             return
         result = self.run.result()
         if result is None:
-            self.state = self.run.state()
+            seen = self.run.state()
+            cause = verdict.cause_of_failure(self.run) if seen.kind == "failed" else ""
+            self.state = Verdict(seen.kind, seen.reason, seen.epoch, cause)
             return
-        self.state = State("done")
+        self.state = Verdict("done")
         self.seconds = float(result["timing"]["seconds"])
         self.accuracy = float(result["metrics"][self.report]["accuracy"])
 
@@ -81,6 +107,39 @@ class Plan:
         tasks = [task for task in study.tasks if first[task.run_id] is task]
         self.shared = len(study.tasks) - len(tasks)
         self.items = [Item.of(task, runs, study.report) for task in tasks]
+        self.jobs = runs / study.name / "slurm"
+        self.trouble = self.consult()
+        """Why the scheduler could not be asked, if so."""
+
+    def consult(self) -> str:
+        """Bring in what the scheduler knows of runs that have no result: one call, or two."""
+        known = tries(submissions(self.jobs))
+        for item in self.items:
+            item.tries = known.get(item.task.run_id, [])
+        asked = [item for item in self.items if item.tries and item.kind != "done"]
+        queue = self.queue = queued(_arrays(asked))
+        missing = []
+        for item in asked:
+            job = queue.jobs.get(item.place)
+            item.look()  # after the queue: what has left that has left its last word here
+            if job is None and item.kind != "done":
+                missing.append(item)
+            elif job is not None and item.kind != "done":
+                item.log = item.tries[-1].submission.log(job.id)
+                epochs = item.task.train.epochs
+                item.state = verdict.in_queue(item.run, item.state, item.tries[-1], job, epochs)
+        accounts = Answer()
+        silent = [item for item in missing if not item.says_why]
+        if silent and not queue.trouble:
+            since = min(item.tries[-1].submission.said.when for item in silent)
+            accounts = accounted(_arrays(silent), since)
+        for item in missing:
+            item.state = verdict.gone(item.run, item.state, item.tries[-1], queue, accounts)
+        return queue.trouble or accounts.trouble
+
+    def in_queue(self) -> Counter[str]:
+        """The arrays that are not over, by job number, each with how many jobs it has left."""
+        return Counter(job.id.partition("_")[0] for job in self.queue.jobs.values())
 
     def to_run(self) -> list[Item]:
         """What is neither done nor being run."""
@@ -134,6 +193,10 @@ class Means:
         if whole is None or item.kind != "running":
             return whole
         return whole * max(0.0, 1 - item.state.epoch / item.task.train.epochs)
+
+
+def _arrays(items: Iterable[Item]) -> list[str]:
+    return sorted({item.place.array for item in items})
 
 
 def count(items: Iterable[Item]) -> Counter[Kind]:

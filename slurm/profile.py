@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from petl.errors import UserError, nearest
 from petl.part import Count, Part
 from petl.validate import validate
-from petl.yamlfile import read_yaml
+from petl.yamlfile import KeyPath, parse_value, read_yaml
 
 SHIPPED = Path(__file__).parent / "clusters"
 OWN = Path("clusters")
@@ -119,10 +120,25 @@ class Profile(Part):
         return min(twice, self.most_mem_gb) if self.most_mem_gb is not None else twice
 
 
-def load_profile(name: str) -> Profile:
-    """By its path, or by its name: in ./clusters first, then among those that come along."""
+def load_profile(name: str, changes: Sequence[str] = ()) -> Profile:
+    """By its path, or by its name: in ./clusters first, then among those that come along.
+
+    `changes` are a person's own, as in `mem_gb=64`.
+    """
     source = read_yaml(_find(name))
-    return validate(Profile, source.data, source.where)
+    changed = dict(map(_change, changes))
+
+    def where(key: KeyPath) -> str:
+        return "--set" if key and key[0] in changed else source.where(key)
+
+    return validate(Profile, source.data | changed, where)
+
+
+def _change(said: str) -> tuple[str, Any]:
+    key, equals, value = said.removeprefix("resources.").partition("=")
+    if not equals:
+        raise UserError(f"--set {said}: write KEY=VALUE, such as mem_gb=64")
+    return key, parse_value(value)
 
 
 def _find(name: str) -> Path:

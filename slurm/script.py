@@ -15,11 +15,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 from petl.places import Places
 from slurm.container import image, python_command, srun_arguments
 from slurm.profile import Profile
-
-INTERRUPTED = 75
-"""The worker's exit code when its checkpoint is written and it wants to go on later."""
-HOLD = 76
-"""Its exit code when it failed as several before it did: the rest of the array should wait."""
+from slurm.stop import HOLD, INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class Array:
     mem_gb: float
     pickle: Path
     places: Places
-    after: str | None = None
-    """The array whose end this one waits for."""
+    follows: str | None = None
+    """The array whose end this one waits for; a dependency is sbatch's argument, by its number."""
 
     @property
     def folder(self) -> Path:
@@ -49,7 +45,6 @@ def job_script(profile: Profile, array: Array) -> str:
         job_name=array.name,
         map_count=array.elements,
         array_parallelism=array.at_a_time,
-        dependency=f"afterany:{array.after}" if array.after else None,
         partition=profile.partition,
         account=profile.account,
         qos=profile.qos,

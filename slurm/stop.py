@@ -5,6 +5,10 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+INTERRUPTED = 75
+"""The worker's exit code when its checkpoint is written and it wants to go on later."""
+HOLD = 76
+"""Its exit code when it failed as several before it did: the rest of the array should wait."""
 WISHES = (signal.SIGTERM, signal.SIGUSR2)
 """Preemption, and a time limit that comes near: sites send one or the other, or both, or twice."""
 

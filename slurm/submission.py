@@ -70,11 +70,8 @@ class Submission:
 
     @classmethod
     def new(cls, folder: Path, said: Intention) -> Submission:
-        """Its folder is there, and nothing in it yet says that it counts."""
-        token = f"{time.strftime('%m%d%H%M')}{secrets.token_hex(3)}"
-        submission = cls(folder / token, said)
-        submission.folder.mkdir(parents=True)
-        return submission
+        """With a token of its own, and nothing on disk yet."""
+        return cls(folder / f"{time.strftime('%y%m%d-%H%M')}-{secrets.token_hex(3)}", said)
 
     @classmethod
     def read(cls, folder: Path) -> Submission:
@@ -152,6 +149,7 @@ class Submission:
 
     def note(self, chunk: int, job: str | None) -> None:
         append_json_line(self.arrays_file, {"chunk": chunk, "job": job or GIVEN_UP})
+        self.__dict__.pop("arrays", None)
 
     @cached_property
     def arrays(self) -> dict[int, str | None]:

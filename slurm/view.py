@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -13,19 +14,27 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from petl.runs import Kind
 from slurm.plan import Group, Item, Left, Means, Plan, count
+from slurm.verdict import Kind
+from slurm.words import duration
 
 # kind: its glyph, its glyph where there is no Unicode, its style
 KINDS: dict[Kind, tuple[str, str, str]] = {
     "done": ("●", "#", "green"),
     "running": ("◐", ">", "cyan"),
+    "pending": ("○", "-", "blue"),
     "failed": ("✗", "x", "bold red"),
+    "lost": ("?", "?", "bold red"),
     "stopped": ("◌", "o", "yellow"),
+    "unknown": ("~", "~", "yellow"),
     "waiting": ("·", ".", "bright_black"),
 }
-TELLING: tuple[Kind, ...] = ("running", "failed", "stopped", "waiting", "done")
+TELLING: tuple[Kind, ...] = (
+    *("running", "failed", "lost", "stopped", "unknown", "pending", "waiting", "done"),
+)
 BAR = 20
+ENDS: tuple[Kind, ...] = ("failed", "lost", "stopped", "unknown")
+MOST_EPOCHS = 6
 Justify = Literal["left", "right"]
 QUIET = "bright_black"
 
@@ -111,9 +120,15 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"{task.run_id}  {item.kind:7}  {selectors} --fold {task.fold} --seed {task.seed}"
 
 
+def line(item: Item) -> str:
+    """For a person, and for grep."""
+    reason = f"  {item.state.reason}" if item.state.reason else ""
+    return f"{item.task.run_id}  {item.kind:7}  {item.task}{reason}"
+
+
 def troubles(items: Iterable[Item], most: int = 10) -> Iterator[str]:
-    """Why runs failed or stopped, and where to read more."""
-    bad = [item for item in items if item.kind in ("failed", "stopped")]
+    """Why runs failed, stopped or are lost, and where to read more."""
+    bad = [item for item in items if item.kind in ENDS]
     for item in bad[:most]:
         yield f"\n{item.kind:9}{item.task}"
         yield f"{'':9}{item.state.reason}"
@@ -149,12 +164,6 @@ def summary(plan: Plan) -> str:
 
 def tell(counts: Mapping[Kind, int]) -> str:
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts.get(kind))
-
-
-def duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _table(*columns: Justify) -> Table:
@@ -199,10 +208,19 @@ def _percent(items: Sequence[Item]) -> str:
 
 def _remark(items: Sequence[Item]) -> str:
     counts = count(items)
-    failed = [f"{counts[kind]} {kind}" for kind in ("failed", "stopped") if counts[kind]]
-    epochs = [str(item.state.epoch) for item in items if item.kind == "running"]
-    running = [f"epoch {', '.join(epochs)} of {items[0].task.train.epochs}"] if epochs else []
-    return "; ".join([*failed, *running])
+    remarks = [f"{counts[kind]} {kind}" for kind in ENDS if counts[kind]]
+    running = [item for item in items if item.kind == "running"]
+    if len(running) == 1:
+        remarks.append(running[0].state.reason)
+    elif running:
+        epochs = [str(item.state.epoch) for item in running[:MOST_EPOCHS]]
+        more = ", ..." if running[MOST_EPOCHS:] else ""
+        remarks.append(f"epoch {', '.join(epochs)}{more} of {items[0].task.train.epochs}")
+    pending = Counter(item.state.reason for item in items if item.kind == "pending")
+    if pending:
+        (reason, number), *_ = pending.most_common(1)
+        remarks.append(f"{number} pending" + (f": {reason}" if reason else ""))
+    return "; ".join(remarks)
 
 
 def _short(path: Path) -> Path:

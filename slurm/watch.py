@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
@@ -12,8 +12,12 @@ from rich.live import Live
 from rich.text import Text
 
 from slurm.plan import Item, Means, Plan
-from slurm.view import QUIET, duration, progress, summary
+from slurm.view import QUIET, progress, summary
+from slurm.words import duration
 
+LOOK_S = 5.0
+"""Between two looks, each of which asks the scheduler."""
+UNDER_WAY = ("running", "pending", "unknown")
 Show = Callable[[str], None]
 
 
@@ -106,3 +110,27 @@ def _ending(item: Item) -> str:
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
+
+
+def look_on(plans: Callable[[], Sequence[Plan]], console: Console) -> None:
+    """The same for runs that others carry out: asked again and again, until all have ended."""
+    live = None
+    if console.is_terminal and not console.is_dumb_terminal:
+        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+    told: list[str] = []
+    with live or nullcontext():
+        while True:
+            now = plans()
+            if live:
+                room = console.height // len(now) - 6
+                views = [
+                    Rows(progress(plan, room), Text(plan.trouble, style=QUIET)) for plan in now
+                ]
+                live.update(Rows(*views), refresh=True)
+            elif (lines := [f"{plan.study.name}: {summary(plan)}" for plan in now]) != told:
+                told = lines
+                for line in lines:
+                    console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
+            if not any(item.kind in UNDER_WAY for plan in now for item in plan.items):
+                return
+            time.sleep(LOOK_S)

@@ -17,8 +17,7 @@ from petl.config import Task
 from petl.files import write_atomic
 from petl.options import Options
 from petl.places import Places
-from slurm.script import INTERRUPTED
-from slurm.stop import Stop
+from slurm.stop import INTERRUPTED, Stop
 
 
 def write_manifest(path: Path, tasks: Iterable[Task], places: Places, options: Options) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from petl.claim import Claim
 from petl.study import Study, load_study
 from slurm.plan import Group, Plan
-from slurm.view import duration, overview, progress, shares, summary, troubles
+from slurm.view import overview, progress, shares, summary, troubles
+from slurm.words import duration
 
 STUDY = """\
 description: a study
