@@ -159,7 +159,8 @@ def differences(corpus: Corpus, official: Official) -> list[str]:
 
 def _silence(sound: Sequence[Heard]) -> list[str]:
     silent = [one.clip.file for one in sound if one.is_silent]
-    return [f"{len(silent):,} clips are digital silence: {first_few(silent)}"] if silent else []
+    count = f"{len(silent):,} of {len(sound):,} clips"
+    return [f"{count} are digital silence: {first_few(silent)}"] if silent else []
 
 
 def _copies(sound: Sequence[Heard]) -> list[str]:
@@ -176,6 +177,6 @@ def _copies(sound: Sequence[Heard]) -> list[str]:
     places = sum((a.fold, a.part) != (b.fold, b.part) for a, b in pairs)
     shown = first_few([f"{b.file} = {a.file}" for a, b in pairs], 3)
     return [
-        f"{len(pairs):,} clips are copies of others, {labels:,} of them under another label, "
+        f"{len(pairs):,} of {len(sound):,} clips are copies, {labels:,} under another label, "
         f"{places:,} in another fold or part: {shown}"
     ]

@@ -218,7 +218,7 @@ def test_copies_under_another_label_or_in_another_fold_are_told(petl_check, tiny
     told = petl_check()
     assert told.exit_code == 0
     (line,) = [line for line in told.stdout.splitlines() if line.startswith("warning")]
-    assert "2 clips are copies of others" in line
+    assert "2 of 10 clips are copies" in line
     assert "1 in another fold or part" in line
     assert f"audio/{names[9]} = audio/" in line
 
@@ -227,7 +227,7 @@ def test_digital_silence_is_told(petl_check, tiny):
     soundfile.write(clip(tiny, 5), 0 * NOISE, 16000)
     told = petl_check()
     assert told.exit_code == 0
-    assert f"1 clips are digital silence: audio/{clip(tiny, 5).name}" in told.stdout
+    assert f"1 of 10 clips are digital silence: audio/{clip(tiny, 5).name}" in told.stdout
 
 
 # --- what is no dataset at all --------------------------------------------------------------------
