@@ -51,7 +51,7 @@ class TaskData:
     classes: tuple[str, ...]
     """By label; empty for a regression."""
     statistics: Statistics | None
-    """For features.normalise(raw, statistics); None for waveforms, which need none."""
+    """For features.normalise(raw, statistics); None for waveforms, which are ready as they are."""
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:

@@ -162,13 +162,8 @@ def fbank(waveform: np.ndarray) -> np.ndarray:
     return (power @ _mel_filters()).clamp(min=FLOOR).log().numpy()
 
 
-def normalise(raw: Array, statistics: Statistics | None) -> Array:
-    """As the AST was pre-trained: half the standard deviation that one would expect.
-
-    Waveforms have no statistics and are ready as they are.
-    """
-    if statistics is None:
-        return raw
+def normalise(raw: Array, statistics: Statistics) -> Array:
+    """As the AST was pre-trained: half the standard deviation that one would expect."""
     return (raw - statistics.mean) / (2 * statistics.std)  # type: ignore[operator]
 
 
