@@ -6,22 +6,27 @@ import json
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from petl import __version__, cli_cluster, cli_data, cli_jobs, cli_models, cli_runs, cli_submit
+from petl import (
+    __version__,
+    cli_cluster,
+    cli_data,
+    cli_jobs,
+    cli_models,
+    cli_runs,
+    cli_submit,
+    cli_train,
+)
 from petl.errors import UserError
 from petl.terminal import (
-    CacheDir,
-    DataDir,
     Petl,
     RunsDir,
     StudyFile,
     console,
-    interruptible,
     need,
-    prepare,
 )
 
 app = typer.Typer(
@@ -94,70 +99,8 @@ app.command(short_help="Remove what nobody needs any more.")(cli_jobs.clean)
 # --- a single run ---------------------------------------------------------------------------------
 
 
-@app.command(short_help="Train one task, in this process.")
-def train(
-    study: StudyFile,
-    dataset: Annotated[str | None, typer.Option(help="A name, a pattern or a beginning.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    method: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    fold: Annotated[int | None, typer.Option(help="Which fold is the test set.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Which seed.")] = None,
-    runs: RunsDir = None,
-    data: DataDir = None,
-    cache: CacheDir = None,
-) -> None:
-    """Train one of the study's tasks in this process. Whatever decides between tasks is an option.
-
-    \b
-    Example:
-      petl train experiments/quickstart.yaml --method conformer --fold 0
-    """
-    from petl.places import Places
-    from petl.select import one_task
-    from petl.study import load_study
-
-    wanted = {"dataset": dataset, "backbone": backbone, "method": method}
-    task = one_task(load_study(study).tasks, study, **wanted, fold=fold, seed=seed)
-    places = Places.choose(runs, data, cache)
-    screen = console()
-    screen.print(f"{task} · run {task.run_id}", soft_wrap=True)
-    with interruptible("the same command starts this run anew"):
-        prepare([task], places)
-        from petl.train import run_task
-
-        def tell(row: dict[str, Any]) -> None:
-            screen.print(
-                f"epoch {row['epoch']:3} of {task.train.epochs}   loss {row['train_loss']:.4f}"
-                f"   validation {row['val_accuracy']:6.1%}   {row['seconds']:.1f} s"
-            )
-
-        result = run_task(task, places, on_epoch=tell)
-    last, best = (result["metrics"][metric]["accuracy"] for metric in Metric)
-    screen.print(f"test {last:.1%} after the last epoch, {best:.1%} after {result['best_epoch']}")
-
-
-@app.command(short_help="Pre-train the small AST that comes along.")
-def pretrain(
-    settings: Annotated[
-        Path | None, typer.Argument(metavar="SETTINGS", help="YAML [those of builtin:small].")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the checkpoint goes.")] = Path(
-        "pretrained"
-    ),
-) -> None:
-    """Pre-train a small AST on made sounds; the same settings give the same file on the same stack.
-
-    \b
-    Example:
-      petl pretrain --out pretrained
-      sha256sum pretrained/model.safetensors petl/backbones/small/model.safetensors
-    """
-    need("torch", "train")
-    with interruptible("nothing was written; the same command starts anew"):
-        from petl.train.pretrain import SMALL, pretrain_checkpoint
-
-        weights = pretrain_checkpoint(settings or SMALL / "pretrain.yaml", out, console().print)
-    console().print(f"{weights}: a backbone for `source: {out}`", soft_wrap=True)
+app.command(short_help="Train one task, in this process.")(cli_train.train)
+app.command(short_help="Pre-train the small AST that comes along.")(cli_train.pretrain)
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from typing import Any
-
-import torch
+from collections.abc import Callable
 
 from petl import config
 from petl.claim import Claim
-from petl.data import TaskData, load
 from petl.errors import UserError
-from petl.files import append_json_line, write_json
-from petl.model import build_model, count_parameters
 from petl.options import Options
 from petl.places import Places
-from petl.runs import SCHEMA, RunDir
-from petl.train.checkpoint import Checkpoints
-from petl.train.environment import environment
-from petl.train.failures import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
-from petl.train.loop import Fit, Outcome, Row
-from petl.train.seeding import seeded
-from petl.train.weights import save_weights
+from petl.runs import RunDir
+from petl.train.attempt import Attempt, Result
+from petl.train.failures import Interrupted
+from petl.train.loop import Row
 
 __all__ = ["Interrupted", "run_task"]
-
-Result = dict[str, Any]
 
 
 def run_task(
@@ -56,7 +38,7 @@ def run_task(
         if (result := run.result()) is not None:  # done while we waited for the claim
             return result
         run.start(task)
-        attempt = _Attempt(task, run, claim, options or Options(), on_epoch, stop)
+        attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
         try:
             return attempt.carry_out(places)
         except Interrupted:
@@ -69,164 +51,8 @@ def run_task(
         except Exception as error:
             attempt.fail(error)
             raise
-
-
-class _Attempt:
-    """One process's work on a run, from wherever the one before it came."""
-
-    def __init__(
-        self,
-        task: config.Task,
-        run: RunDir,
-        claim: Claim,
-        options: Options,
-        on_epoch: Callable[[Row], None],
-        stop: Callable[[], bool],
-    ):
-        self.task, self.run, self.claim, self.options = task, run, claim, options
-        self.tell, self.stop = on_epoch, stop
-        self.checkpoints = Checkpoints(run, options.checkpoint_minutes)
-        self.began = time.monotonic()
-        self.earlier_s, self.tries = 0.0, 1
-
-    def carry_out(self, places: Places) -> Result:
-        now = datetime.now().astimezone()
-        self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
-        with _torch_set_up(self.task, self.options):
-            data = load(self.task, places, lambda done, total: self.claim.touch())
-            data_s = self._seconds()
-            outcome = self._train(data)
-        result = self._result(data, outcome, data_s)
-        if outcome.weights:
-            save_weights(self.run, self.task, outcome)
-        write_json(self.run.result_file, result)
-        self.checkpoints.remove()
-        self.log(f"done: {result['metrics']}")
-        return result
-
-    def _train(self, data: TaskData) -> Outcome:
-        self.fit = self._fit(data)
-        self._resume()
-        try:
-            return self.fit.run(self)
-        except Diverged:
-            if not self.fit.sentinel.late:
-                raise
-        # the steps since have spoilt what would show where it began: see it happen once more
-        self.log("a step was not finite: the last checkpoint again, looking at every step")
-        self.fit = self._fit(data)
-        self.fit.sentinel.late = False
-        self._resume()
-        return self.fit.run(self)
-
-    def _fit(self, data: TaskData) -> Fit:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with seeded(self.task.seed, self.task.fold, "init"):
-            model = build_model(self.task).to(device)
-        return Fit(model, data, self.task)
-
-    def _resume(self) -> None:
-        state = self.checkpoints.load()
-        if state is None:
-            self.run.rewind(0)
-            return
-        self.fit.restore(state["fit"])
-        self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
-        self.run.rewind(self.fit.epoch - 1)
-        self.log(f"goes on in epoch {self.fit.epoch}, after step {self.fit.step}")
-
-    # --- while it trains
-
-    def step(self, fit: Fit) -> None:
-        self.claim.touch()
-        if self.stop():
-            self._save()
-            raise Interrupted(f"{self.run.path}: asked to stop")
-        if self.checkpoints.due(epoch_ends=False):
-            self._save()
-
-    def epoch(self, fit: Fit, row: Row) -> None:
-        append_json_line(self.run.metrics_file, row)
-        self.log("  ".join(f"{name} {_shown(value)}" for name, value in row.items()))
-        self.tell(row)
-        if self.checkpoints.due(epoch_ends=True):
-            self._save()
-        self.claim.touch()
-
-    def _save(self) -> None:
-        self.checkpoints.save(
-            {"fit": self.fit.state(), "seconds": self._seconds(), "tries": self.tries}
-        )
-
-    def _seconds(self) -> float:
-        return self.earlier_s + time.monotonic() - self.began
-
-    # --- in the end
-
-    def _result(self, data: TaskData, outcome: Outcome, data_s: float) -> Result:
-        statistics = data.statistics
-        return {
-            "schema": SCHEMA,
-            "run_id": self.task.run_id,
-            "task": self.task.to_json(),
-            "classes": list(data.classes),
-            "statistics": statistics and statistics.model_dump(),
-            "clips": {part: len(getattr(data.split, part)) for part in PARTS},
-            "params": count_parameters(self.fit.model),
-            "metrics": {
-                "test_last": outcome.test_last,
-                "test_best": outcome.test_best,
-                "val_best": outcome.val_best,
-            },
-            "confusion": outcome.confusion,
-            "best_epoch": outcome.best_epoch,
-            "epochs": outcome.epochs,
-            "timing": {"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
-            "peak_memory_mb": _peak_memory_mb(self.fit.device),
-            "environment": environment(),
-        }
-
-    def explain(self, error: OSError) -> Exception:
-        """A full disk is nobody's bug; anything else keeps its traceback."""
-        if error.errno not in DISK_FULL:
-            return error
-        where = error.filename or self.run.path
-        return DiskFull(
-            f"{where}: {error.strerror}; what was done until the last checkpoint is kept"
-        )
-
-    def fail(self, error: Exception) -> None:
-        with suppress(OSError):  # where there is no room for a failure's own words
-            self._note(error)
-
-    def _note(self, error: Exception) -> None:
-        self.log(traceback.format_exc())
-        lines = str(error).strip().splitlines()
-        fit = getattr(self, "fit", None)
-        write_json(
-            self.run.failure_file,
-            {
-                "class": failure_class(error),
-                "kind": type(error).__name__,
-                "message": lines[0] if lines else type(error).__name__,
-                "traceback": traceback.format_exc(),
-                "epoch": fit.epoch if fit else 0,
-                "host": socket.gethostname(),
-                "when": time.time(),
-            },
-        )
-
-    def log(self, line: str) -> None:
-        """Into log.txt, appended: an earlier try's last words stay readable."""
-        with self.run.log_file.open("a", encoding="utf-8") as file:
-            file.write(line.rstrip() + "\n")
-
-
-PARTS = ("train", "validation", "test")
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+        finally:
+            attempt.end_tracking(None)
 
 
 def _make_folder(run: RunDir) -> None:
@@ -237,29 +63,3 @@ def _make_folder(run: RunDir) -> None:
             f"{run.path}: {(error.strerror or str(error)).lower()}; "
             "--runs or PETL_RUNS names another folder"
         ) from None
-
-
-@contextmanager
-def _torch_set_up(task: config.Task, options: Options) -> Iterator[None]:
-    """Threads, and what a run changes of torch's global state put back afterwards."""
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    if task.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(task.train.deterministic or before)
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """The GPU's allocations where there is one, else the process's resident memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

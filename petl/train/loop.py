@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,18 +32,14 @@ Scores = dict[str, float]
 State = dict[str, Any]
 
 
-class Watcher(Protocol):
+class Watcher:
     """Whoever looks on: after every step, and with the epoch's metrics after each epoch."""
 
-    def step(self, fit: Fit) -> None: ...
+    def step(self, fit: Fit) -> None:
+        pass
 
-    def epoch(self, fit: Fit, row: Row) -> None: ...
-
-
-class Nobody:
-    def step(self, fit: Fit) -> None: ...
-
-    def epoch(self, fit: Fit, row: Row) -> None: ...
+    def epoch(self, fit: Fit, row: Row) -> None:
+        pass
 
 
 @dataclass
@@ -122,7 +118,7 @@ class Fit:
 
     def run(self, watcher: Watcher | None = None) -> Outcome:
         """Train to the end; test the last weights and those that validated best."""
-        watcher = watcher or Nobody()
+        watcher = watcher or Watcher()
         while not self._over():
             row = self._epoch(watcher)
             watcher.epoch(self, row)

@@ -7,7 +7,7 @@ import torch
 from petl.config import Task
 from petl.data import load
 from petl.model import build_model
-from petl.train.loop import fit
+from petl.train.loop import Fit, Row, Watcher
 
 
 def test_layers_begin_to_change_in_the_epoch_that_opens_them(tasks, places) -> None:
@@ -22,7 +22,12 @@ def test_layers_begin_to_change_in_the_epoch_that_opens_them(tasks, places) -> N
         return {part: _flat(tensors, part) for part in watched}
 
     epochs = [state()]
-    fit(model, load(task, places), task, on_epoch=lambda row: epochs.append(state()))
+
+    class Looking(Watcher):
+        def epoch(self, fit: Fit, row: Row) -> None:
+            epochs.append(state())
+
+    Fit(model, load(task, places), task).run(Looking())
     for epoch in (1, 2):
         changed = {k for k in watched if not torch.equal(epochs[epoch][k], epochs[epoch - 1][k])}
         assert changed == {part for part, opens in watched.items() if opens <= epoch}
