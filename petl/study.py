@@ -130,12 +130,22 @@ class Study:
 
 
 def load_study(path: str | Path) -> Study:
-    source = read_yaml(Path(path))
+    """`table1` alone is experiments/table1.yaml, unless there is a file of that name here."""
+    source = read_yaml(_study_file(Path(path)))
     file = validate(StudyFile, source.data, source.where)
     tasks = list(_Expansion(source, file).tasks())
     if not tasks:
         raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' leave no task")
     return Study(source.path.stem, source.path, file.description, file.report, tasks)
+
+
+def _study_file(path: Path) -> Path:
+    known = {file.stem: file for file in EXPERIMENTS.glob("*.yaml") if file.stem != "presets"}
+    if len(path.parts) != 1 or path.suffix or path.exists():
+        return path
+    if path.name not in known:
+        raise UserError(f"no study '{path}' in {EXPERIMENTS}{nearest(path.name, known)}")
+    return known[path.name]
 
 
 class _Expansion:

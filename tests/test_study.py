@@ -165,6 +165,40 @@ def test_table1_is_the_papers() -> None:
     assert len(tasks) == len({task.run_id for task in tasks}) == 11 * 17
 
 
+@pytest.mark.parametrize(
+    ("name", "runs"),
+    [("table2", 96), ("table3", 48), ("scaling", 48), ("kernel", 96), ("placement", 72),
+     ("lora-targets", 66)],
+)  # fmt: skip
+def test_the_papers_other_tables_and_its_ablations_have_no_run_twice(name: str, runs: int) -> None:
+    tasks = load_study(EXPERIMENTS / f"{name}.yaml").tasks
+    assert len(tasks) == len({task.run_id for task in tasks}) == runs
+
+
+def test_a_study_of_the_suite_needs_its_name_only(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_study("table2") == load_study(EXPERIMENTS / "table2.yaml")
+    Path("table2").write_text(STUDY)
+    assert load_study("table2").path == Path("table2")
+    with pytest.raises(UserError, match=r"no study 'tabel1' in .*; did you mean 'table1'\?"):
+        load_study("tabel1")
+
+
+def test_few_shot_studies_draw_as_their_profile_says() -> None:
+    first = load_study(EXPERIMENTS / "table2.yaml").tasks[0].dataset.few_shot
+    assert first is not None and (first.per_class, first.draw) == (1, "first")
+
+
+def test_the_placement_grid_is_the_released_codes_six_models() -> None:
+    found = {
+        (task.method.placement, task.method.composition, task.method.residual)
+        for task in load_study(EXPERIMENTS / "placement.yaml").tasks
+        if isinstance(task.method, Adapter)
+    }
+    ways = {("parallel", False), ("before", True), ("sequential", True)}
+    assert found == {((branch,), *way) for branch in ("attention", "ffn") for way in ways}
+
+
 # --- choosing one task ----------------------------------------------------------------------------
 
 
