@@ -28,10 +28,11 @@ Format = Literal["adapter", "huggingface"]
 Files = dict[str, bytes]
 
 NOTE = (
-    "adapter.safetensors holds what training changed. Everything else is the backbone, as its "
-    "source publishes it. Under `tensors`, `library` is what transformers calls a tensor of the "
-    "backbone (queries, keys and values are stacked in one of ours); null marks what the method "
-    "or the head brought along. `petl predict FOLDER FILE...` uses this folder as it is."
+    "adapter.safetensors holds what training changed. Everything else is the backbone as its "
+    "source publishes it, its position embeddings fitted to `frames` as `backbone` says. Under "
+    "`tensors`, `library` is what transformers calls a tensor of the backbone (queries, keys and "
+    "values are stacked in one of ours); null marks what the method or the head brought along. "
+    "`petl predict FOLDER FILE...` uses this folder as it is."
 )
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from petl.use.load import LoadedRun
 
 PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+LABELS = {"balanced_accuracy": "balanced accuracy"} | {
+    name: f"weighted {name}" for name in ("precision", "recall", "f1")
+}
 WIDE = 15
 """More classes than this make no confusion matrix that fits a terminal."""
 
@@ -33,7 +36,7 @@ def metrics(found: Evaluation) -> Table:
     if found.recorded is not None:
         table.add_column("recorded", justify="right")
     for name, value in found.metrics.items():
-        row = [name.replace("_", " "), _number(name, value)]
+        row = [LABELS.get(name, name), _number(name, value)]
         if found.recorded is not None:
             row.append(_recorded(name, value, found.recorded.get(name)))
         table.add_row(*row)

@@ -71,8 +71,10 @@ def trained(places: Places, study: Path) -> Callable[..., RunDir]:
         tasks = load_study(study).tasks
         task = next(t for t in tasks if (t.names.method, t.fold) == (method, fold))
         given = task.to_json()
-        study_of_its_own = "-".join(map(str, settings.values())) or given["names"]["study"]
-        given |= {"names": given["names"] | {"study": study_of_its_own}} | settings
+        for part, values in settings.items():
+            given[part] = given[part] | values if isinstance(values, dict) else values
+        if "weights" in settings:  # which are not part of a run's id
+            given["names"]["study"] = settings["weights"]
         task = Task.model_validate(given)
         run_task(task, places, Options(threads=1))
         return RunDir.of(task, places.runs)

@@ -33,6 +33,13 @@ def test_the_numbers_are_those_of_training_to_the_bit(trained, places, method, w
         assert validation.metrics == recorded["metrics"]["val_best"]
 
 
+def test_half_precision_is_measured_in_half_precision(trained, places) -> None:
+    run = trained("linear", train={"precision": "bf16"})
+    found = evaluate(load_run(run.path, places), places, "test")
+    assert found.metrics == run.result()["metrics"]["test_last"]
+    assert found.metrics != trained("linear").result()["metrics"]["test_last"]
+
+
 def test_the_tables_say_so(trained, places) -> None:
     run = trained("lora")
     told = petl("evaluate", run.path, *at(places), "--per-class")

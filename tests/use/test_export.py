@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers
@@ -65,7 +64,7 @@ STAY: dict[str, dict[str, Any]] = {
         "methods": [{"family": "lora", "targets": ["q"], **LOW_RANK}, ADAPTER],
     },
 }
-TOLERANCE = 1e-5
+TOLERANCE = 3e-6
 
 
 def petl(*arguments: object) -> Result:
@@ -151,7 +150,9 @@ def test_a_regression_stays_one(written, places, tmp_path: Path) -> None:
     dataset = {"layout": "table", "split": "given", "classes": None, "table": table}
     run = written(dataset=dataset | {"targets": ["valence", "arousal"]})
     folder = export(run, tmp_path / "out", "huggingface")
-    assert deviation(by_readme(folder, spectrograms()), ours(run, places, spectrograms())) < 1e-5
+    assert (
+        deviation(by_readme(folder, spectrograms()), ours(run, places, spectrograms())) < TOLERANCE
+    )
     said = json.loads((folder / "config.json").read_text())
     assert (said["problem_type"], said["id2label"]["1"]) == ("regression", "arousal")
 
@@ -185,8 +186,7 @@ def test_the_librarys_extractor_gives_our_input(written, places, tmp_path: Path)
     extract = transformers.ASTFeatureExtractor.from_pretrained(folder)
     loaded = load_run(run.path, places)
     for clip in sorted((places.data / "tiny" / "audio").glob("*.wav"))[:10]:
-        noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
-        waveform = read(clip) + 1e-3 * noise  # where bands are empty, two roundings disagree
+        waveform = read(clip)
         theirs = extract(waveform, sampling_rate=16_000, return_tensors="pt").input_values[0]
         raw = torch.from_numpy(spectrogram(waveform, 100))
         own = (raw - loaded.statistics.mean) / (2 * loaded.statistics.std)

@@ -1,0 +1,33 @@
+"""What docs/using-a-run.md says of settings and of the library's classes is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from petl.study import EXPERIMENTS, load_study
+from petl.use.to_library import POOLED, STAYS
+
+DOCUMENT = (EXPERIMENTS.parent / "docs" / "using-a-run.md").read_text()
+QUICKSTART = (EXPERIMENTS / "quickstart.yaml").read_text()
+SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_every_yaml_line_changes_a_study(snippet: str, tmp_path: Path) -> None:
+    before = load_study(EXPERIMENTS / "quickstart.yaml").tasks[0]
+    path = tmp_path / "quickstart.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(QUICKSTART) | yaml.safe_load(snippet)))
+    after = load_study(path).tasks[0]
+    assert after != before
+    assert (after.run_id == before.run_id) == ("keep_weights" in snippet)
+
+
+def test_the_tables_know_every_pooling_and_what_does_not_fold() -> None:
+    assert f"| {', '.join(f'`{name}`' for name in POOLED)} | `ASTModel`" in DOCUMENT
+    assert "| `cls+dist` | `ASTForAudioClassification`" in DOCUMENT
+    for family in STAYS:
+        assert re.search(rf"\| [^|]*{family}s?[^|]* \| no:", DOCUMENT, re.IGNORECASE), family
