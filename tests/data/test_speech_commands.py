@@ -93,18 +93,19 @@ def test_more_folds_than_the_one_split_are_refused(tree, settings):
         speech_commands.read(tree, settings.model_copy(update={"folds": 5}))
 
 
-def test_twenty_thousand_files_are_read_in_a_moment(tmp_path, settings):
-    """The published corpus is five times that; scanning a list per file took its hours."""
+def test_a_list_is_not_searched_for_every_file(tmp_path, settings):
+    """Among 12,000 files that takes two seconds rather than a tenth, in the corpus minutes."""
     listed = []
     for word in ("yes", "no"):
         (tmp_path / word).mkdir()
-        for number in range(10_000):
-            (tmp_path / word / f"{number:08x}_nohash_0.wav").touch()
-        listed += [f"{word}/{number:08x}_nohash_0.wav" for number in range(5_000)]
+        names = [f"{number:08x}_nohash_0.wav" for number in range(6000)]
+        for name in names:
+            (tmp_path / word / name).touch()
+        listed += [f"{word}/{name}" for name in names[:3000]]
     trees.put(tmp_path / "validation_list.txt", "\n".join(listed[::2]))
     trees.put(tmp_path / "testing_list.txt", "\n".join(listed[1::2]))
     start = time.process_time()
     corpus = speech_commands.read(tmp_path, settings.model_copy(update={"classes": 2}))
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 1
     parts = Counter(clip.part for clip in corpus.clips)
-    assert parts == {"train": 10_000, "validation": 5_000, "test": 5_000}
+    assert parts == {"train": 6000, "validation": 3000, "test": 3000}
