@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import console, interruptible, leave
+from petl.terminal import interruptible, leave
 
 if TYPE_CHECKING:
     from slurm.devcluster import DevCluster
 
 devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-DEFAULT = Path("/tmp/petl-devcluster")
 Folder = Annotated[
-    Path, typer.Option("--folder", metavar="DIR", help="Everything it consists of is in there.")
+    Path | None,
+    typer.Option("--folder", metavar="DIR", help="All of it is in there [/tmp/petl-devcluster]."),
 ]
 
 
@@ -32,14 +32,14 @@ def about() -> None:
     Example:
       petl devcluster up
       eval "$(petl devcluster env)"
-      sbatch --gres=gpu:1 --wrap 'echo GPU $CUDA_VISIBLE_DEVICES'
+      sbatch --gpus=1 --wrap 'echo GPU $CUDA_VISIBLE_DEVICES'
       petl devcluster down
     """
 
 
 @devcluster.command(short_help="Start it.")
 def up(
-    folder: Folder = DEFAULT,
+    folder: Folder = None,
     nodes: Annotated[int, typer.Option(min=1, max=64, help="Nodes it claims to have.")] = 4,
     gpus: Annotated[int, typer.Option(min=1, max=16, help="Make-believe GPUs of each.")] = 2,
     install: Annotated[
@@ -60,7 +60,7 @@ def up(
         typer.echo(f"installing {' '.join(absent)} with apt-get")
         install_packages(absent)
     cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
-    tidy = f"`petl devcluster down{_folder(folder)}` removes what there is"
+    tidy = f"`petl devcluster down{_option(cluster)}` removes what there is"
     with interruptible(tidy):
         try:
             new = cluster.up()
@@ -71,17 +71,15 @@ def up(
 
 
 @devcluster.command(short_help="Show whether it runs, and how to use it.")
-def status(folder: Folder = DEFAULT) -> None:
+def status(folder: Folder = None) -> None:
     """Show whether it runs, and how to use it; fails unless every part of it runs.
 
     \b
     Example:
       petl devcluster status && sinfo
     """
-    from slurm.devcluster import DevCluster, Layout
+    from slurm.devcluster import DevCluster
 
-    if Layout.read(folder) is None:
-        leave(f"no cluster is up in {folder}", 1)
     cluster = DevCluster(folder)
     if dead := [name for name, alive in cluster.status().items() if not alive]:
         leave(f"{', '.join(dead)} not running; logs are in {cluster.layout.logs}", 1)
@@ -89,7 +87,7 @@ def status(folder: Folder = DEFAULT) -> None:
 
 
 @devcluster.command(short_help="Print the line that makes a shell see it.")
-def env(folder: Folder = DEFAULT) -> None:
+def env(folder: Folder = None) -> None:
     """Print the line that makes a shell, and what it starts, see this cluster.
 
     \b
@@ -103,7 +101,7 @@ def env(folder: Folder = DEFAULT) -> None:
 
 
 @devcluster.command(short_help="Remove it without a trace.")
-def down(folder: Folder = DEFAULT) -> None:
+def down(folder: Folder = None) -> None:
     """Kill its daemons and jobs and remove its folder. What is gone already does not matter.
 
     \b
@@ -112,35 +110,38 @@ def down(folder: Folder = DEFAULT) -> None:
     """
     from slurm.devcluster import ClusterError, DevCluster
 
+    cluster = DevCluster(folder)
     try:
-        was_there = DevCluster(folder).down()
+        was_there = cluster.down()
     except ClusterError as error:
         leave(str(error), 1)
-    typer.echo(f"{folder} is gone" if was_there else f"no cluster is up in {folder}")
+    typer.echo(
+        f"{cluster.folder} is gone" if was_there else f"no cluster is up in {cluster.folder}"
+    )
 
 
-def _folder(folder: Path) -> str:
-    return "" if folder == DEFAULT else f" --folder {shlex.quote(str(folder))}"
+def _option(cluster: DevCluster) -> str:
+    """What the next command needs to find the same cluster."""
+    from slurm.devcluster import DEFAULT_FOLDER
+
+    folder = cluster.folder
+    return "" if folder == DEFAULT_FOLDER else f" --folder {shlex.quote(str(folder))}"
 
 
 def _explain(cluster: DevCluster, since: str) -> None:
-    from rich.table import Table
-
     from slurm.devcluster.config import PARTITIONS
 
-    layout, option = cluster.layout, _folder(cluster.folder)
-    rows = Table(box=None, pad_edge=True, show_header=False)
+    layout, option = cluster.layout, _option(cluster)
+    size = f"{layout.nodes} nodes with {layout.gpus} make-believe GPUs each"
+    hints = {
+        f'eval "$(petl devcluster env{option})"': "this shell sees it",
+        "sbatch --gpus=1 JOB": "a job that is told the number of a GPU",
+        f"petl devcluster down{option}": "it is gone, jobs and all",
+    }
+    width = max(map(len, hints))
+    typer.echo(f"{since}: {size}, in {layout.folder}\n")
     for partition in PARTITIONS:
-        rows.add_row(partition.name, partition.meaning)
-    screen = console()
-    screen.print(
-        f"{since}: {layout.nodes} nodes with {layout.gpus} make-believe GPUs each,"
-        f" in {layout.folder}",
-        soft_wrap=True,
-    )
-    screen.print(rows)
-    hints = Table(box=None, pad_edge=True, show_header=False)
-    hints.add_row(f'eval "$(petl devcluster env{option})"', "this shell sees it")
-    hints.add_row("sbatch --gres=gpu:1 JOB", "a job, which sees a GPU's number")
-    hints.add_row(f"petl devcluster down{option}", "it is gone, jobs and all")
-    screen.print(hints)
+        typer.echo(f"  {partition.name:{width}}  {partition.meaning}")
+    typer.echo()
+    for command, meaning in hints.items():
+        typer.echo(f"  {command:{width}}  {meaning}")

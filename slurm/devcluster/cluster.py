@@ -34,8 +34,8 @@ class DevCluster:
     Objects are cheap: another process may make its own for the same folder.
     """
 
-    def __init__(self, folder: Path | str = DEFAULT_FOLDER, nodes: int = 4, gpus: int = 2):
-        self.folder = Path(folder).absolute()
+    def __init__(self, folder: Path | str | None = None, nodes: int = 4, gpus: int = 2):
+        self.folder = Path(folder or DEFAULT_FOLDER).absolute()
         self._size = (nodes, gpus)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -104,10 +104,10 @@ class DevCluster:
             return False
         _only_root()
         left = processes.kill_all(layout, LIMIT_S)
-        for child in self._children.values():
-            child.wait(LIMIT_S)
         if left:
             raise ClusterError(f"processes {left} cannot be killed; {self.folder} is kept")
+        for child in self._children.values():
+            child.wait()
         shutil.rmtree(self.folder)
         return True
 

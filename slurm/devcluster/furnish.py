@@ -8,7 +8,7 @@ from pathlib import Path
 
 from petl.errors import UserError
 from slurm.devcluster import config
-from slurm.devcluster.daemons import marked
+from slurm.devcluster.daemons import MARIADB, marked
 from slurm.devcluster.layout import Layout, folders
 
 LIMIT_S = 120.0  # for MariaDB's first tables, which take two seconds on an idle machine
@@ -51,7 +51,7 @@ def furnish(layout: Layout) -> str | None:
 
 
 def _make_database(layout: Layout) -> str | None:
-    command = ["mariadb-install-db", "--no-defaults", "--user=root", "--skip-test-db"]
+    command = ["mariadb-install-db", *MARIADB, "--skip-test-db"]
     try:
         made = subprocess.run(
             [*command, f"--datadir={layout.database}"],
