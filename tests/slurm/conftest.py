@@ -7,11 +7,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tiny import SHORT, Make, write_study
 
-from slurm.devcluster import DevCluster
+from petl.places import Places
+from petl.study import Study
+from slurm.devcluster import ClusterError, DevCluster
 from slurm.devcluster.packages import why_not
 
 
@@ -39,8 +43,9 @@ def in_cluster(cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield cluster
     end = time.monotonic() + 30
     while left := _jobs(cluster) - before:
-        cluster.run("scancel", "--full", "--signal=KILL", *left)
-        cluster.run("scancel", *left)  # those that do not run yet, or wait to run again
+        with suppress(ClusterError):  # some may just have ended
+            cluster.run("scancel", "--full", "--signal=KILL", *left)
+            cluster.run("scancel", *left)  # those that do not run yet, or wait to run again
         assert time.monotonic() < end, f"jobs {left} do not end"
         time.sleep(0.2)
 
@@ -48,3 +53,27 @@ def in_cluster(cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def _jobs(cluster: DevCluster) -> set[str]:
     """An array counts as one."""
     return set(cluster.run("squeue", "--noheader", "--format=%A").split())
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made sounds, decoded once for all tests here."""
+    from petl.data import prepare
+
+    folder = tmp_path_factory.mktemp("prepared")
+    study = write_study(folder / "study.yaml", "linear", "0", SHORT)
+    prepare(study.tasks[0].dataset, Places(folder, folder / "data", folder / "cache"))
+    return folder
+
+
+@pytest.fixture
+def places(prepared: Path, tmp_path: Path) -> Places:
+    return Places(tmp_path / "runs", prepared / "data", prepared / "cache")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Make:
+    def make(methods: str, folds: str, epochs: int, more: str = "") -> Study:
+        return write_study(tmp_path / "tiny.yaml", methods, folds, epochs, more)
+
+    return make

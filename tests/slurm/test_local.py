@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from made_runs import failed, finished
+from tiny import LONG, ROOT, SHORT, until
 from typer.testing import CliRunner
 
 from petl.claim import RunIsTaken, holder, is_alive
@@ -21,62 +21,11 @@ from petl.errors import UserError
 from petl.options import Options
 from petl.places import Places
 from petl.runs import RunDir
-from petl.study import Study, load_study
+from petl.study import Study
 from slurm import local, worker
 from slurm.plan import Plan
 
-ROOT = Path(__file__).parent.parent.parent
-
-STUDY = f"""\
-description: tiny
-profile: as-run
-report: test_last
-matrix: {{dataset: made-sounds, backbone: tiny, method: METHODS, fold: FOLDS, seed: 1}}
-backbones:
-  tiny: {{backbone: {{family: ast, source: {ROOT}/tests/golden/ast_tiny}}}}
-datasets:
-  made-sounds:
-    dataset:
-      {{corpus: made-sounds, layout: esc50, classes: 10, folds: 5, frames: 32, split: paper,
-       spec_augment: null}}
-    train: {{epochs: EPOCHS, batch_size: 64}}
-"""
-
-SHORT, LONG = 2, 2000
-
 Submit = Callable[[Study, int], "subprocess.Popen[str]"]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset, made and decoded once for all tests here."""
-    from petl.data import prepare
-
-    folder = tmp_path_factory.mktemp("prepared")
-    path = folder / "study.yaml"
-    path.write_text(_study("linear", "0", SHORT))
-    prepare(load_study(path).tasks[0].dataset, Places(folder, folder / "data", folder / "cache"))
-    return folder
-
-
-@pytest.fixture
-def places(prepared: Path, tmp_path: Path) -> Places:
-    return Places(tmp_path / "runs", prepared / "data", prepared / "cache")
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Callable[..., Study]:
-    def make(methods: str, folds: str, epochs: int, more: str = "") -> Study:
-        path = tmp_path / "tiny.yaml"
-        path.write_text(_study(methods, folds, epochs) + more)
-        return load_study(path)
-
-    return make
-
-
-def _study(methods: str, folds: str, epochs: int) -> str:
-    text = STUDY.replace("METHODS", methods).replace("FOLDS", folds)
-    return text.replace("EPOCHS", str(epochs))
 
 
 @pytest.fixture
@@ -102,13 +51,6 @@ def submit(places: Places) -> Iterator[Submit]:
     for process in started:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
