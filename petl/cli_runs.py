@@ -161,9 +161,7 @@ def export(
 
 
 def curves(
-    said: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Runs, or one study's YAML file.")
-    ],
+    said: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or one study.")],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="PNG or PDF; both if it has no ending.")
     ] = Path("curves"),
@@ -183,7 +181,7 @@ def curves(
     \b
     Example:
       petl curves 3f9c 81ab --out folds.pdf
-      petl curves experiments/quickstart.yaml --method 'lora*'
+      petl curves quickstart --method 'lora*'
     """
     need("matplotlib", "analysis")
     from analysis.curves import Converged, write_curves
@@ -195,9 +193,9 @@ def curves(
 
     folder = Places.choose(runs).runs
     wanted = {"dataset": dataset, "backbone": backbone, "method": method}
-    if len(said) == 1 and said[0].endswith((".yaml", ".yml")):
-        study = Path(said[0])
-        tasks = some_tasks(load_study(study).tasks, study, **wanted, fold=fold, seed=seed)
+    if len(said) == 1 and _is_study(said[0]):
+        study = load_study(said[0])
+        tasks = some_tasks(study.tasks, study.path, **wanted, fold=fold, seed=seed)
         found = [(task, RunDir.of(task, folder)) for task in tasks]
     elif any(value is not None for value in (*wanted.values(), fold, seed)):
         raise UserError("--dataset, --method, --fold and so on choose from a study, not from runs")
@@ -207,6 +205,12 @@ def curves(
     console().print(*write_curves(drawn, out), sep="\n", soft_wrap=True)
     if missing := sum(not run.rows for run in drawn):
         console().print(f"{missing} of {len(drawn)} runs have finished no epoch yet")
+
+
+def _is_study(said: str) -> bool:
+    from petl.study import EXPERIMENTS
+
+    return said.endswith((".yaml", ".yml")) or (EXPERIMENTS / f"{said}.yaml").is_file()
 
 
 def _watched(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from petl.runs import RunDir
 from petl.validate import validate
 
 LISTED = 4
+RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def find_run(said: str, runs: Path) -> RunDir:
@@ -44,7 +46,10 @@ def task_in(data: Any, file: Path) -> Task:
 
 
 def _all(runs: Path) -> Iterator[Path]:
-    yield from (file.parent for file in sorted(runs.glob("*/*/task.json")))
+    """By their names alone: looking into each of very many takes minutes on a shared disk."""
+    for study in sorted(runs.iterdir() if runs.is_dir() else ()):
+        if study.is_dir():
+            yield from sorted(run for run in study.iterdir() if RUN_ID.fullmatch(run.name))
 
 
 def _begins(path: Path, said: str) -> bool:
