@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +29,7 @@ class Layout:
     folder: Path
     base_port: int
     host: str
-    name: str  # unique on this machine: by it the jobs of this cluster are known
+    name: str  # drawn by lot: by it the jobs of this cluster are known, whatever else runs here
     nodes: int
     gpus: int  # of each node, make-believe
     cpus: int = 16  # of each node, claimed
@@ -117,7 +118,7 @@ class Layout:
     @classmethod
     def new(cls, folder: Path, nodes: int, gpus: int) -> Layout:
         host, base = socket.gethostname().partition(".")[0], free_ports(2 + nodes)
-        return cls(folder.absolute(), base, host, f"dev{base}", nodes, gpus)
+        return cls(folder.absolute(), base, host, f"dev{secrets.token_hex(4)}", nodes, gpus)
 
 
 def free_ports(count: int) -> int:

@@ -40,9 +40,17 @@ def of_cluster(layout: Layout) -> list[Process]:
     return [
         process
         for process in _all_but(_lineage())
-        if process.environment.get(FOLDER_MARK) == str(layout.folder)
-        or process.environment.get(JOB_MARK) == layout.name
+        if process.environment.get(JOB_MARK) == layout.name or _is_in(layout, process)
     ]
+
+
+def _is_in(layout: Layout, process: Process) -> bool:
+    """Its mark names this folder, and means this one: a container has a /tmp of its own."""
+    if process.environment.get(FOLDER_MARK) != str(layout.folder):
+        return False
+    with suppress(OSError):
+        return Path(f"/proc/{process.pid}/root{layout.layout_file}").samefile(layout.layout_file)
+    return False
 
 
 def daemon(layout: Layout, name: str) -> Process | None:
