@@ -1,9 +1,9 @@
 """Run directories -> one DataFrame -> tables and figures. Reads runs, never changes them; no torch.
 
 >>> from analysis import load
->>> frame = load(load_study("experiments/quickstart.yaml"), Path("runs"))
+>>> frame = load("experiments/quickstart.yaml")
 """
 
-from analysis.collect import load
+from analysis.collect import history, load, synthetic
 
-__all__ = ["load"]
+__all__ = ["history", "load", "synthetic"]

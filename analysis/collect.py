@@ -1,51 +1,111 @@
-"""A study's run directories as one DataFrame: a row for every task, finished or not.
+"""Runs as one DataFrame: a row for each, finished or not, or a row for each of its epochs.
 
-A missing run is a row too, so that nothing downstream can mistake three folds for five.
+A missing run is a row too, so that nothing downstream can mistake three folds for five; a broken
+one is a row with its reason. The columns of `load`:
+
+    study dataset backbone method dataset_label method_label    what people call the parts
+    fold seed run_id
+    state reason            done, running, failed, stopped, waiting or broken, and why
+    synthetic               True where `petl fabricate` made the numbers up
+    test_last.accuracy ...  each metric of test_last, test_best and val_best, as in result.json
+    gpu_hours timing.seconds peak_memory_mb ...                 what it cost; 0 GPU hours on a CPU
+    params.trainable epochs environment.git_commit ...          the rest of result.json
+    dataset.frames backbone.source method.block.kernel train.lr ...     the settings, by their names
+
+A list of plain values is a text, `0.9, 0.98`; a list of parts is numbered, `method.methods.0.rank`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
+from pydantic_core import to_json
 
 from petl.config import Task
 from petl.errors import UserError
-from petl.runs import RunDir
-from petl.study import Study
+from petl.places import Places
+from petl.runs import Runs
+from petl.study import Study, load_study
 
-RESULT_PARTS = ("params", "best_epoch", "epochs", "timing", "peak_memory_mb", "environment")
-"""What is read of result.json besides its metrics, which lose their prefix, and its task."""
+Source: TypeAlias = "Study | str | Path | Sequence[str | Path]"
+"""A study, its YAML file, or folders: of one study's runs, or of many studies'."""
 
+NAMES = ("study", "dataset", "backbone", "method", "dataset_label", "method_label")
+OF_AN_ENTRY = ("fold", "seed", "run_id")
+FIRST = (*NAMES, *OF_AN_ENTRY, "state", "reason", "synthetic")
 ALWAYS = (
-    "reason",
     "test_last.accuracy",
     "test_best.accuracy",
     "params.trainable",
     "params.trainable_without_head",
     "params.total",
     "best_epoch",
+    "gpu_hours",
     "timing.seconds",
+    "peak_memory_mb",
     "environment.git_commit",
     "environment.image",
     "environment.lock_hash",
 )
 """Columns that are there even when no run is, so that code over a young study does not break."""
 
-METRIC = re.compile(r"(train|val|test)(_\w+)?\..+")
-NUMBER = re.compile(rf"{METRIC.pattern}|params\..+|timing\..+|best_epoch|epochs|peak_memory_mb")
+ELSEWHERE = frozenset({"schema", "run_id", "task", "metrics", "synthetic", "statistics"})
+"""Parts of a result that are columns under another name, or none."""
+METRIC = re.compile(r"(train|val|test)_\w+\..+")
+NUMBER = re.compile(
+    rf"{METRIC.pattern}|(params|timing|clips)\..+|best_epoch|epochs|peak_memory_mb|gpu_hours"
+)
+Row: TypeAlias = "dict[str, Any]"
 
 
-def load(study: Study, runs: Path) -> pd.DataFrame:
-    """One row per task, in the study's order; accuracies stay in 0..1, as in result.json."""
-    frame = pd.DataFrame([_row(task, runs) for task in study.tasks])
-    missing = [column for column in ALWAYS if column not in frame]
-    frame = frame.reindex(columns=[*frame.columns, *missing])
+def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
+    """One row per task of a study, in its order, or per run in folders; accuracies stay in 0..1.
+
+    `runs` is the folder of all studies' runs, by default where PETL_RUNS says. A run that lies in
+    several folders counts once; `frame.attrs["duplicates"]` lists the others.
+    """
+    found = _Found(what, runs)
+    rows = _Columns(len(found.entries))
+    for i, entry in enumerate(found.entries):
+        rows.put(i, _row(entry))
+    frame = pd.concat([pd.DataFrame(rows.columns), found.settings_of(found.entries)], axis=1)
+    frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *rows.columns, *ALWAYS, *frame])))
     for column in filter(NUMBER.fullmatch, frame.columns):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    frame.attrs["duplicates"] = found.duplicates
+    return frame
+
+
+def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
+    """One row per run and epoch so far: who it is, and what the epoch's line of metrics says.
+
+    Those whose metrics.jsonl is damaged are left out; `frame.attrs["broken"]` lists them.
+    """
+    found = _Found(what, runs)
+    entries, lengths, broken = [], [], []
+    rows: list[Row] = []
+    for entry in found.entries:
+        try:
+            epochs = entry.view.metrics(entry.run_id)
+        except ValueError as error:
+            broken.append(f"{entry.view.run(entry.run_id).metrics_file}: {_one_line(error)}")
+            continue
+        entries.append(entry)
+        lengths.append(len(epochs))
+        rows += epochs
+    who = found.settings_of(entries)[list(NAMES)]
+    who = who.assign(**{name: [getattr(e, name) for e in entries] for name in OF_AN_ENTRY})
+    who = who.take(np.repeat(np.arange(len(entries)), lengths)).reset_index(drop=True)
+    names = dict.fromkeys(name for row in rows for name in row)
+    what_was = {name: [row.get(name, nan) for row in rows] for name in names}
+    frame = pd.concat([who, pd.DataFrame(what_was, columns=list(names or ["epoch"]))], axis=1)
+    frame.attrs["broken"] = broken
     return frame
 
 
@@ -54,33 +114,155 @@ def metrics(frame: pd.DataFrame) -> list[str]:
     return [name for name in frame if METRIC.fullmatch(name) and frame[name].notna().any()]
 
 
-def _row(task: Task, runs: Path) -> dict[str, Any]:
-    run_id = task.run_id
-    row = {**task.names.model_dump(), "fold": task.fold, "seed": task.seed, "run_id": run_id}
-    run = RunDir(runs / task.names.study / run_id)
+def synthetic(frame: pd.DataFrame) -> bool:
+    """Is any of these numbers made up? Then whatever shows them has to say so."""
+    return bool(frame["synthetic"].any())
+
+
+# --- which runs -----------------------------------------------------------------------------------
+
+
+class _Entry(NamedTuple):
+    """A run to read, and the number of its settings."""
+
+    view: Runs
+    run_id: str
+    settings: int
+    fold: int | None
+    seed: int | None
+
+
+class _Found:
+    """The runs of a study or of folders. Very many runs share few settings: each is kept once."""
+
+    def __init__(self, what: Source, runs: Path | None):
+        self.settings: list[Row] = []
+        self.numbers: dict[Any, int] = {}
+        self.duplicates: list[str] = []
+        if isinstance(what, str | Path) and Path(what).suffix in (".yaml", ".yml"):
+            what = load_study(what)
+        if isinstance(what, Study):
+            self.entries = list(self._of_study(what, runs or Places.choose().runs))
+        else:
+            folders = [what] if isinstance(what, str | Path) else what
+            self.entries = list(self._in_folders([Path(folder) for folder in folders]))
+
+    def settings_of(self, entries: Sequence[_Entry]) -> pd.DataFrame:
+        """Their columns, as many rows as entries."""
+        table = pd.DataFrame(self.settings)
+        return table.take([entry.settings for entry in entries]).reset_index(drop=True)
+
+    def _of_study(self, study: Study, runs: Path) -> Iterator[_Entry]:
+        view = Runs(runs / study.name)
+        for task in study.tasks:
+            yield _Entry(view, task.run_id, self._of_task(task), task.fold, task.seed)
+
+    def _in_folders(self, folders: Sequence[Path]) -> Iterator[_Entry]:
+        seen: dict[tuple[str, str], Path] = {}
+        for view in (view for folder in folders for view in _views(folder)):
+            for run_id in view:
+                task = view.task(run_id) or {"names": {"study": view.folder.name}}
+                settings = self._of_json(task)
+                run, key = view.folder / run_id, (self.settings[settings]["study"], run_id)
+                if key in seen:
+                    self.duplicates.append(f"{run}: the same run as {seen[key]}")
+                    continue
+                seen[key] = run
+                yield _Entry(view, run_id, settings, task.get("fold"), task.get("seed"))
+
+    def _of_task(self, task: Task) -> int:
+        """Tasks of one combination share these very objects."""
+        parts = (task.names, task.dataset, task.backbone, task.method, task.train, task.weights)
+        key = tuple(map(id, parts))
+        if key not in self.numbers:
+            self.numbers[key] = self._add(task.to_json())
+        return self.numbers[key]
+
+    def _of_json(self, task: Row) -> int:
+        key = to_json({name: part for name, part in task.items() if name not in OF_AN_ENTRY})
+        if key not in self.numbers:
+            self.numbers[key] = self._add(task)
+        return self.numbers[key]
+
+    def _add(self, task: Row) -> int:
+        settings = {k: part for k, part in task.items() if k not in ("names", *OF_AN_ENTRY)}
+        names = dict.fromkeys(NAMES) | task["names"]
+        self.settings.append({**names, **dict(_flat(settings, lists=True))})
+        return len(self.settings) - 1
+
+
+def _views(folder: Path) -> list[Runs]:
+    """A study's folder, or the folder of many studies."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder")
+    inside = [Runs(path) for path in (folder, *sorted(folder.iterdir())) if path.is_dir()]
+    views = [view for view in inside if view]
+    if not views:
+        raise UserError(f"{folder}: no runs are in it, nor in the folders in it")
+    return views
+
+
+# --- what a run says ------------------------------------------------------------------------------
+
+
+class _Columns:
+    """Filled row by row; what a row does not have is NaN."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.columns: dict[str, list[Any]] = {}
+
+    def put(self, i: int, row: Row) -> None:
+        for name, value in row.items():
+            if (column := self.columns.get(name)) is None:
+                column = self.columns[name] = [nan] * self.size
+            column[i] = value
+
+
+def _row(entry: _Entry) -> Row:
+    row = {name: getattr(entry, name) for name in OF_AN_ENTRY} | {"synthetic": False}
     try:
-        state = run.state()
-        measured = _measured(run, run_id) if state.kind == "done" else {}
+        result = entry.view.result(entry.run_id)
+        if result is None:
+            state = entry.view.state(entry.run_id)
+            return {**row, "state": state.kind, "reason": state.reason}
+        return {**row, "state": "done", "reason": "", **_measured(result, entry)}
     except Exception as error:  # whatever lies in a broken folder, it is this row's trouble only
         return {**row, "state": "broken", "reason": _one_line(error)}
-    return {**row, "state": state.kind, "reason": state.reason, **measured}
 
 
-def _measured(run: RunDir, run_id: str) -> dict[str, Any]:
-    result = run.result() or {}
-    if result["run_id"] != run_id:
-        raise UserError(f"{run.result_file}: the result of another run, {result['run_id']}")
-    parts = {part: result.get(part) for part in RESULT_PARTS}
-    return {**dict(_flat(result["metrics"])), **dict(_flat(parts))}
+def _measured(result: Row, entry: _Entry) -> Row:
+    if result["run_id"] != entry.run_id:
+        file = entry.view.run(entry.run_id).result_file
+        raise UserError(f"{file}: the result of another run, {result['run_id']}")
+    rest = {name: part for name, part in result.items() if name not in ELSEWHERE}
+    return {
+        "synthetic": bool(result.get("synthetic", False)),
+        **dict(_flat(result["metrics"])),
+        "gpu_hours": _gpu_hours(result),
+        **dict(_flat(rest)),
+    }
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`{"params": {"total": 3}}` -> `params.total`; lists do not fit a cell and are left out."""
+def _gpu_hours(result: Row) -> float:
+    if not result.get("environment", {}).get("gpu"):
+        return 0.0
+    return float(result["timing"]["seconds"]) / 3600
+
+
+def _flat(
+    tree: Mapping[str, Any], prefix: str = "", lists: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """`{"params": {"total": 3}}` -> `params.total`; a result's lists do not fit a cell."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{prefix}{key}.", lists)
         elif not isinstance(value, list):
             yield f"{prefix}{key}", value
+        elif lists and any(isinstance(part, Mapping) for part in value):
+            yield from _flat(dict(enumerate(value)), f"{prefix}{key}.", lists)
+        elif lists:
+            yield f"{prefix}{key}", ", ".join(map(str, value))
 
 
 def _one_line(error: Exception) -> str:

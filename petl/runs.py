@@ -16,6 +16,9 @@ is under way.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +29,9 @@ from petl.errors import UserError
 from petl.files import json_lines, read_json, read_json_lines, write_atomic, write_json
 
 SCHEMA = 1
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+BULKY = frozenset({"task", "classes", "confusion"})
+"""What of a result is long and says little about very many runs."""
 
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
@@ -42,19 +48,50 @@ class State:
 class RunDir:
     def __init__(self, path: Path):
         self.path = path
-        self.task_file = path / "task.json"
-        self.claim_file = path / "claim.json"
-        self.metrics_file = path / "metrics.jsonl"
-        self.result_file = path / "result.json"
-        self.failure_file = path / "failure.json"
-        self.log_file = path / "log.txt"
-        self.weights_file = path / "weights.safetensors"
-        self.resume_file = path / "resume.pt"
-        self.older_resume_file = path / "resume.before.pt"
 
     @classmethod
     def of(cls, task: Task, runs: Path) -> RunDir:
         return cls(runs / task.names.study / task.run_id)
+
+    # --- its files; made when asked for, because a plan holds 100,000 of these
+
+    @property
+    def task_file(self) -> Path:
+        return self.path / "task.json"
+
+    @property
+    def claim_file(self) -> Path:
+        return self.path / "claim.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result_file(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def failure_file(self) -> Path:
+        return self.path / "failure.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def weights_file(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def resume_file(self) -> Path:
+        return self.path / "resume.pt"
+
+    @property
+    def older_resume_file(self) -> Path:
+        return self.path / "resume.before.pt"
+
+    # --- writing
 
     def start(self, task: Task) -> None:
         """Make the directory say which task it is for; to be called by the claim's holder.
@@ -75,6 +112,8 @@ class RunDir:
             self.metrics_file.unlink(missing_ok=True)
         elif kept != rows or not self.metrics_file.read_bytes().endswith(b"\n"):
             write_atomic(self.metrics_file, json_lines(kept))
+
+    # --- reading
 
     def result(self) -> dict[str, Any] | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""
@@ -104,3 +143,50 @@ class RunDir:
         if self.task_file.exists():
             return State("stopped", f"interrupted in epoch {epoch + 1}", epoch)
         return State("waiting")
+
+
+class Runs:
+    """A study's folder, looked at once: for whoever asks about very many runs.
+
+    What has begun since is not seen; make a new one.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.loose = _run_folders(folder)
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all runs that are there in any state."""
+        return iter(sorted(self.loose))
+
+    def run(self, run_id: str) -> RunDir:
+        return RunDir(self.folder / run_id)
+
+    def __bool__(self) -> bool:
+        return bool(self.loose)
+
+    def task(self, run_id: str) -> dict[str, Any] | None:
+        """task.json as it is: it may be of another version."""
+        task = read_json(self.run(run_id).task_file)
+        return task if isinstance(task, dict) and isinstance(task.get("names"), dict) else None
+
+    def result(self, run_id: str) -> dict[str, Any] | None:
+        """Without the task, and without what is as long as a confusion matrix."""
+        if run_id not in self.loose:
+            return None
+        result = self.run(run_id).result()
+        return None if result is None else {k: v for k, v in result.items() if k not in BULKY}
+
+    def metrics(self, run_id: str) -> list[dict[str, Any]]:
+        return self.run(run_id).metrics() if run_id in self.loose else []
+
+    def state(self, run_id: str) -> State:
+        return self.run(run_id).state() if run_id in self.loose else State("waiting")
+
+
+def _run_folders(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if RUN_ID.fullmatch(entry.name)}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

@@ -1,5 +1,12 @@
-from analysis import load
+import shutil
+
+import pandas as pd
+import pytest
+from made_runs import finished, stopped
+
+from analysis import history, load, synthetic
 from analysis.collect import metrics
+from petl.errors import UserError
 
 
 def test_a_finished_run_is_a_row_with_its_metrics_costs_and_origin(made_study):
@@ -74,3 +81,116 @@ def test_two_names_for_the_same_settings_both_get_the_run(made_study):
     assert frame["run_id"].nunique() == 1
     assert list(frame["method_label"]) == ["Linear", "Twin"]
     assert list(frame["test_last.accuracy"]) == [0.6, 0.6]
+
+
+def test_settings_are_columns_under_their_own_names(made_study):
+    made = made_study(matrix={"method": ["conformer-pfeiffer", "lora"], "fold": 0})
+    frame = load(made.study, made.runs).set_index("method")
+    assert frame.loc["conformer-pfeiffer", "method.block.kernel"] == 31
+    assert pd.isna(frame.loc["lora", "method.block.kernel"])
+    assert list(frame["train.lr"]) == [task.train.lr for task in made.study.tasks]
+    assert frame.loc["lora", "train.betas"] == "0.9, 0.98"
+    assert frame.loc["lora", "dataset.statistics.mean"] == -4.268
+
+
+def test_no_setting_is_taken_for_a_metric(made_study):
+    made = made_study(matrix={"method": "linear", "fold": 0}).run(lambda task: 0.5)
+    frame = load(made.study, made.runs)
+    assert {name.partition(".")[0] for name in metrics(frame)} == {
+        *("test_last", "test_best", "val_best")
+    }
+    assert frame["train.decay"].item() == "everything"
+
+
+def test_a_run_on_a_gpu_costs_gpu_hours_and_one_on_a_cpu_none(made_study, made_result):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1, 2]})
+    for task, gpu in zip(made.study.tasks[:2], ("A100", None), strict=True):
+        result = made_result(task, 0.5) | {"timing": {"seconds": 5400.0}}
+        made.write(task, result | {"environment": {"gpu": gpu}})
+    hours = load(made.study, made.runs)["gpu_hours"]
+    assert list(hours[:2]) == [1.5, 0.0]
+    assert pd.isna(hours[2])
+
+
+def test_what_is_made_up_says_so(made_study, made_result):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1, 2]})
+    for task, label in zip(made.study.tasks[:2], ({"synthetic": True}, {}), strict=True):
+        made.write(task, made_result(task, 0.5) | label)
+    frame = load(made.study, made.runs)
+    assert list(frame["synthetic"]) == [True, False, False]
+    assert synthetic(frame)
+    assert not synthetic(frame[1:])
+
+
+def test_a_folder_is_read_without_its_study(made_study):
+    made = made_study(matrix={"fold": [0, 1]}).run(lambda task: 0.8 if task.fold == 0 else None)
+    of_study = load(made.study, made.runs)
+    of_study = of_study[of_study["state"] == "done"].sort_values("run_id", ignore_index=True)
+    for folder in (made.runs, made.runs / "made", [made.runs / "made"]):
+        pd.testing.assert_frame_equal(load(folder), of_study, check_like=True, check_dtype=False)
+
+
+def test_a_study_may_be_named_by_its_file(made_study, monkeypatch):
+    made = made_study(matrix={"fold": 0}).run(lambda task: 0.8)
+    monkeypatch.setenv("PETL_RUNS", str(made.runs))
+    assert list(load(made.study.path)["test_last.accuracy"]) == [0.8, 0.8]
+
+
+def test_a_run_in_two_folders_counts_once_and_the_other_is_listed(made_study, tmp_path):
+    made = made_study(matrix={"fold": 0}).run(lambda task: 0.8)
+    copy = shutil.copytree(made.runs / "made", tmp_path / "copy" / "made")
+    frame = load([made.runs / "made", copy])
+    assert len(frame) == 2
+    assert len(frame.attrs["duplicates"]) == 2
+    assert str(copy) in frame.attrs["duplicates"][0]
+
+
+def test_what_is_broken_in_a_folder_is_listed_too(made_study, made_result):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1]})
+    good, bad = made.study.tasks
+    made.write(good, made_result(good, 0.5))
+    made.write(bad, [1, 2]).task_file.write_text("{")
+    rows = load(made.runs).set_index("run_id")
+    assert rows.loc[good.run_id, "state"] == "done"
+    assert rows.loc[bad.run_id, "reason"] == "result.json is damaged"
+    assert rows.loc[bad.run_id, "study"] == "made"
+    assert pd.isna(rows.loc[bad.run_id, "fold"])
+
+
+def test_a_folder_without_runs_is_a_mistake(tmp_path):
+    with pytest.raises(UserError, match="no runs"):
+        load(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        load(tmp_path / "elsewhere")
+
+
+def test_history_has_a_row_for_each_epoch_also_of_runs_under_way(made_study):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1, 2]})
+    done, under_way, _ = made.study.tasks
+    finished(done, made.runs)
+    stopped(under_way, made.runs, 3)
+    frame = history(made.study, made.runs)
+    assert frame.groupby("fold")["epoch"].agg(list).to_dict() == {
+        0: list(range(1, done.train.epochs + 1)),
+        1: [1, 2, 3],
+    }
+    assert set(frame["run_id"]) == {done.run_id, under_way.run_id}
+    assert set(frame["method"]) == {"linear"}
+    assert {"train_loss", "val_accuracy", "lr", "seconds"} <= set(frame)
+
+
+def test_a_damaged_history_is_left_out_and_listed(made_study):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1]})
+    good, bad = (stopped(task, made.runs, 2) for task in made.study.tasks)
+    bad.metrics_file.write_text('{"epoch": 1\n{"epoch": 2}\n')
+    frame = history(made.study, made.runs)
+    assert set(frame["run_id"]) == {good.path.name}
+    (listed,) = frame.attrs["broken"]
+    assert str(bad.metrics_file) in listed
+
+
+def test_history_of_nothing_has_no_rows_but_its_columns(made_study):
+    made = made_study()
+    frame = history(made.study, made.runs)
+    assert len(frame) == 0
+    assert {"method", "fold", "run_id", "epoch"} <= set(frame)
