@@ -7,31 +7,10 @@ from __future__ import annotations
 
 import argparse
 
-import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.full_size import FULL, QUICK, Library, Size, attentions, clips, machine, ours
-
-
-def kept(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[int, int]]:
-    """The loss, and the bytes of every storage that its backward pass holds on to."""
-    own = {_storage(p).data_ptr() for p in model.parameters()}
-    sizes: dict[int, int] = {}
-
-    def pack(t: Tensor) -> Tensor:
-        storage = _storage(t)
-        if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        loss = F.cross_entropy(model(x), y)
-    return loss, sizes
-
-
-def _storage(t: Tensor) -> torch.UntypedStorage:
-    return t.untyped_storage() if hasattr(t, "untyped_storage") else t.storage()
+from petl.train.memory import kept_bytes
 
 
 def measure(size: Size) -> dict[str, tuple[float, float]]:
@@ -44,8 +23,8 @@ def measure(size: Size) -> dict[str, tuple[float, float]]:
     for attention in attentions():
         models[f"the library's, {attention}"] = lambda a=attention: Library(size, a)
     for name, make in models.items():
-        loss, sizes = kept(make(), *clips(size, 1))
-        rows[name] = sum(sizes.values()) / 1e6, loss.item()
+        model, (x, y) = make(), clips(size, 1)
+        rows[name] = kept_bytes(model, x) / 1e6, F.cross_entropy(model(x), y).item()
     return rows
 
 

@@ -18,3 +18,21 @@ def test_a_quick_run_prints_a_table_with_the_library_beside_ours(name: str) -> N
     assert {"ours", "the library's"} <= {
         line.split("  ")[0].split(",")[0] for line in out.split("\n")
     }
+
+
+def test_a_quick_run_tells_cold_and_warm_speed_of_features() -> None:
+    command = [sys.executable, "-m", "benchmarks.features", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    figures = {
+        line[:34].strip(): line[34:].split() for line in out.split("\n") if line[34:].strip()
+    }
+    speed, ratio = map(float, figures["ours"])
+    assert ratio == pytest.approx(speed / float(figures["librosa, kaiser_best"][0]), rel=0.05)
+    assert float(figures["a warm job, imports and data"][0]) > 0
+
+
+def test_a_quick_run_tells_what_the_loop_adds() -> None:
+    command = [sys.executable, "-m", "benchmarks.loop", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    bare, loop = (line.split() for line in out.split("\n") if " ms " in line)
+    assert float(loop[3]) == pytest.approx(float(loop[1]) / float(bare[1]), rel=0.01)
