@@ -16,6 +16,7 @@ from petl import (
     cli_data,
     cli_jobs,
     cli_models,
+    cli_packed,
     cli_runs,
     cli_submit,
     cli_train,
@@ -146,6 +147,7 @@ app.command(short_help="Draw how runs converged.")(cli_runs.curves)
 app.command(short_help="Count what each method trains.")(cli_models.count)
 app.command(short_help="Draw a layer with a method on it.")(cli_models.draw)
 app.command(short_help="Take over a checkpoint of the paper's code.")(cli_models.import_authors)
+app.command(hidden=True)(cli_packed.fabricate)
 app.add_typer(cli_data.commands, name="data", short_help="Fetch, check and prepare a dataset.")
 app.add_typer(cli_cluster.devcluster, name="devcluster", short_help="A Slurm to rehearse with.")
 
