@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from conftest import GOLDEN
 from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner, Result
@@ -24,6 +23,7 @@ from petl.methods import METHODS
 from petl.use.load import load_run
 from petl.use.to_library import STAYS
 
+GOLDEN = Path(__file__).parent.parent / "golden"
 LOW_RANK: dict[str, Any] = {"reduction": 8, "init": "normal", "scale": 2.0}
 MERGE: dict[str, dict[str, Any]] = {
     "full": {"family": "full"},
