@@ -26,7 +26,7 @@ test-modern: setup-modern  ## the same tests on today's stack
 	.venv-modern/bin/python -m pytest $(ARGS)
 
 bench: setup  ## features, memory and time of a step, what the loop adds; ARGS=--quick for small
-	.venv/bin/python -m benchmarks.features $(if $(findstring --quick,$(ARGS)),--quick)
+	.venv/bin/python -m benchmarks.features $(ARGS)
 	.venv/bin/python -m benchmarks.memory $(ARGS)
 	.venv/bin/python -m benchmarks.step $(ARGS)
 	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.loop $(ARGS)

@@ -57,10 +57,6 @@ class Cached(NamedTuple):
     """(clips,) of CLIP."""
 
 
-class Damaged(Exception):
-    """The file is not what was once published under its name."""
-
-
 def cached_inputs(
     clips: Sequence[Clip], recipe: Recipe, cache: Path, progress: Progress | None = None
 ) -> Cached:
@@ -104,35 +100,27 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
 
 
 def _open(file: Path, shape: tuple[int, ...]) -> Cached | None:
-    try:
-        return _read(file, shape)
-    except FileNotFoundError:
-        return None
-    except Damaged as damage:
-        log.warning("%s: %s; it will be computed again", file, damage)
-        return None
+    """None if the file is not there, or is not what was once published under its name.
 
-
-def _read(file: Path, shape: tuple[int, ...]) -> Cached:
-    """A small file is checked to its last byte; of a large one the ends and some clips between."""
+    A small file is checked to its last byte; of a large one the ends and some clips between.
+    """
     try:
         inputs = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError):
-        raise Damaged("damaged, no whole array") from None
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
     if inputs.shape != shape or inputs.dtype != np.float32:
-        raise Damaged(f"damaged, {inputs.dtype} of shape {inputs.shape} instead of {shape}")
-    with file.open("rb") as whole:
-        whole.seek(inputs.offset + inputs.nbytes)
-        behind = whole.read()
+        return None
+    with file.open("rb") as opened:
+        opened.seek(inputs.offset + inputs.nbytes)
+        behind = opened.read()
     rows, seal = behind[: -SEAL.itemsize], behind[-SEAL.itemsize :]
     if len(rows) != len(inputs) * CLIP.itemsize or _seal(rows) != seal:
-        raise Damaged("damaged, its checksums are not whole")
+        return None
     clips = np.frombuffer(rows, CLIP)
     count = min(len(inputs), max(2, CHECKED // inputs[0].nbytes))
-    for index in np.linspace(0, len(inputs) - 1, count).astype(int):
-        if crc32(inputs[index]) != clips["crc"][index]:
-            raise Damaged(f"damaged, clip {index} is not what was written")
-    return Cached(inputs, clips)
+    checked = np.linspace(0, len(inputs) - 1, count).astype(int)
+    whole = all(crc32(inputs[index]) == clips["crc"][index] for index in checked)
+    return Cached(inputs, clips) if whole else None
 
 
 def _seal(rows: bytes) -> bytes:
@@ -161,6 +149,8 @@ def _wait(file: Path) -> None:
 def _compute(
     clips: Sequence[Clip], recipe: Recipe, file: Path, claim: Claim, progress: Progress
 ) -> None:
+    if file.exists():
+        log.warning("%s is damaged and will be computed again", file)
     for leftover in file.parent.glob(f".{file.stem}.*"):
         leftover.unlink(missing_ok=True)  # of a process that was killed: we hold the claim now
     shape = (len(clips), *recipe.shape)
