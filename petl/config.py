@@ -170,9 +170,9 @@ class Task(Part):
 
         A setting at its default is left out, so that an option added later changes no older id.
         """
-        settings = self.model_dump(mode="json", exclude={"names", "weights"}, exclude_defaults=True)
-        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        settings = {**_canonical(self), "fold": str(self.fold), "seed": str(self.seed)}
+        canonical = ",".join([f'"{name}":{settings[name]}' for name in sorted(settings)])
+        return hashlib.sha256(f"{{{canonical}}}".encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -180,3 +180,31 @@ class Task(Part):
     def __str__(self) -> str:
         names = self.names
         return f"{names.dataset} · {names.method} · fold {self.fold} · seed {self.seed}"
+
+
+_NOT_SHARED = ("names", "weights", "fold", "seed")
+_SHARED = tuple(name for name in Task.model_fields if name not in _NOT_SHARED)
+_known: dict[tuple[int, ...], tuple[tuple[Any, ...], dict[str, str]]] = {}
+_MOST_KNOWN = 10_000
+
+
+def _canonical(task: Task) -> dict[str, str]:
+    """All parts but fold and seed as canonical JSON.
+
+    The thousands of tasks of a study share few of them, and very objects: these, which cannot
+    change, are kept beside their text, so that their ids stay theirs.
+    """
+    parts = tuple([getattr(task, name) for name in _SHARED])
+    key = tuple(map(id, parts))
+    if key not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        settings = task.model_dump(mode="json", exclude={*_NOT_SHARED}, exclude_defaults=True)
+        _known[key] = (
+            parts,
+            {
+                name: json.dumps(part, sort_keys=True, separators=(",", ":"))
+                for name, part in settings.items()
+            },
+        )
+    return _known[key][1]

@@ -229,3 +229,15 @@ def test_a_choice_that_leaves_none_names_the_nearest(study) -> None:
         one_task(study().tasks, Path("s.yaml"), method="loar")
     with pytest.raises(UserError, match=r"no task with fold '7'; it can be 0, 1, 2, 3, 4"):
         one_task(study().tasks, Path("s.yaml"), dataset="esc50", fold=7)
+
+
+def test_a_changed_copy_has_the_id_that_it_would_have_alone() -> None:
+    """Ids are computed once for what tasks share, and a copy shares most of it."""
+    task = load_study(EXPERIMENTS / "quickstart.yaml").tasks[0]
+    assert task.run_id == task.model_copy(deep=True).run_id
+    rate = task.train.model_copy(update={"lr": 0.5})
+    for change in ({"fold": 3}, {"seed": 3}, {"train": rate}):
+        changed = task.model_copy(update=change)
+        alone = Task.model_validate_json(changed.model_dump_json())
+        assert changed.run_id == alone.run_id != task.run_id
+    assert task.model_copy(update={"weights": "best"}).run_id == task.run_id
