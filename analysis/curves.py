@@ -43,10 +43,11 @@ MARKS, DASH = 6, 5
 
 @dataclass(frozen=True)
 class Converged:
-    """A run's rows of metrics.jsonl, one for each epoch so far."""
+    """A run's rows of metrics.jsonl, one for each epoch so far; `synthetic` if it never trained."""
 
     task: Task
     rows: list[Row]
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,11 @@ def draw(runs: Sequence[Converged]) -> Figure:
         named = [_entry(group.label, **_look(i)) for i, group in enumerate(groups)]
         columns = min(len(named), 4)
         figure.legend(handles=named, loc="outside upper center", ncols=columns, frameon=False)
-    else:
-        title = figure.suptitle(groups[0].label, size=8, weight="bold", color=INK)
-        title.set_parse_math(False)
+    title, color = groups[0].label if len(groups) == 1 else "", INK
+    if any(run.synthetic for run in runs):
+        title, color = f"SYNTHETIC, made-up numbers: {title}".rstrip(": "), "#aa0000"
+    if title:
+        figure.suptitle(title, size=8, weight="bold", color=color).set_parse_math(False)
     return figure
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -186,7 +186,7 @@ def curves(
     need("matplotlib", "analysis")
     from analysis.curves import Converged, write_curves
     from petl.places import Places
-    from petl.runs import RunDir
+    from petl.runs import Runs
     from petl.select import some_tasks
     from petl.study import load_study
     from petl.use.find import find_run, read_task
@@ -195,16 +195,25 @@ def curves(
     wanted = {"dataset": dataset, "backbone": backbone, "method": method}
     if len(said) == 1 and _is_study(said[0]):
         study = load_study(said[0])
-        tasks = some_tasks(study.tasks, study.path, **wanted, fold=fold, seed=seed)
-        found = [(task, RunDir.of(task, folder)) for task in tasks]
+        view = Runs(folder / study.name)
+        drawn = [
+            Converged(task, view.metrics(task.run_id), _synthetic(view.result(task.run_id)))
+            for task in some_tasks(study.tasks, study.path, **wanted, fold=fold, seed=seed)
+        ]
     elif any(value is not None for value in (*wanted.values(), fold, seed)):
         raise UserError("--dataset, --method, --fold and so on choose from a study, not from runs")
     else:
-        found = [(read_task(run), run) for run in (find_run(one, folder) for one in said)]
-    drawn = [Converged(task, run.metrics()) for task, run in found]
+        drawn = [
+            Converged(read_task(run), run.metrics(), _synthetic(run.result()))
+            for run in (find_run(one, folder) for one in said)
+        ]
     console().print(*write_curves(drawn, out), sep="\n", soft_wrap=True)
     if missing := sum(not run.rows for run in drawn):
         console().print(f"{missing} of {len(drawn)} runs have finished no epoch yet")
+
+
+def _synthetic(result: dict[str, Any] | None) -> bool:
+    return bool((result or {}).get("synthetic"))
 
 
 def _is_study(said: str) -> bool:

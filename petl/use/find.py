@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from petl.config import Task
 from petl.errors import UserError, nearest
 from petl.files import read_json
-from petl.runs import RunDir
+from petl.runs import RunDir, Runs
 from petl.validate import validate
 
 LISTED = 4
-RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def find_run(said: str, runs: Path) -> RunDir:
@@ -48,8 +46,7 @@ def task_in(data: Any, file: Path) -> Task:
 def _all(runs: Path) -> Iterator[Path]:
     """By their names alone: looking into each of very many takes minutes on a shared disk."""
     for study in sorted(runs.iterdir() if runs.is_dir() else ()):
-        if study.is_dir():
-            yield from sorted(run for run in study.iterdir() if RUN_ID.fullmatch(run.name))
+        yield from (study / run_id for run_id in Runs(study))
 
 
 def _begins(path: Path, said: str) -> bool:

@@ -107,6 +107,14 @@ def test_a_regression_is_drawn_by_its_own_metric(tasks) -> None:
         draw(mixed)
 
 
+def test_made_up_runs_say_so(tasks) -> None:
+    runs = [Converged(tasks[0], rows(3), synthetic=True), Converged(tasks[1], rows(3))]
+    assert draw(runs).get_suptitle() == "SYNTHETIC, made-up numbers: FFT · Made sounds"
+    runs.append(Converged(tasks[5], rows(3)))
+    assert draw(runs).get_suptitle() == "SYNTHETIC, made-up numbers"
+    assert draw(runs[1:]).get_suptitle() == ""
+
+
 def test_runs_and_a_study_give_the_same_picture(tasks, tmp_path: Path) -> None:
     made = [finished(task, tmp_path / "runs") for task in tasks[:5]]
     stopped(tasks[5], tmp_path / "runs", 0)
