@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
+from analysis.cells import Cell, Row, Table, short
+from analysis.layout import banner
+from analysis.measure import Measure
 from analysis.names import Named, write_names
-from analysis.table import Cell, Row, Table, short
 
 ONE_COLUMN, TWO_COLUMNS, PANEL_HEIGHT = 3.4, 7.16, 2.55  # inches
 MARKERS = [("o", 4.6), ("s", 4.2), ("D", 3.9), ("^", 5), ("v", 5), ("P", 5.4), ("X", 5.2)]
@@ -51,17 +53,22 @@ def draw(table: Table) -> Figure:
     figure = Figure(figsize=(width, PANEL_HEIGHT * down), dpi=300, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(down, across, squeeze=False).ravel()
-    for column, (_, label) in enumerate(table.datasets):
+    for column, dataset in enumerate(table.datasets):
         _panel(axes[column], table, column)
         if panels > 1:
-            title = axes[column].set_title(label, loc="left", size=8, weight="bold", color=INK)
+            title = axes[column].set_title(
+                dataset.label, loc="left", size=8, weight="bold", color=INK
+            )
             title.set_parse_math(False)
         if column % across == 0:
-            axes[column].set_ylabel(_in_words(table.metric))
+            axes[column].set_ylabel(_in_words(table.measure))
         if column + across >= panels:
             axes[column].set_xlabel("Trainable parameters, without the head")
     for spare in axes[panels:]:
         spare.set_visible(False)
+
+    if table.synthetic:
+        figure.suptitle(banner(table).replace(",", ""), size=8, weight="bold", color="#aa0000")
 
     # where a name fits is known only once the axes have their place
     figure.draw_without_rendering()
@@ -137,8 +144,8 @@ def _named(i: int, row: Row, cell: Cell) -> Named:
     )
 
 
-def _in_words(metric: str) -> str:
-    split, _, name = metric.partition(".")
+def _in_words(measure: Measure) -> str:
+    split, _, name = measure.column.partition(".")
     where = {"test": "Test", "val": "Validation", "train": "Training"}.get(split.partition("_")[0])
     words = " ".join(filter(None, (where, name.replace("_", " ")))).capitalize()
-    return words if metric.endswith("loss") else f"{words} (%)"
+    return f"{words} (%)" if measure.percent else words

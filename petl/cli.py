@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from petl import (
     cli_jobs,
     cli_models,
     cli_packed,
+    cli_results,
     cli_runs,
     cli_submit,
     cli_train,
@@ -27,7 +27,6 @@ from petl.terminal import (
     RunsDir,
     StudyFile,
     console,
-    need,
 )
 
 app = typer.Typer(
@@ -107,39 +106,7 @@ app.command(short_help="Pre-train the small AST that comes along.")(cli_train.pr
 # --- results --------------------------------------------------------------------------------------
 
 
-class Metric(str, Enum):
-    test_last = "test_last"
-    test_best = "test_best"
-
-
-@app.command(short_help="Make the table and the figure.")
-def table(
-    study: StudyFile,
-    metric: Annotated[
-        Metric | None, typer.Option(help="Which weights were tested [as the study says].")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files go [tables/STUDY].")
-    ] = None,
-    runs: RunsDir = None,
-) -> None:
-    """Make the study's table and figure from its finished runs.
-
-    \b
-    Example:
-      petl table experiments/quickstart.yaml --metric test_best
-    """
-    need("pandas", "analysis")
-    from analysis.report import make_report
-    from petl.places import Places
-    from petl.study import load_study
-
-    loaded = load_study(study)
-    folder = out or Path("tables") / loaded.name
-    report = make_report(loaded, Places.choose(runs).runs, folder, metric and metric.value)
-    console().print(report.text, *report.files, sep="\n", soft_wrap=True)
-
-
+app.command(short_help="Make the table and the figure.")(cli_results.table)
 app.command(short_help="Measure a trained run again.")(cli_runs.evaluate)
 app.command(short_help="Ask a trained run about sound files.")(cli_runs.predict)
 app.command(short_help="Hand a trained run on to others.")(cli_runs.export)

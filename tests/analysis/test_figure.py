@@ -5,8 +5,9 @@ import pytest
 from matplotlib.text import Text
 
 from analysis import load
+from analysis.cells import build
 from analysis.figure import _in_words, draw, to_bytes
-from analysis.table import build
+from analysis.measure import Measure
 
 METHODS = ["full", "linear", "bitfit", "lora", "bottleneck-pfeiffer", "conformer-pfeiffer"]
 
@@ -92,4 +93,4 @@ def test_nothing_to_draw_still_gives_a_figure(made_study):
     ],
 )
 def test_axes_are_labelled_in_words(metric, words):
-    assert _in_words(metric) == words
+    assert _in_words(Measure.of(metric)) == words

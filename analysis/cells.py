@@ -1,0 +1,246 @@
+"""A study's table before it has a format: methods down, datasets across, as in the paper.
+
+Two rules keep it honest. A cell over fewer runs than the study asks for says so, and takes no part
+in the row's average or in the contest for the best. And what the reader sees decides: numbers that
+print alike share their mark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.measure import Measure
+from analysis.spread import SPREADS, Spread
+from petl.errors import UserError, nearest
+
+DASH = "\u2013"
+PARAMS = "params.trainable_without_head"
+KEY = ["backbone", "method", "dataset"]
+GROUP = " · "
+"""A label with it, `ESC · 4`, is column 4 under the common head ESC."""
+
+APART = 0.1
+"""Parameters that differ by more than this share from dataset to dataset need a column each."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`by_fold` holds each fold that has a run, with the mean over its seeds."""
+
+    by_fold: tuple[tuple[int, float], ...]
+    spread: float | None
+    found: int
+    expected: int
+    params: int | None
+    synthetic: bool = False
+
+    @property
+    def folds(self) -> tuple[float, ...]:
+        return tuple(value for _, value in self.by_fold)
+
+    @property
+    def mean(self) -> float:
+        return sum(self.folds) / len(self.folds) if self.folds else math.nan
+
+    @property
+    def std(self) -> float | None:
+        """The population's, as published. One fold has no spread, which is not a spread of 0."""
+        return SPREADS["population-std"].of(self.folds)
+
+    @property
+    def complete(self) -> bool:
+        return self.found == self.expected > 0
+
+    @property
+    def counts(self) -> str:
+        return "" if self.found == self.expected else f"({self.found}/{self.expected})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`group` is what kind of method it is: rows of a kind stand together."""
+
+    backbone: str
+    method: str
+    label: str
+    method_label: str
+    group: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def average(self) -> float | None:
+        whole = all(cell.complete for cell in self.cells)
+        return sum(cell.mean for cell in self.cells) / len(self.cells) if whole else None
+
+    @property
+    def synthetic(self) -> bool:
+        return any(cell.synthetic for cell in self.cells)
+
+    def params(self, columns: Iterable[int]) -> str:
+        """`251K`, or `270K-272K` where the datasets' settings differ."""
+        counts = [self.cells[i].params for i in columns]
+        known = [count for count in counts if count is not None]
+        ends = dict.fromkeys(short(count) for count in (min(known), max(known))) if known else ()
+        return DASH.join(ends) or DASH
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    label: str
+
+    @property
+    def group(self) -> str:
+        return self.label.partition(GROUP)[0] if GROUP in self.label else ""
+
+    @property
+    def title(self) -> str:
+        return self.label.partition(GROUP)[2] or self.label
+
+
+@dataclass(frozen=True)
+class Table:
+    study: str
+    measure: Measure
+    spread: Spread
+    datasets: tuple[Dataset, ...]
+    rows: tuple[Row, ...] = field(repr=False)
+
+    @property
+    def synthetic(self) -> int:
+        """So many cells hold made-up numbers."""
+        return sum(cell.synthetic for row in self.rows for cell in row.cells)
+
+    @property
+    def has_average(self) -> bool:
+        """Of columns under common heads, such as numbers of examples, nobody wants the mean."""
+        return len(self.datasets) > 1 and not any(dataset.group for dataset in self.datasets)
+
+    @property
+    def grouped(self) -> bool:
+        """Lines between kinds of methods, unless most kinds would be a single row."""
+        return len(self.rows) >= 2 * len({row.group for row in self.rows}) > 2
+
+    @cached_property
+    def params_blocks(self) -> tuple[range, ...]:
+        """Datasets side by side on which every method has about as many parameters."""
+        starts = [0]
+        for i in range(1, len(self.datasets)):
+            pairs = ((row.cells[starts[-1]].params, row.cells[i].params) for row in self.rows)
+            if any(a is not None and b is not None and _apart(a, b) for a, b in pairs):
+                starts.append(i)
+        return tuple(map(range, starts, [*starts[1:], len(self.datasets)]))
+
+    def marks(self, column: int) -> list[str]:
+        """`best`, `second` or nothing for each row; the column after the datasets' is Avg."""
+        if column == len(self.datasets):
+            values = [row.average for row in self.rows]
+        else:
+            cells = [row.cells[column] for row in self.rows]
+            values = [cell.mean if cell.complete else None for cell in cells]
+        return podium(values, self.measure)
+
+    def row(self, wanted: str) -> int:
+        """By name, by label, or by a beginning that only one row has."""
+        names = [(row.method, row.label, row.method_label) for row in self.rows]
+        return _find("row", wanted, names)
+
+    def column(self, wanted: str) -> int:
+        names = [(dataset.name, dataset.label) for dataset in self.datasets]
+        return _find("column", wanted, names)
+
+
+def build(frame: pd.DataFrame, metric: Measure | str, spread: str = "population-std") -> Table:
+    """One metric of `analysis.load`'s rows; methods and datasets keep the study's order."""
+    measure = metric if isinstance(metric, Measure) else Measure.of(metric)
+    how = SPREADS[spread]
+    _refuse_two_runs_for_one(frame)
+    labels = frame[["dataset", "dataset_label"]].drop_duplicates("dataset")
+    datasets = tuple(Dataset(*pair) for pair in labels.itertuples(index=False, name=None))
+    several = frame["backbone"].nunique() > 1
+    places = frame.groupby(KEY, sort=False).indices
+    rows = []
+    for (backbone, method), runs in frame.groupby(["backbone", "method"], sort=False):
+        named = runs["method_label"].iloc[0]
+        label = named + (f" ({backbone})" if several else "")
+        found = [places.get((backbone, method, dataset.name), []) for dataset in datasets]
+        cells = tuple(_cell(frame.iloc[at], measure, how) for at in found)
+        rows.append(Row(backbone, method, label, named, _group(runs), cells))
+    return Table(frame["study"].iloc[0], measure, how, datasets, tuple(rows))
+
+
+def _cell(runs: pd.DataFrame, measure: Measure, spread: Spread) -> Cell:
+    done = runs[runs["state"] == "done"]
+    # a NaN must stay visible: pandas would leave it out of the mean
+    means = done.groupby("fold")[measure.column].agg(lambda seeds: seeds.mean(skipna=False))
+    by_fold = tuple((int(fold), measure.scaled(float(mean))) for fold, mean in means.items())
+    params = done[PARAMS].dropna()
+    return Cell(
+        by_fold,
+        spread.of([mean for _, mean in by_fold]),
+        found=len(done),
+        expected=len(runs),
+        params=int(params.iloc[0]) if len(params) else None,
+        synthetic=bool(done["synthetic"].any()),
+    )
+
+
+def _refuse_two_runs_for_one(frame: pd.DataFrame) -> None:
+    """Folders may hold runs of other settings under the same names: whose mean would that be?"""
+    same = [*KEY, "fold", "seed"]
+    twice = frame[frame.duplicated(same, keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        runs = twice[(twice[same] == first[same]).all(axis=1)]["run_id"]
+        where = f"{first.dataset} · {first.method} · fold {first.fold} · seed {first.seed}"
+        raise UserError(f"{where}: {len(runs)} runs, {', '.join(runs)}; name the study, or one")
+
+
+def _group(runs: pd.DataFrame) -> str:
+    first = runs.iloc[0]
+    family, block = first.get("method.family"), first.get("method.block.kind")
+    if family in ("full", "linear", "head", "gradual"):
+        return "before"
+    return str(block) if isinstance(block, str) and family == "adapter" else "others"
+
+
+def _apart(a: int, b: int) -> bool:
+    return abs(a - b) > APART * max(a, b)
+
+
+def _find(what: str, wanted: str, names: list[tuple[str, ...]]) -> int:
+    low = wanted.casefold()
+    exact = [i for i, known in enumerate(names) if low in map(str.casefold, known)]
+    begins = [
+        i for i, known in enumerate(names) if any(k.casefold().startswith(low) for k in known)
+    ]
+    found = exact or begins
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"no {what} '{wanted}'{nearest(wanted, [n for k in names for n in k])}")
+    which = ", ".join(f"'{names[i][1]}'" for i in found)
+    raise UserError(f"several {what}s are '{wanted}': {which}")
+
+
+def podium(values: list[float | None], measure: Measure) -> list[str]:
+    """Best and second best as printed; a tie shares its place, and one runner has no race."""
+    printed = [None if v is None or math.isnan(v) else float(measure.text(v)) for v in values]
+    running = [v for v in printed if v is not None]
+    places = sorted(set(running), reverse=not measure.lowest_first) if len(running) > 1 else []
+    names = dict(zip(places, ("best", "second"), strict=False))
+    return [names.get(v, "") if v is not None else "" for v in printed]
+
+
+def short(count: int) -> str:
+    """`250512` -> `251K`: three digits, as much as a table has room for."""
+    rounded = float(f"{count:.3g}")
+    for size, unit in ((1e6, "M"), (1e3, "K")):
+        if rounded >= size:
+            return f"{rounded / size:.3g}{unit}"
+    return f"{rounded:.0f}"

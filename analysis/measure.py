@@ -1,0 +1,78 @@
+"""What a number in a table is: a share printed in per cent or not, and which end of it is good."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.collect import ALWAYS
+from petl.errors import UserError, nearest
+
+SHARES = re.compile(r"(\w+_)?(accuracy|precision|recall|f1)")
+ERRORS = re.compile(r"(mae|rmse)(_.+)?|loss")
+COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
+MEASURED = re.compile(r"(val|test)_\w+\..+")
+PRIMARY = ("accuracy", "ccc")
+"""What chooses the best epoch, of classes and of numbers: what `test_last` alone stands for."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`column` is that of `analysis.load`, such as `test_last.accuracy`."""
+
+    column: str
+    digits: int
+
+    @classmethod
+    def of(cls, column: str, digits: int | None = None) -> Measure:
+        plain = cls(column, 3)
+        return cls(
+            column, (1 if plain.percent or column in COSTS else 3) if digits is None else digits
+        )
+
+    @property
+    def name(self) -> str:
+        return self.column.rpartition(".")[2]
+
+    @property
+    def percent(self) -> bool:
+        return bool(SHARES.fullmatch(self.name))
+
+    @property
+    def lowest_first(self) -> bool:
+        return bool(ERRORS.fullmatch(self.name)) or self.column in COSTS
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.column}{' in per cent' if self.percent else ''}"
+
+    def scaled(self, value: float) -> float:
+        return 100 * value if self.percent else value
+
+    def text(self, value: float) -> str:
+        return "NaN" if math.isnan(value) else f"{value:.{self.digits}f}"
+
+    def signed(self, difference: float) -> str:
+        """`+0.0` and `-0.0` would both say that there is a difference."""
+        text = f"{difference:+.{self.digits}f}"
+        return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+
+
+def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measure:
+    """`test_best.loss`, `gpu_hours`, or `test_best` alone for what its epoch was chosen by."""
+    known = measured(frame)
+    names = [wanted, *(f"{wanted}.{metric}" for metric in PRIMARY)]
+    found = next((name for name in names if name in known), None)
+    if found is None:
+        raise UserError(f"no finished run has the metric '{wanted}'{nearest(wanted, known)}")
+    return Measure.of(found, digits)
+
+
+def measured(frame: pd.DataFrame) -> list[str]:
+    """Columns with a number in some finished run, and those where a run says NaN and no other."""
+    done = frame[frame["state"] == "done"]
+    names = [name for name in done if MEASURED.fullmatch(name) or name in COSTS]
+    return [name for name in names if name not in ALWAYS or done[name].notna().any()]

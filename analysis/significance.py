@@ -1,0 +1,121 @@
+"""Is a row better than a reference row, or were its folds only lucky?
+
+Folds share most of their training clips, so their differences are not independent and a plain
+paired t-test finds too much. Nadeau and Bengio (Machine Learning 52, 2003) widen its variance by
+the share of test to training clips: t = mean(d) / sqrt((1/k + n_test/n_train) var(d)), with k - 1
+degrees of freedom. Many rows against one reference are many chances: Holm's correction, per column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, variance
+
+import pandas as pd
+
+from analysis.cells import Cell, Table
+
+LEVEL = 0.05
+METHOD = (
+    "paired over folds, corrected resampled t-test (Nadeau and Bengio), Holm-adjusted by column"
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a cell from its column's reference. `p` is NaN where every fold differs by the same."""
+
+    mean: float
+    folds: int
+    p: float
+    adjusted: float
+
+    @property
+    def significant(self) -> bool:
+        return self.adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """By row and column; a cell that cannot be compared is not in it."""
+
+    reference: str
+    label: str
+    found: dict[tuple[int, int], Difference] = field(repr=False)
+    untested: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        notes = [f"*: differs from {self.label} with p < {LEVEL:g}, {METHOD}"]
+        if self.untested:
+            notes.append(f"Not tested, for want of two folds: {', '.join(self.untested)}")
+        if self.assumed:
+            what = ", ".join(self.assumed)
+            notes.append(f"Runs do not say how many clips trained and tested, 1 / (k - 1): {what}")
+        return notes
+
+
+def compare(table: Table, frame: pd.DataFrame, wanted: str) -> Comparison:
+    """Whole cells alone: over fewer folds the same test would mean something else."""
+    reference = table.row(wanted)
+    found: dict[tuple[int, int], Difference] = {}
+    untested, assumed = [], []
+    for column, dataset in enumerate(table.datasets):
+        cells = [row.cells[column] for row in table.rows]
+        ratio = _ratio(frame[frame["dataset"] == dataset.name])
+        differences = {
+            i: pairs
+            for i, cell in enumerate(cells)
+            if i != reference and (pairs := _pairs(cell, cells[reference]))
+        }
+        if not differences:
+            untested.append(dataset.label)
+            continue
+        if ratio is None:
+            assumed.append(dataset.label)
+        p = {i: corrected_t_test(pairs, ratio) for i, pairs in differences.items()}
+        for i, adjusted in zip(p, holm(list(p.values())), strict=True):
+            pairs = differences[i]
+            found[i, column] = Difference(fmean(pairs), len(pairs), p[i], adjusted)
+    row = table.rows[reference]
+    return Comparison(row.method, row.label, found, tuple(untested), tuple(assumed))
+
+
+def corrected_t_test(differences: Sequence[float], ratio: float | None = None) -> float:
+    """Two-sided p. `ratio` is test to training clips, by default that of k-fold validation."""
+    from scipy.stats import t
+
+    k = len(differences)
+    spread = variance(differences)
+    if math.isclose(spread, 0, abs_tol=1e-18):
+        return 1.0 if math.isclose(fmean(differences), 0, abs_tol=1e-9) else math.nan
+    widened = (1 / k + (1 / (k - 1) if ratio is None else ratio)) * spread
+    return float(2 * t.sf(abs(fmean(differences)) / math.sqrt(widened), k - 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p values; a NaN stays one and is no chance."""
+    order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=lambda i: p[i])
+    adjusted, highest = [math.nan] * len(p), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def _pairs(cell: Cell, reference: Cell) -> list[float]:
+    if not (cell.complete and reference.complete):
+        return []
+    theirs = dict(reference.by_fold)
+    pairs = [value - theirs[fold] for fold, value in cell.by_fold if fold in theirs]
+    return pairs if len(pairs) > 1 and not any(map(math.isnan, pairs)) else []
+
+
+def _ratio(runs: pd.DataFrame) -> float | None:
+    if not {"clips.test", "clips.train"} <= set(runs.columns):
+        return None
+    train, test = runs["clips.train"].mean(), runs["clips.test"].mean()
+    return float(test / train) if train > 0 and test > 0 else None

@@ -1,0 +1,174 @@
+"""Where a cell comes from: its runs, and which code, packages and machine made each.
+
+A cell over runs of different code, images or stacks is a mean of different experiments: it says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from analysis.cells import KEY, Cell, Dataset, Row, Table
+from petl import __version__
+
+CODE = ("git_commit", "petl", "lock_hash", "image", "python", "torch", "cuda")
+"""What may not differ within a cell; a GPU's name and a host may."""
+WHERE = ("gpu", "host", "slurm_job_id")
+LONG = {"git_commit": 10, "lock_hash": 10, "image": 24}
+"""So much of it is enough for a person."""
+SCHEMA = 1
+
+
+def runs_of(frame: pd.DataFrame, row: Row, dataset: Dataset) -> pd.DataFrame:
+    wanted = dict(zip(KEY, (row.backbone, row.method, dataset.name), strict=True))
+    return frame[(frame[KEY] == pd.Series(wanted)).all(axis=1)]
+
+
+def mixed(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """What differs between runs that share a cell; a value that is missing differs too."""
+    done = runs[runs["state"] == "done"]
+    found = {}
+    for name in CODE:
+        if (column := f"environment.{name}") in done:
+            values = [str(_plain(value)) for value in done[column].unique()]
+            if len(values) > 1:
+                found[name] = sorted(values)
+    return found
+
+
+def warnings(frame: pd.DataFrame, table: Table) -> list[str]:
+    """A line for each thing that differs, with the cells in which it does."""
+    where: dict[str, list[str]] = {}
+    values: dict[str, set[str]] = {}
+    for row, dataset, runs in _cells(frame, table):
+        for name, several in mixed(runs).items():
+            where.setdefault(name, []).append(f"{row.label} · {dataset.label}")
+            values.setdefault(name, set()).update(several)
+    lines = []
+    for name, cells in where.items():
+        kinds = ", ".join(sorted(value[: LONG.get(name)] for value in values[name]))
+        some = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
+        lines.append(f"Warning: runs of different {name} ({kinds}) share a cell: {some}")
+    commits = frame.loc[frame["state"] == "done", "environment.git_commit"].dropna()
+    if dirty := int(commits.astype(str).str.endswith("-dirty").sum()):
+        lines.append(f"Warning: {dirty} runs come from code that no commit holds (-dirty)")
+    return lines
+
+
+# --- one cell, for a person -----------------------------------------------------------------------
+
+
+def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str) -> str:
+    """The runs behind a cell; what they have in common stands above them, once."""
+    row, j = table.rows[table.row(wanted_row)], table.column(wanted_column)
+    dataset, cell = table.datasets[j], row.cells[j]
+    runs = runs_of(frame, row, dataset)
+    if runs.empty:
+        return f"{row.label} · {dataset.label}: the study has no such run"
+    done = runs[runs["state"] == "done"]
+    facts = [name for name in (*CODE, *WHERE) if f"environment.{name}" in runs]
+    common = [name for name in facts if done[f"environment.{name}"].nunique(dropna=False) == 1]
+    differ = [name for name in facts if name not in common and len(done)]
+    lines = [_headline(table, row, dataset, cell)]
+    if cell.synthetic:
+        lines.append("SYNTHETIC: made-up numbers, measured by nobody")
+    for name in common:
+        if value := _plain(done[f"environment.{name}"].iloc[0]):
+            lines.append(f"  {name}: {value}")
+    text = "\n".join([*lines, "", _grid(runs, table, differ)])
+    several = list(mixed(runs))
+    return text + (f"\nWarning: these runs differ in {', '.join(several)}" if several else "")
+
+
+def _headline(table: Table, row: Row, dataset: Dataset, cell: Cell) -> str:
+    name = f"{row.label} · {dataset.label}, {table.measure.in_words}"
+    if not cell.found:
+        return f"{name}: no finished run of {cell.expected}"
+    spread = "" if cell.spread is None else f" \u00b1 {cell.spread:.10g} ({table.spread.in_words})"
+    folds = ", ".join(f"fold {fold} {value:.6g}" for fold, value in cell.by_fold)
+    return f"{name}: {cell.mean:.10g}{spread} = mean of {folds} {cell.counts}".rstrip()
+
+
+def _grid(runs: pd.DataFrame, table: Table, differ: list[str]) -> str:
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("run", "fold", "seed", table.measure.name, "state", *differ):
+        grid.add_column(
+            title, no_wrap=True, justify="right" if title in ("fold", "seed") else "left"
+        )
+    for _, run in runs.iterrows():
+        value = run[table.measure.column]
+        number = f"{table.measure.scaled(value):.6g}" if run["state"] == "done" else ""
+        facts = [str(_plain(run[f"environment.{name}"]) or "")[: LONG.get(name)] for name in differ]
+        state = f"{run['state']} {run['reason'] or ''}".strip()
+        cells = (run["run_id"], run["fold"], run["seed"], number, state, *facts)
+        grid.add_row(*(Text(str(cell)) for cell in cells))
+    buffer = StringIO()
+    Console(file=buffer, width=10_000, color_system=None).print(grid)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
+
+
+# --- all cells, for a program ---------------------------------------------------------------------
+
+
+def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
+    """Each environment once, and by its number in each run that had it."""
+    environments: dict[str, int] = {}
+    cells = []
+    for row, dataset, runs in _cells(frame, table):
+        cell = row.cells[table.datasets.index(dataset)]
+        cells.append(
+            {
+                **{"row": row.label, "column": dataset.label},
+                **{"method": row.method, "backbone": row.backbone, "dataset": dataset.name},
+                **{"mean": _number(cell.mean), "spread": _number(cell.spread)},
+                **{"found": cell.found, "expected": cell.expected, "params": cell.params},
+                **{"synthetic": cell.synthetic, "mixed": mixed(runs)},
+                "runs": [_run(run, table, environments) for run in runs.to_dict("records")],
+            }
+        )
+    whole = {
+        **{"schema": SCHEMA, "made_by": f"petl-ast {__version__}", "study": table.study},
+        **{"metric": table.measure.column, "unit": "percent" if table.measure.percent else ""},
+        **{"spread": table.spread.name, "notes": notes},
+        "environments": [json.loads(known) for known in environments],
+        "cells": cells,
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _run(run: dict[str, Any], table: Table, environments: dict[str, int]) -> dict[str, Any]:
+    row = {name: run[name] for name in ("run_id", "fold", "seed", "state")}
+    if run["state"] != "done":
+        return row | {"reason": _plain(run["reason"])}
+    found = {name: _plain(run.get(f"environment.{name}")) for name in (*CODE, *WHERE)}
+    environment = json.dumps(found, default=str)
+    number = environments.setdefault(environment, len(environments))
+    value = _number(table.measure.scaled(run[table.measure.column]))
+    return row | {"value": value, "synthetic": bool(run["synthetic"]), "environment": number}
+
+
+def _cells(frame: pd.DataFrame, table: Table) -> Iterator[tuple[Row, Dataset, pd.DataFrame]]:
+    places = frame.groupby(KEY, sort=False).indices
+    for row in table.rows:
+        for dataset in table.datasets:
+            at = places.get((row.backbone, row.method, dataset.name))
+            if at is not None:
+                yield row, dataset, frame.iloc[at]
+
+
+def _number(value: float | None) -> float | None:
+    """JSON has no NaN: a finished run without a value measured one."""
+    return None if value is None or math.isnan(value) else value
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None or value != value else value
