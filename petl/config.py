@@ -194,8 +194,8 @@ def _canonical(task: Task) -> dict[str, str]:
     The thousands of tasks of a study share few of them, and very objects: these, which cannot
     change, are kept beside their text, so that their ids stay theirs.
     """
-    parts = tuple([getattr(task, name) for name in _SHARED])
-    key = tuple(map(id, parts))
+    shared = tuple([getattr(task, name) for name in _SHARED])
+    key = tuple(map(id, shared))
     if key not in _known:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
