@@ -24,7 +24,7 @@ def git_commit() -> str | None:
 
 
 def lock_hash() -> str | None:
-    """An image has it in PETL_LOCK_HASH; docker/make_env.sh leaves it in the environment's folder."""
+    """An image has it in PETL_LOCK_HASH; docker/make_env.sh left it in the environment."""
     if said := os.environ.get("PETL_LOCK_HASH"):
         return said
     try:
