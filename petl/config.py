@@ -200,11 +200,9 @@ def _canonical(task: Task) -> dict[str, str]:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         settings = task.model_dump(mode="json", exclude={*_NOT_SHARED}, exclude_defaults=True)
-        _known[key] = (
-            parts,
-            {
-                name: json.dumps(part, sort_keys=True, separators=(",", ":"))
-                for name, part in settings.items()
-            },
-        )
+        text = {
+            name: json.dumps(part, sort_keys=True, separators=(",", ":"))
+            for name, part in settings.items()
+        }
+        _known[key] = shared, text
     return _known[key][1]
