@@ -52,6 +52,7 @@ def train(
     need("torch", "train")
     from petl.options import Options
     from petl.places import Places
+    from petl.runs import RunDir
     from petl.select import one_task
     from petl.study import load_study
 
@@ -59,7 +60,8 @@ def train(
     task = one_task(load_study(study).tasks, study, **wanted, fold=fold, seed=seed)
     places = Places.choose(runs, data, cache)
     screen = console()
-    screen.print(f"{task} · run {task.run_id}", soft_wrap=True)
+    done = RunDir.of(task, places.runs).result() is not None
+    screen.print(f"{task} · run {task.run_id}{', done already' * done}", soft_wrap=True)
     with interruptible(GO_ON):
         prepare([task], places)
         from petl.train import Interrupted, run_task
