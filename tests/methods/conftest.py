@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import make_model, over, tasks
+from tiny_encoders import make_model, over, tasks
 from torch import Tensor
 
 from petl.config import Task

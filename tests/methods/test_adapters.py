@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import adapter, bottleneck, conformer, convpass, encoder_of, make_model, outputs, shake
+from tiny_encoders import (
+    adapter,
+    bottleneck,
+    conformer,
+    convpass,
+    encoder_of,
+    make_model,
+    outputs,
+    shake,
+)
 from torch import Tensor, nn
 
 from petl.backbones.encoder import unwrap

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import (
+from tiny_encoders import (
     adapter,
     bottleneck,
     conformer,

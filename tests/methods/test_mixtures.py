@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tiny import bottleneck, convpass, encoder_of, make_model, outputs, shake
+from tiny_encoders import bottleneck, convpass, encoder_of, make_model, outputs, shake
 from torch import Tensor
 
 
@@ -110,7 +110,7 @@ def test_experts_may_be_convpass(model, x) -> None:
 
 
 def test_as_run_convpass_experts_drop_a_tenth(tmp_path) -> None:
-    from tiny import GOLDEN
+    from tiny_encoders import GOLDEN
 
     from petl.study import load_study
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tiny import PRESETS, adapter, bottleneck, conformer, convpass, encoder_of, make_model
+from tiny_encoders import PRESETS, adapter, bottleneck, conformer, convpass, encoder_of, make_model
 from torch import Tensor, nn
 
 from petl import config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import encoder_of, make_model, outputs, shake
+from tiny_encoders import encoder_of, make_model, outputs, shake
 
 from petl import config
 from petl.backbones.encoder import Wrapper
