@@ -10,7 +10,7 @@ import argparse
 from torch.nn import functional as F
 
 from benchmarks.full_size import FULL, QUICK, Library, Size, attentions, clips, machine, ours
-from petl.train.memory import kept_bytes
+from petl.train.memory import kept
 
 
 def measure(size: Size) -> dict[str, tuple[float, float]]:
@@ -24,7 +24,7 @@ def measure(size: Size) -> dict[str, tuple[float, float]]:
         models[f"the library's, {attention}"] = lambda a=attention: Library(size, a)
     for name, make in models.items():
         model, (x, y) = make(), clips(size, 1)
-        rows[name] = kept_bytes(model, x) / 1e6, F.cross_entropy(model(x), y).item()
+        rows[name] = sum(kept(model, x)) / 1e6, F.cross_entropy(model(x), y).item()
     return rows
 
 

@@ -15,8 +15,11 @@ MARGIN = 0.85
 """Of what is free, so much can be used: allocators leave gaps, and layers need room to work in."""
 
 
-def kept_bytes(model: nn.Module, x: Tensor) -> int:
-    """What a forward pass of x keeps for its backward pass, parameters excluded."""
+def kept(model: nn.Module, x: Tensor) -> list[int]:
+    """Bytes of each storage that a forward pass of x keeps for its backward pass.
+
+    Parameters are there anyway and do not count.
+    """
     own = {_storage(p).data_ptr() for p in model.parameters()}
     sizes: dict[int, int] = {}
 
@@ -29,7 +32,7 @@ def kept_bytes(model: nn.Module, x: Tensor) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         outputs = model(x)  # held on to: freed storages would lend their addresses to later ones
     del outputs
-    return sum(sizes.values())
+    return list(sizes.values())
 
 
 def advice(model: Model, x: Tensor, free_at_first: int) -> str:
@@ -43,7 +46,7 @@ def advice(model: Model, x: Tensor, free_at_first: int) -> str:
     if x.device.type == "cuda":
         torch.cuda.empty_cache()
     try:
-        a_clip = kept_bytes(model, x[:1])
+        a_clip = sum(kept(model, x[:1]))
     except (RuntimeError, MemoryError):
         return "not even one clip fits; 'layer_checkpointing: on' keeps less"
     fits = min(int(MARGIN * free / a_clip), len(x) - 1)

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.full_size import FULL, QUICK, clips, ours
-from benchmarks.memory import kept
 from petl.backbones.encoder import Dropout, Encoder, Geometry
 from petl.backbones.lean import checkpoint, project
 from petl.model import Model
+from petl.train.memory import kept
 
 TOKENS = 590
 
@@ -22,19 +22,19 @@ def full_size() -> tuple[Model, Tensor, Tensor]:
 
 
 def test_a_clip_keeps_at_most_200_mb_and_no_matrix_of_scores(full_size) -> None:
-    model, x, y = full_size
-    _, sizes = kept(model, x, y)
-    assert 100e6 < sum(sizes.values()) <= 200e6
-    floats = max(sizes.values()) / 4
+    model, x, _ = full_size
+    sizes = kept(model, x)
+    assert 100e6 < sum(sizes) <= 200e6
+    floats = max(sizes) / 4
     assert floats <= TOKENS * 4 * FULL.hidden < FULL.heads * TOKENS**2  # inside the FFN; scores
 
 
 def test_a_clip_keeps_at_most_45_mb_with_layer_checkpointing(full_size) -> None:
-    model, x, y = full_size
+    model, x, _ = full_size
     model.backbone.layer_checkpointing = True
-    _, sizes = kept(model, x, y)
+    sizes = kept(model, x)
     model.backbone.layer_checkpointing = False
-    assert sum(sizes.values()) <= 45e6
+    assert sum(sizes) <= 45e6
 
 
 def small(layer_checkpointing: bool = False) -> Model:
@@ -130,11 +130,11 @@ def test_a_projection_of_a_norm_has_the_gradients_of_a_linear_map(bias: bool) ->
 
 def test_a_projection_of_a_norm_does_not_keep_the_norms_output() -> None:
     norm, linear = nn.LayerNorm(24), nn.Linear(24, 5)
-    x, kept_here = torch.randn(3, 11, 24), set()
+    x, seen = torch.randn(3, 11, 24), set()
     with torch.autograd.graph.saved_tensors_hooks(
-        lambda t: kept_here.add(t.data_ptr()) or t, lambda t: t
+        lambda t: seen.add(t.data_ptr()) or t, lambda t: t
     ):
         h = norm(x)
         project(h, linear.weight, linear.bias)
-    assert x.data_ptr() in kept_here
-    assert h.data_ptr() not in kept_here
+    assert x.data_ptr() in seen
+    assert h.data_ptr() not in seen
