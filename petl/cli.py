@@ -13,6 +13,7 @@ from petl import (
     __version__,
     cli_cluster,
     cli_data,
+    cli_doctor,
     cli_jobs,
     cli_models,
     cli_packed,
@@ -116,6 +117,7 @@ app.command(short_help="Draw a layer with a method on it.")(cli_models.draw)
 app.command(short_help="Take over a checkpoint of the paper's code.")(cli_models.import_authors)
 app.command(hidden=True)(cli_packed.fabricate)
 app.add_typer(cli_data.commands, name="data", short_help="Fetch, check and prepare a dataset.")
+app.command(short_help="Find what would break a study, before it is submitted.")(cli_doctor.doctor)
 app.add_typer(cli_cluster.devcluster, name="devcluster", short_help="A Slurm to rehearse with.")
 
 
