@@ -8,7 +8,7 @@ print alike share their mark.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -213,7 +213,7 @@ def _apart(a: int, b: int) -> bool:
     return abs(a - b) > APART * max(a, b)
 
 
-def _find(what: str, wanted: str, names: list[tuple[str, ...]]) -> int:
+def _find(what: str, wanted: str, names: Sequence[tuple[str, ...]]) -> int:
     low = wanted.casefold()
     exact = [i for i, known in enumerate(names) if low in map(str.casefold, known)]
     begins = [

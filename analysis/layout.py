@@ -30,8 +30,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A method, or under it what somebody else measured. `rule`: a kind of methods begins."""
+    """A row's method, or under it what others measured. `rule`: a kind of methods begins."""
 
+    row: int
     label: str
     entries: tuple[Entry, ...]
     kind: Literal["method", "reference"] = "method"
@@ -78,12 +79,12 @@ class Layout:
 def lay_out(table: Table, extras: Extras) -> Layout:
     columns = tuple(_columns(table, bool(extras.references)))
     marks = [table.marks(i) for i in range(len(table.datasets) + 1)]
-    lines = []
+    lines: list[Line] = []
     for i, row in enumerate(table.rows):
         rule = table.grouped and i > 0 and row.group != table.rows[i - 1].group
         entries = tuple(_entry(table, extras, i, column, marks) for column in columns)
-        lines.append(Line(row.label, entries, rule=rule))
-        lines += _reference_lines(table, extras, row, columns)
+        lines.append(Line(i, row.label, entries, rule=rule))
+        lines += _reference_lines(table, extras, i, columns)
     return Layout(columns, tuple(lines), banner(table), tuple(notes(table, extras)))
 
 
@@ -103,10 +104,10 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
     if extras.comparison:
         yield from extras.comparison.notes
     for reference in extras.references:
-        yield f"{reference.name}: {reference.source}; behind it, by how much ours is above it"
+        yield f"{reference.name}, and ours minus it: {reference.source}"
         yield from reference.about(table)
     if extras.tolerance is not None:
-        yield f"!: further than {extras.tolerance:g} from it"
+        yield f"!: further than {extras.tolerance:g} away"
 
 
 def _columns(table: Table, compared: bool) -> Iterator[Column]:
@@ -149,16 +150,15 @@ def _beside(table: Table, cell: Cell, star: str | None) -> str:
 
 
 def _reference_lines(
-    table: Table, extras: Extras, row: Row, columns: tuple[Column, ...]
+    table: Table, extras: Extras, i: int, columns: tuple[Column, ...]
 ) -> Iterator[Line]:
+    """None for a row of which the reference has nothing but, perhaps, parameters."""
+    row = table.rows[i]
     for reference in extras.references:
         entries = tuple(_theirs(table, extras, reference, row, column) for column in columns)
-        if any(
-            entry.mean
-            for entry, column in zip(entries, columns, strict=True)
-            if column.kind == "cell"
-        ):
-            yield Line(reference.name, entries, kind="reference")
+        cells = [e for e, c in zip(entries, columns, strict=True) if c.kind == "cell"]
+        if any(entry.mean for entry in cells):
+            yield Line(i, reference.name, entries, kind="reference")
 
 
 def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column: Column) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from analysis.cells import Table
+from analysis.cells import Row, Table
 from analysis.colors import COLORS
 from analysis.layout import Column, Entry, Extras, Layout, Line, lay_out
 
@@ -31,13 +31,14 @@ STYLE = """.petl-scroll {{ overflow-x: auto }}
 .petl caption {{ text-align: left; font-weight: bold; padding-bottom: .4em }}
 .petl th, .petl td {{ padding: .25em .7em; text-align: right }}
 .petl th:first-child {{ text-align: left; font-weight: normal }}
-.petl thead th {{ font-weight: bold }}
+.petl thead th, .petl thead th:first-child {{ font-weight: bold }}
+.petl thead th:nth-child(n+2) {{ text-align: center }}
 .petl thead tr:first-child th {{ border-top: 2px solid }}
 .petl thead tr:last-child th, .petl tr.rule > * {{ border-bottom: 1px solid }}
 .petl tr.rule > * {{ border-top: 1px solid; border-bottom: 0 }}
 .petl tbody tr:last-child > * {{ border-bottom: 2px solid }}
 .petl th.group {{ text-align: center; border-bottom: 1px solid }}
-.petl small {{ color: #555 }}
+.petl small {{ color: #555; display: inline-block; text-align: left; padding-left: .3em }}
 .petl tr.reference > * {{ color: #555; font-size: .8em; padding-top: 0 }}
 .petl tr.reference th {{ padding-left: 2em }}
 .petl .best {{ color: #{best}; font-weight: bold }}
@@ -77,17 +78,13 @@ def style(colors: str = "paper") -> str:
 
 
 def fragment(table: Table, extras: Extras | None = None) -> str:
-    """Banner, table and notes; a cell says its row and column to whoever wants its runs."""
+    """Banner, table and notes."""
     layout = lay_out(table, extras or Extras())
     caption = escape(f"{table.study}: {table.measure.in_words}")
     parts = [f'<p class="petl-banner">{escape(layout.banner)}</p>'] if layout.banner else []
     parts += ['<div class="petl-scroll"><table class="petl">', f"<caption>{caption}</caption>"]
     parts += ["<thead>", *_heads(layout), "</thead>", "<tbody>"]
-    methods = iter(table.rows)
-    method = ""
-    for line in layout.lines:
-        method = next(methods).method if line.kind == "method" else method
-        parts.append(_html_line(table, layout, line, method))
+    parts += [_html_line(table, layout, line) for line in layout.lines]
     parts += ["</tbody>", "</table></div>", '<ul class="petl-notes">']
     parts += [f"<li>{escape(note)}.</li>" for note in layout.notes]
     return "\n".join([*parts, "</ul>"])
@@ -105,24 +102,36 @@ def _heads(layout: Layout) -> list[str]:
     return [*rows, f'<tr><th scope="col">Method</th>{"".join(titles)}</tr>']
 
 
-def _html_line(table: Table, layout: Layout, line: Line, method: str) -> str:
-    pairs = zip(layout.columns, line.entries, strict=True)
-    cells = "".join(_html_entry(table, column, entry, line, method) for column, entry in pairs)
+def _html_line(table: Table, layout: Layout, line: Line) -> str:
+    cells = []
+    for i, (column, entry) in enumerate(zip(layout.columns, line.entries, strict=True)):
+        width = max(len(other.entries[i].beside) for other in layout.lines)
+        attributes = (
+            _attributes(table, column, table.rows[line.row]) if line.kind == "method" else ""
+        )
+        cells.append(f"<td{attributes}>{_html_entry(entry, width)}</td>")
     kinds = " ".join(filter(None, (line.kind, "rule" if line.rule else "")))
-    return f'<tr class="{kinds}"><th scope="row">{escape(line.label)}</th>{cells}</tr>'
+    return f'<tr class="{kinds}"><th scope="row">{escape(line.label)}</th>{"".join(cells)}</tr>'
 
 
-def _html_entry(table: Table, column: Column, entry: Entry, line: Line, method: str) -> str:
+def _attributes(table: Table, column: Column, row: Row) -> str:
+    """For scripts: what to ask `--trace` for, and what to sort by."""
+    if column.kind != "cell" or not isinstance(column.of, int):
+        return ""
+    named = {"row": row.method, "column": table.datasets[column.of].name}
+    named["value"] = f"{row.cells[column.of].mean:.10g}"
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in named.items())
+
+
+def _html_entry(entry: Entry, width: int) -> str:
+    """Means are aligned because what stands beside them is as wide in every line."""
     mean = escape(entry.mean)
     if entry.mark:
         mean = f'<span class="{entry.mark}">{mean}</span>'
+    if not width:
+        return mean
     outside = ' class="outside"' if entry.outside else ""
-    beside = f" <small{outside}>{escape(entry.beside)}</small>" if entry.beside else ""
-    at = ""
-    if column.kind == "cell" and line.kind == "method" and isinstance(column.of, int):
-        dataset = table.datasets[column.of].name
-        at = f' data-row="{escape(method)}" data-column="{escape(dataset)}"'
-    return f"<td{at}>{mean}{beside}</td>"
+    return f'{mean}<small{outside} style="width:{width}ch">{escape(entry.beside)}</small>'
 
 
 def _markdown_entry(entry: Entry) -> str:

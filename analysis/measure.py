@@ -66,6 +66,8 @@ def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measu
     known = measured(frame)
     names = [wanted, *(f"{wanted}.{metric}" for metric in PRIMARY)]
     found = next((name for name in names if name in known), None)
+    if found is None and names[1] in frame:
+        found = names[1]  # of all runs it is not a number: a table of NaN says so
     if found is None:
         raise UserError(f"no finished run has the metric '{wanted}'{nearest(wanted, known)}")
     return Measure.of(found, digits)

@@ -54,7 +54,7 @@ class Comparison:
             notes.append(f"Not tested, for want of two folds: {', '.join(self.untested)}")
         if self.assumed:
             what = ", ".join(self.assumed)
-            notes.append(f"Runs do not say how many clips trained and tested, 1 / (k - 1): {what}")
+            notes.append(f"Test to training clips taken as 1 to k - 1, the runs do not say: {what}")
         return notes
 
 

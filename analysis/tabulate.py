@@ -39,6 +39,7 @@ class Wanted:
 class Tabulated:
     """`warnings` is what a reader must know before believing it; `missing` counts tasks."""
 
+    folder: Path
     frame: pd.DataFrame
     table: Table
     extras: Extras
@@ -60,7 +61,7 @@ class Tabulated:
         return markup.to_html(self.table, self.extras, self.colors)
 
     def trace(self, row: str, column: str) -> str:
-        return trace.show(self.frame, self.table, row, column)
+        return f"{trace.show(self.frame, self.table, row, column)}\n\nIn {self.folder}"
 
     def write(self, out: Path) -> tuple[list[Path], list[str]]:
         """The files, and which of ours they replaced; anybody else's stops us before any is."""
@@ -102,7 +103,8 @@ def tabulate(study: Study, runs: Path, wanted: Wanted | None = None) -> Tabulate
         significance.compare(table, frame, wanted.reference) if wanted.reference else None,
     )
     missing = int((frame["state"] != "done").sum())
-    return Tabulated(frame, table, extras, wanted.colors, _warnings(frame, table), missing)
+    warnings = _warnings(frame, table)
+    return Tabulated(runs / study.name, frame, table, extras, wanted.colors, warnings, missing)
 
 
 def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:

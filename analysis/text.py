@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import Table
-from analysis.layout import Entry, Extras, Layout, Line, lay_out
+from analysis.layout import Entry, Extras, Line, lay_out
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
 CSV_COLUMNS = (
@@ -28,8 +29,9 @@ def to_text(table: Table, extras: Extras | None = None, styled: bool = False) ->
     grid.add_column("\nMethod" if layout.has_groups else "Method")
     for column in layout.columns:
         head = f"{column.group}\n{column.title}" if layout.has_groups else column.title
-        grid.add_column(Text(head), justify="left" if column.kind == "cell" else "right")
-    columns = [_aligned([line.entries[i] for line in layout.lines]) for i in range(_width(layout))]
+        grid.add_column(Text(head), justify="right" if column.kind == "params" else "left")
+    entries = (line.entries for line in layout.lines)
+    columns = [_aligned(column) for column in zip(*entries, strict=True)]
     for i, line in enumerate(layout.lines):
         if line.rule:
             grid.add_section()
@@ -41,15 +43,11 @@ def to_text(table: Table, extras: Extras | None = None, styled: bool = False) ->
     return f"{layout.banner}\n\n{lines}" if layout.banner else lines
 
 
-def _width(layout: Layout) -> int:
-    return len(layout.columns)
-
-
 def _label(line: Line) -> Text:
     return Text(line.label if line.kind == "method" else f"  {line.label}")
 
 
-def _aligned(entries: list[Entry]) -> list[Text]:
+def _aligned(entries: Sequence[Entry]) -> list[Text]:
     """The decimal points of the means in line."""
     width = max(len(entry.mean) for entry in entries)
     after = max(len(entry.mean.partition(".")[2]) for entry in entries)

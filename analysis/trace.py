@@ -25,6 +25,7 @@ CODE = ("git_commit", "petl", "lock_hash", "image", "python", "torch", "cuda")
 WHERE = ("gpu", "host", "slurm_job_id")
 LONG = {"git_commit": 10, "lock_hash": 10, "image": 24}
 """So much of it is enough for a person."""
+RUN = ("run_id", "fold", "seed", "state", "reason", "synthetic")
 SCHEMA = 1
 
 
@@ -39,7 +40,7 @@ def mixed(runs: pd.DataFrame) -> dict[str, list[str]]:
     found = {}
     for name in CODE:
         if (column := f"environment.{name}") in done:
-            values = [str(_plain(value)) for value in done[column].unique()]
+            values = {str(_plain(value)) for value in done[column].unique()}
             if len(values) > 1:
                 found[name] = sorted(values)
     return found
@@ -68,7 +69,10 @@ def warnings(frame: pd.DataFrame, table: Table) -> list[str]:
 
 
 def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str) -> str:
-    """The runs behind a cell; what they have in common stands above them, once."""
+    """The runs behind a cell; what they have in common stands above them, once.
+
+    Each lies in the folder of its name, in the study's folder.
+    """
     row, j = table.rows[table.row(wanted_row)], table.column(wanted_column)
     dataset, cell = table.datasets[j], row.cells[j]
     runs = runs_of(frame, row, dataset)
@@ -76,13 +80,13 @@ def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str)
         return f"{row.label} · {dataset.label}: the study has no such run"
     done = runs[runs["state"] == "done"]
     facts = [name for name in (*CODE, *WHERE) if f"environment.{name}" in runs]
-    common = [name for name in facts if done[f"environment.{name}"].nunique(dropna=False) == 1]
-    differ = [name for name in facts if name not in common and len(done)]
+    kinds = {name: done[f"environment.{name}"].nunique(dropna=False) for name in facts}
+    differ = [name for name in facts if kinds[name] > 1]
     lines = [_headline(table, row, dataset, cell)]
     if cell.synthetic:
         lines.append("SYNTHETIC: made-up numbers, measured by nobody")
-    for name in common:
-        if value := _plain(done[f"environment.{name}"].iloc[0]):
+    for name in facts:
+        if kinds[name] == 1 and (value := _plain(done[f"environment.{name}"].iloc[0])):
             lines.append(f"  {name}: {value}")
     text = "\n".join([*lines, "", _grid(runs, table, differ)])
     several = list(mixed(runs))
@@ -123,6 +127,8 @@ def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
     """Each environment once, and by its number in each run that had it."""
     environments: dict[str, int] = {}
     cells = []
+    facts = [f"environment.{name}" for name in (*CODE, *WHERE)]
+    needed = [*RUN, table.measure.column, *(fact for fact in facts if fact in frame)]
     for row, dataset, runs in _cells(frame, table):
         cell = row.cells[table.datasets.index(dataset)]
         cells.append(
@@ -132,7 +138,7 @@ def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
                 **{"mean": _number(cell.mean), "spread": _number(cell.spread)},
                 **{"found": cell.found, "expected": cell.expected, "params": cell.params},
                 **{"synthetic": cell.synthetic, "mixed": mixed(runs)},
-                "runs": [_run(run, table, environments) for run in runs.to_dict("records")],
+                "runs": [_run(run, table, environments) for run in runs[needed].to_dict("records")],
             }
         )
     whole = {
@@ -146,14 +152,14 @@ def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
 
 
 def _run(run: dict[str, Any], table: Table, environments: dict[str, int]) -> dict[str, Any]:
-    row = {name: run[name] for name in ("run_id", "fold", "seed", "state")}
+    row = {name: _plain(run[name]) for name in RUN}
     if run["state"] != "done":
-        return row | {"reason": _plain(run["reason"])}
+        return row
     found = {name: _plain(run.get(f"environment.{name}")) for name in (*CODE, *WHERE)}
     environment = json.dumps(found, default=str)
     number = environments.setdefault(environment, len(environments))
     value = _number(table.measure.scaled(run[table.measure.column]))
-    return row | {"value": value, "synthetic": bool(run["synthetic"]), "environment": number}
+    return row | {"value": value, "environment": number}
 
 
 def _cells(frame: pd.DataFrame, table: Table) -> Iterator[tuple[Row, Dataset, pd.DataFrame]]:
