@@ -40,9 +40,11 @@ def asked_for(file: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 
-def project_asks_for() -> list[Requirement]:
+def project_asks_for(but: str = "") -> list[Requirement]:
+    """With all extras but one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    extras = project["optional-dependencies"]
+    groups = [project["dependencies"], *(extras[name] for name in extras if name != but)]
     return [Requirement(text) for group in groups for text in group]
 
 
@@ -87,10 +89,12 @@ def test_the_checks_use_the_pinned_stack_unchanged():
 
 
 def test_both_stacks_hold_what_the_project_asks_for():
-    wanted = project_asks_for()
-    assert unmet(wanted, locked("requirements")) == []
+    """Notebooks are for a workstation: the image is without them."""
+    pinned = locked("requirements")
+    assert unmet(project_asks_for(but="notebooks"), pinned) == []
+    assert unmet(project_asks_for(), pinned | locked("requirements-dev")) == []
     modern = locked("requirements-modern") | {"torch": modern_torch()}
-    assert unmet(wanted, modern) == []
+    assert unmet(project_asks_for(), modern) == []
 
 
 def modern_torch() -> str:
