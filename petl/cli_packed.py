@@ -1,13 +1,100 @@
-"""Run directories by the thousand: made up, for tests and benchmarks."""
+"""Run directories by the thousand: packed into few files, and made up for tests."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import StudyFile, console, interruptible
+from petl.cli_words import Yes, agrees
+from petl.terminal import RunsDir, StudyFile, console, interruptible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from petl.compact import Offer, Tell
+
+
+def compact(
+    study: StudyFile,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FIELD=VALUE]...", help="Only these [all that are finished]."),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Make folders of them again.")] = False,
+    yes: Yes = False,
+    runs: RunsDir = None,
+) -> None:
+    """Pack finished runs into two files instead of a folder each, where files are rationed.
+
+    Everything reads them as before. A folder is removed once its pack has the same bytes, and
+    --undo brings it back; killed in between, the same command goes on.
+
+    \b
+    Example:
+      petl compact experiments/table1.yaml
+      petl compact experiments/table1.yaml method=lora fold=0 --undo
+    """
+    from petl import compact as packing
+    from petl.places import Places
+    from petl.select import select, setting
+    from petl.study import load_study
+
+    loaded = load_study(study)
+    folder = Places.choose(runs).runs / loaded.name
+    chosen = select(loaded.tasks, words or [], setting, study)
+    wanted = {task.run_id for task in chosen} if words else None
+    found = packing.offer_undo(folder, wanted) if undo else packing.offer(folder, wanted)
+    screen = console()
+    screen.print(*_told(found, undo), sep="\n", soft_wrap=True)
+    if not (found.runs or found.interrupted) or not (yes or agrees("Go ahead?")):
+        return
+    with interruptible("the same command goes on"), _progress() as progress:
+        if undo:
+            became = Counter({"unpacked": packing.undo(folder, found.runs, _shown_in(progress))})
+        else:
+            became = packing.compact(folder, found.runs, _shown_in(progress))
+    screen.print(", ".join(f"{number} {what}" for what, number in became.items()) or "cleared up")
+
+
+def _told(found: Offer, undo: bool) -> Iterator[str]:
+    many = f"{len(found.runs)} finished runs" if found.runs else "no finished runs"
+    if not found.runs:
+        yield f"{many} to {'unpack' if undo else 'pack'}"
+    elif undo:
+        yield f"{many} out of their pack into {found.files} files and folders, {_mb(found.size)}"
+    else:
+        yield f"{many}: {found.files} files and folders, {_mb(found.size)}, become 2 files"
+    for reason, number in found.left.items():
+        yield f"{number} stay: {reason}"
+    if found.interrupted:
+        yield "an earlier call was interrupted; what it left is cleared up"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _progress() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=console(), transient=True)
+
+
+def _shown_in(progress: Progress) -> Tell:
+    bars: dict[str, TaskID] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = progress.add_task(what, total=total)
+        if done % 20 == 0 or done == total:
+            progress.update(bars[what], completed=done)
+
+    return tell
 
 
 def fabricate(

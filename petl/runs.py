@@ -11,7 +11,8 @@
       log.txt         what a person reads then
 
 task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
-is under way.
+is under way. A finished run may have moved, file by file the same, into runs/<study>/packed/
+(petl/packed.py): what reads runs here reads it there.
 """
 
 from __future__ import annotations
@@ -19,19 +20,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from petl.claim import is_alive
 from petl.config import Task
 from petl.errors import UserError
-from petl.files import json_lines, read_json, read_json_lines, write_atomic, write_json
+from petl.files import json_lines, read_json, write_atomic, write_json
+from petl.packed import BULKY, packs
 
 SCHEMA = 1
 RUN_ID = re.compile(r"[0-9a-f]{16}")
-BULKY = frozenset({"task", "classes", "confusion"})
-"""What of a result is long and says little about very many runs."""
 
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
@@ -115,18 +119,43 @@ class RunDir:
 
     # --- reading
 
+    def read(self, name: str) -> bytes | None:
+        """A file of the run, wherever it lies."""
+        found = _bytes_of(self.path / name)
+        return packs(self.path.parent).file(self.path.name, name) if found is None else found
+
+    @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """Likewise, for who needs a path: of a packed run it is a copy, for as long as this lasts.
+
+        Where the run has no such file, neither has the path.
+        """
+        path = self.path / name
+        found = None if path.exists() else packs(self.path.parent).file(self.path.name, name)
+        if found is None:
+            yield path
+            return
+        with TemporaryDirectory(prefix="petl-") as folder:
+            copy = Path(folder) / name
+            copy.write_bytes(found)
+            yield copy
+
+    def task(self) -> dict[str, Any] | None:
+        """task.json as it is: it may be of another version."""
+        return _parsed(self.read(self.task_file.name))
+
     def result(self) -> dict[str, Any] | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""
-        result = read_json(self.result_file)
-        if not isinstance(result, dict):
-            return None
-        if result.get("schema") != SCHEMA:
-            found = result.get("schema")
-            raise UserError(f"{self.result_file}: schema {found}; this version reads {SCHEMA}")
-        return result
+        result = _parsed(_bytes_of(self.result_file))
+        if result is None:
+            result = _parsed(packs(self.path.parent).file(self.path.name, self.result_file.name))
+        return result if result is None else _of_this_version(result, self.result_file)
 
     def metrics(self) -> list[dict[str, Any]]:
-        return read_json_lines(self.metrics_file)
+        """A last line cut short by a kill is left out."""
+        lines = (self.read(self.metrics_file.name) or b"").split(b"\n")[:-1]
+        rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
+        return rows
 
     def state(self) -> State:
         if self.result() is not None:
@@ -153,34 +182,41 @@ class Runs:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.loose = _run_folders(folder)
+        self.loose = _run_folders(folder)  # first: what leaves from here is packed already
+        self.packed = packs(folder)
+        self.packed.fetch()
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all runs that are there in any state."""
-        return iter(sorted(self.loose))
+        return iter(sorted(self.loose.union(self.packed)))
+
+    def __bool__(self) -> bool:
+        return bool(self.loose or self.packed)
 
     def run(self, run_id: str) -> RunDir:
         return RunDir(self.folder / run_id)
 
-    def __bool__(self) -> bool:
-        return bool(self.loose)
-
     def task(self, run_id: str) -> dict[str, Any] | None:
-        """task.json as it is: it may be of another version."""
-        task = read_json(self.run(run_id).task_file)
-        return task if isinstance(task, dict) and isinstance(task.get("names"), dict) else None
+        if run_id in self.packed:
+            return self.packed.task(run_id)
+        task = self.run(run_id).task()
+        return task if task and isinstance(task.get("names"), dict) else None
 
     def result(self, run_id: str) -> dict[str, Any] | None:
-        """Without the task, and without what is as long as a confusion matrix."""
-        if run_id not in self.loose:
-            return None
-        result = self.run(run_id).result()
-        return None if result is None else {k: v for k, v in result.items() if k not in BULKY}
+        """Without what is bulky: the task, and what is as long as a confusion matrix."""
+        run = self.run(run_id)
+        if run_id in self.packed:
+            return _of_this_version(self.packed.result(run_id), run.result_file)
+        result = run.result() if run_id in self.loose else None
+        return result and {name: part for name, part in result.items() if name not in BULKY}
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
-        return self.run(run_id).metrics() if run_id in self.loose else []
+        there = run_id in self.loose or run_id in self.packed
+        return self.run(run_id).metrics() if there else []
 
     def state(self, run_id: str) -> State:
+        if run_id in self.packed:
+            return State("done")
         return self.run(run_id).state() if run_id in self.loose else State("waiting")
 
 
@@ -190,3 +226,26 @@ def _run_folders(folder: Path) -> set[str]:
             return {entry.name for entry in entries if RUN_ID.fullmatch(entry.name)}
     except (FileNotFoundError, NotADirectoryError):
         return set()
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _parsed(content: bytes | None) -> dict[str, Any] | None:
+    """None where there is nothing, or not whole JSON."""
+    try:
+        found = from_json(content) if content else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _of_this_version(result: dict[str, Any], file: Path) -> dict[str, Any]:
+    if result.get("schema") != SCHEMA:
+        found = result.get("schema")
+        raise UserError(f"{file}: schema {found}; this version reads {SCHEMA}")
+    return result

@@ -8,7 +8,6 @@ from typing import Any
 
 from petl.config import Task
 from petl.errors import UserError, nearest
-from petl.files import read_json
 from petl.runs import RunDir, Runs
 from petl.validate import validate
 
@@ -16,9 +15,12 @@ LISTED = 4
 
 
 def find_run(said: str, runs: Path) -> RunDir:
-    """A folder with a task.json, or else `<run id>` or `<study>/<run id>` under the runs."""
+    """A folder with a task.json, or else `<run id>` or `<study>/<run id>` under the runs.
+
+    A packed run has no folder, and is found by the name that it would have.
+    """
     for folder in (Path(said), runs / said):
-        if (folder / "task.json").is_file():
+        if RunDir(folder).read("task.json") is not None:
             return RunDir(folder)
     if Path(said).is_dir():
         raise UserError(f"{said}: has no task.json, so it is no run{_runs_inside(Path(said))}")
@@ -34,7 +36,7 @@ def find_run(said: str, runs: Path) -> RunDir:
 
 
 def read_task(run: RunDir) -> Task:
-    return task_in(read_json(run.task_file), run.task_file)
+    return task_in(run.task(), run.task_file)
 
 
 def task_in(data: Any, file: Path) -> Task:

@@ -71,11 +71,12 @@ def load_run(said: str | Path, places: Places) -> LoadedRun:
     run = find_run(str(said), places.runs)
     task = read_task(run)
     result = _finished(run, task)
-    if not run.weights_file.is_file():
-        raise UserError(_no_weights(run, task))
-    return _assemble(
-        run.path, run.weights_file, task, result, result.get("classes"), result.get("statistics")
-    )
+    with run.at_hand(run.weights_file.name) as weights:
+        if not weights.is_file():
+            raise UserError(_no_weights(run, task))
+        return _assemble(
+            run.path, weights, task, result, result.get("classes"), result.get("statistics")
+        )
 
 
 def _finished(run: RunDir, task: config.Task) -> dict[str, Any]:
