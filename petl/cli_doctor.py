@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from slurm.doctor.findings import Finding, Patient
 
+WIDTH = 100
+
 
 def doctor(
     cluster: ClusterName = None,
@@ -55,7 +57,7 @@ def doctor(
     for title, findings in _sections(patient, wait * 60 if job else None, screen, quiet=as_json):
         found[title] = findings
         if findings and not as_json:
-            screen.print(section(title, findings))
+            screen.print(section(title, findings, min(screen.width, WIDTH)), soft_wrap=True)
     everything = [finding for findings in found.values() for finding in findings]
     if as_json:
         rows = [{"group": t, **asdict(one)} for t, findings in found.items() for one in findings]
@@ -74,15 +76,21 @@ def _sections(
     from slurm.doctor.login import PROFILE, SLURM
     from slurm.doctor.software import SOFTWARE
 
+    profile_findings: list[Finding] = []
     yield "Slurm", examine(SLURM, patient)
     there = patient.cluster is not None and not patient.site.is_absent
     if patient.cluster:
         checks = (*PROFILE, *CONTAINER) if there else CONTAINER
-        yield f"Profile {patient.cluster}", examine(checks, patient)
+        profile_findings = examine(checks, patient)
+        yield f"Profile {patient.cluster}", profile_findings
     yield "Folders", examine(FOLDERS, patient)
     yield "Software", examine(SOFTWARE, patient)
     if there and wait_s is not None:
-        yield "On a node", _probe(patient, wait_s, screen, quiet)
+        if any(finding.level == "failure" for finding in profile_findings):
+            said = "no job was sent: it would fail as the profile does"
+            yield "On a node", [warning(said, "repair the profile first")]
+        else:
+            yield "On a node", _probe(patient, wait_s, screen, quiet)
     elif not patient.cluster and not patient.site.is_absent:
         todo = "`petl doctor --cluster PROFILE` looks at a profile and at a node"
         yield "On a node", [warning("no profile named, so no job was sent", todo)]

@@ -16,7 +16,7 @@ SLOW_IMPORTS_S, SLOW_FILES_S, CLOCK_S = 60, 5.0, 5.0
 DRIVERS = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
 """The least for each CUDA, within which its minor versions are compatible."""
 NATIVE = {"11.7": "515.43.04", "11.8": "520.61.05"}
-MODERN = "the current stack has kernels for it: docker/requirements-modern.in, newer torch"
+MODERN = "build on the current stack (README), or choose older GPUs: `gpu_type:`, `constraint:`"
 
 
 def judged(patient: Patient, brought: Brought) -> list[Finding]:
@@ -193,13 +193,13 @@ def _between(brought: Brought) -> Iterator[Finding]:
 
 
 def _signals(patient: Patient, brought: Brought) -> Iterator[Finding]:
-    what = {"SIGUSR2": "before the time limit", "SIGTERM": "when a job is preempted"}
+    what = {"SIGUSR2": "as before a time limit", "SIGTERM": "as in a preemption"}
     for name, took in brought.signals.items():
         if took is None:
             todo = "what starts Python must pass it on: `exec` in wrappers; no init in the image"
-            yield failure(f"{name}, sent {what[name]}, does not reach Python", todo)
+            yield failure(f"{name}, {what[name]}, does not reach Python", todo)
         else:
-            yield ok(f"{name}, sent {what[name]}, reached Python in {took:.1f} s")
+            yield ok(f"{name}, {what[name]}, reached Python in {took:.1f} s")
     if not patient.profile.requeue or None in brought.signals.values() or brought.trouble:
         return
     if brought.requeued_s is None:

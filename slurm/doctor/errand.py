@@ -17,7 +17,7 @@ from submitit.core.utils import DelayedSubmission
 
 from petl.files import read_json, write_json
 from slurm.doctor.findings import Patient
-from slurm.doctor.probe import MARK, PATIENCE_S, PINGS, POLL_S, probe
+from slurm.doctor.probe import MARK, PATIENCE_S, PINGS, POLL_S, Mark, mark, probe
 from slurm.doctor.site import seconds
 from slurm.profile import Image, Profile
 from slurm.scheduler import SlurmTrouble, run
@@ -29,6 +29,8 @@ LEAD_S = 30
 STEP_S = 60.0
 """For a signal to arrive, or the job to be in the queue again."""
 LOOK_S = 2.0
+END_S = 10.0
+OLD_S = 24 * 3600
 OVER = (
     *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("BOOT_FAIL", "DEADLINE", "PREEMPTED"),
@@ -63,9 +65,9 @@ class Stopped(Exception):
 
 def send_probe(patient: Patient, wait_s: float, tell: Tell) -> Brought:
     brought = Brought()
-    with _room(patient) as folder, ExitStack() as afterwards:
+    with _room(patient) as (folder, marks), ExitStack() as afterwards:
         try:
-            job = _submit(patient, folder)
+            job = _submit(patient, folder, marks)
             afterwards.callback(_cancel, job)
             _await_start(job, wait_s, brought, tell)
             _talk(folder, job, brought, tell)
@@ -80,22 +82,21 @@ def send_probe(patient: Patient, wait_s: float, tell: Tell) -> Brought:
 
 
 @contextmanager
-def _room(patient: Patient) -> Iterator[Path]:
+def _room(patient: Patient) -> Iterator[tuple[Path, dict[str, Mark]]]:
     """A folder among the runs, and a mark in each that a job uses; nothing of it stays."""
-    folder = patient.places.runs / f"{MARK}{secrets.token_hex(4)}"
+    token, runs = secrets.token_hex(4), patient.places.runs
+    for left in runs.glob(f"{MARK}*.d"):  # by one that was killed
+        if time.time() - left.stat().st_mtime > OLD_S:
+            shutil.rmtree(left, ignore_errors=True)
+    folder = runs / f"{MARK}{token}.d"
     folder.mkdir(parents=True)
-    marks = []
+    marks = {name: mark(place, token) for name, place in vars(patient.places).items()}
     try:
-        for place in vars(patient.places).values():  # a container can bind only what is there
-            with suppress(OSError):  # the job says whether it sees and may write it
-                place.mkdir(parents=True, exist_ok=True)
-                marks.append(place / f"{MARK}{folder.name}")
-                marks[-1].touch()
-        yield folder
+        yield folder, marks
     finally:
-        for mark in marks:
+        for file in (Path(one["file"]) for one in marks.values() if one["file"]):
             with suppress(OSError):
-                mark.unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -110,23 +111,25 @@ def short(profile: Profile) -> Profile:
     return profile.model_copy(update={"time": time_said, "signal_lead_s": lead})
 
 
-def _submit(patient: Patient, folder: Path) -> str:
-    profile, places = short(patient.profile), patient.places
+def _submit(patient: Patient, folder: Path, marks: dict[str, Mark]) -> str:
+    profile = short(patient.profile)
     container = profile.container
     binds = list(container.binds) if isinstance(container, Image) else []
-    folders = {name: str(place) for name, place in vars(places).items()}
     pickle, script = folder / "probe.pkl", folder / "probe.sh"
-    DelayedSubmission(
-        probe, str(folder), folders, [bind.rpartition(":")[2] or bind for bind in binds]
-    ).dump(pickle)
-    array = Array("petl-doctor", 1, 1, profile.mem_gb, pickle, places)
+    inside = [(bind.split(":") * 2)[1] for bind in binds]  # FOLDER, or FOLDER:INSIDE
+    DelayedSubmission(probe, str(folder), marks, inside).dump(pickle)
+    array = Array("petl-doctor", 1, 1, profile.mem_gb, pickle, patient.places)
     script.write_text(job_script(profile, array))
     return run(["sbatch", "--parsable", str(script)]).strip().partition(";")[0] + "_0"
 
 
 def _cancel(job: str) -> None:
+    """And wait for its end: until then it may write into the folder that goes."""
     with suppress(SlurmTrouble):
         run(["scancel", "--quiet", job.removesuffix("_0")])
+    end = time.monotonic() + END_S
+    while _look(job).get("JobState", OVER[0]) not in OVER and time.monotonic() < end:
+        time.sleep(0.2)
 
 
 def _look(job: str) -> dict[str, str]:

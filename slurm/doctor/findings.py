@@ -60,10 +60,17 @@ def examine(
     """All at the same time; one that hangs, as on a file server that is gone, is left behind."""
     end = time.monotonic() + patience_s
     started = [(check, _in_background(check, patient)) for check in checks]
-    found = []
+    found: list[Finding] = []
+    untold: dict[str, list[str]] = {}
     for check, future in started:
         name = check.__name__.replace("_", " ")
-        found += [replace(one, check=name) for one in _outcome(name, future, end)]
+        try:
+            found += [replace(one, check=name) for one in _outcome(name, future, end)]
+        except SlurmTrouble as trouble:
+            untold.setdefault(str(trouble), []).append(name)
+    for why, names in untold.items():
+        said = f"not known: {', '.join(names)}; {why}"
+        found.append(Finding("warning", said, "again later, or ask those who run it", "answers"))
     return found
 
 
@@ -73,8 +80,6 @@ def _outcome(name: str, future: Future[list[Finding]], end: float) -> list[Findi
     except TookTooLong:
         todo = "a file server or a command may hang; `df` and `sinfo` by hand show which"
         return [failure(f"{name}: no answer in time", todo)]
-    except SlurmTrouble as trouble:
-        return [warning(f"{name}: not known, for {trouble}", "try again, or ask those who run it")]
     except OSError as error:
         said = f"{error.filename}: {(error.strerror or str(error)).lower()}"
         return [failure(f"{name}: {said}", "see to it that you may read and write there")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from petl.errors import nearest
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
-from slurm.doctor.site import COMMANDS, Row, number, seconds
+from slurm.doctor.site import COMMANDS, PATIENCE_S, Row, number, seconds
 from slurm.profile import Profile
 from slurm.scheduler import SlurmTrouble, run
 from slurm.script import Array, job_script
@@ -213,7 +213,7 @@ def accepted(patient: Patient) -> Iterator[Finding]:
         array = Array("petl-doctor", 1, 1, patient.profile.mem_gb, pickle, patient.places)
         script.write_text(job_script(patient.profile, array))
         try:
-            run(["sbatch", "--test-only", str(script)])
+            run(["sbatch", "--test-only", str(script)], PATIENCE_S)
         except SlurmTrouble as trouble:
             yield failure(f"a job of this profile is refused: {trouble}", "change the profile")
         else:

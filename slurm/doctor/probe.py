@@ -32,8 +32,11 @@ PATIENCE_S = 60.0
 NEEDED = ("torch", "transformers", "librosa", "petl.train")
 MARK = ".petl-doctor-"
 
+Mark = dict[str, Any]
+"""How a folder is known again on the other side."""
 
-def probe(room: str, folders: dict[str, str], binds: list[str], stop: Stop) -> int:
+
+def probe(room: str, marks: dict[str, Mark], binds: list[str], stop: Stop) -> int:
     """What is pickled. Its exit code asks the host's side for a requeue, as a run would."""
     here = Path(room)
     if (here / "facts.json").exists():  # requeued, and not cancelled in time
@@ -43,7 +46,7 @@ def probe(room: str, folders: dict[str, str], binds: list[str], stop: Stop) -> i
         if not appears(here / f"ping-{turn}.json", PATIENCE_S):
             break
         write_json(here / f"pong-{turn}.json", {"time": time.time()})
-    write_json(here / "facts.json", facts(here, folders, binds))
+    write_json(here / "facts.json", facts(marks, binds))
     return INTERRUPTED if ears.hear_all(PATIENCE_S) else 0
 
 
@@ -82,16 +85,44 @@ def appears(path: Path, patience_s: float) -> bool:
     return True
 
 
+# --- a folder, known again ------------------------------------------------------------------------
+
+
+def mark(folder: Path, token: str) -> Mark:
+    """By a file left in it; where one may not write, by what two folders hardly have in common."""
+    file: Path | None = folder / f"{MARK}{token}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # a container can bind only what is there
+        (folder / f"{MARK}{token}").touch()
+    except OSError:
+        file = None
+    return {"folder": str(folder), "file": file and str(file), "like": _like(folder)}
+
+
+def is_same(mark: Mark) -> bool:
+    if mark["file"]:
+        return Path(mark["file"]).exists()
+    return mark["like"] is not None and _like(Path(mark["folder"])) == mark["like"]
+
+
+def _like(folder: Path) -> list[int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return [found.st_ino, int(found.st_mtime)]
+
+
 # --- what is here ---------------------------------------------------------------------------------
 
 
-def facts(room: Path, folders: dict[str, str], binds: list[str]) -> dict[str, Any]:
+def facts(marks: dict[str, Mark], binds: list[str]) -> dict[str, Any]:
     return {
         **software(),
         "node": os.environ.get("SLURMD_NODENAME"),
         "job": os.environ.get("SLURM_JOB_ID"),
         "image": os.environ.get("PETL_IMAGE"),
-        "folders": {name: _folder(Path(path), room.name) for name, path in folders.items()},
+        "folders": {name: _folder(mark) for name, mark in marks.items()},
         "binds": [bind for bind in binds if not Path(bind).exists()],
         "caches": sorted(caches_in_home(os.environ, Path.home())),
         "imports": _imports(),
@@ -101,11 +132,10 @@ def facts(room: Path, folders: dict[str, str], binds: list[str]) -> dict[str, An
     }
 
 
-def _folder(path: Path, token: str) -> dict[str, Any]:
-    """Whether it is the other side's, by a file that was left there, and what can be done here."""
-    found: dict[str, Any] = {"same": (path / f"{MARK}{token}").exists(), "trouble": None}
+def _folder(mark: Mark) -> dict[str, Any]:
+    found: dict[str, Any] = {"same": is_same(mark), "trouble": None}
     try:
-        with tempfile.TemporaryFile(dir=path):
+        with tempfile.TemporaryFile(dir=mark["folder"]):
             pass
     except OSError as error:
         found["trouble"] = (error.strerror or str(error)).lower()

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
-from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from slurm.doctor.findings import Finding, Level
 from slurm.words import several
 
 STYLES: dict[Level, str] = {"ok": "green", "warning": "yellow", "failure": "bold red"}
+INDENT = 11
 
 
-def section(title: str, findings: Iterable[Finding]) -> Group:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=9, no_wrap=True)
-    table.add_column(overflow="fold")
+def section(title: str, findings: Iterable[Finding], width: int) -> Text:
+    text = Text(f"{title}\n", style="bold")
     for finding in findings:
-        table.add_row(Text(f"  {finding.level}", style=STYLES[finding.level]), finding.text)
+        text.append(f"  {finding.level:{INDENT - 2}}", f"not bold {STYLES[finding.level]}")
+        text.append(_lines(finding.text, width), "not bold")
         if finding.todo:
-            table.add_row("", Text(f"-> {finding.todo}", style="italic"))
-    return Group(Text(title, style="bold"), table, Text(""))
+            text.append(
+                " " * INDENT + _lines(f"-> {finding.todo}", width, "   "), "not bold italic"
+            )
+    return text
+
+
+def _lines(said: str, width: int, more: str = "") -> str:
+    first, rest = " " * INDENT, " " * INDENT + more
+    room = max(40, width)
+    return (
+        textwrap.fill(
+            said,
+            room,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ).removeprefix(first)
+        + "\n"
+    )
 
 
 def summary(findings: Iterable[Finding]) -> str:
