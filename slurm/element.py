@@ -35,6 +35,8 @@ def run_element(manifest: str, chunk: int, stop: Stop) -> int:
     if submission.arrays.get(chunk, "") is None:
         print("this array was given up by a submitter who did not find it; nothing to do")
         return DONE
+    if not os.environ.get("SLURM_RESTART_COUNT"):
+        os.environ["PETL_WAIT_S"] = f"{time.time() - submission.said.when:.0f}"
     indices = submission.indices(chunk, int(os.environ["SLURM_ARRAY_TASK_ID"]))
     if len(indices) == 1:
         return run_one(submission, indices[0], stop)

@@ -17,6 +17,9 @@ from slurm.container import image, python_command, srun_arguments
 from slurm.profile import Profile
 from slurm.stop import HOLD, INTERRUPTED
 
+UNHEARD = "140|143"
+"""What a Python exits with that was asked to leave before it could listen."""
+
 
 @dataclass(frozen=True)
 class Array:
@@ -92,9 +95,12 @@ def _after(profile: Profile) -> list[str]:
     lines = ["code=$?", "job=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"]
     if profile.requeue:
         lines += [
-            f'if [ $code = {INTERRUPTED} ] && [ "$(squeue -h -j $job -o %T)" = RUNNING ]; then',
-            "  scontrol requeue $job",
-            "fi",
+            "case $code in",
+            f"  {INTERRUPTED}|{UNHEARD})",
+            '    if [ "$(squeue -h -j $job -o %T)" = RUNNING ]; then',
+            "      scontrol requeue $job",
+            "    fi;;",
+            "esac",
         ]
     lines += [
         f"if [ $code = {HOLD} ]; then",

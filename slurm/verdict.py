@@ -48,9 +48,9 @@ ENDS: dict[str, tuple[Kind, str, str]] = {
     "COMPLETED": ("stopped", "interrupted", "its job ended without a result; its log says why"),
 }
 """sacct's words for a job that has ended: kind, cause, reason."""
-ASKED_TO_LEAVE = {INTERRUPTED, 128 + 15, 128 + 12}
+ASKED_TO_LEAVE = {INTERRUPTED, 15, 12}
 """Exit codes of a worker that was told to leave, the last two before it could listen."""
-KILLED = 128 + 9
+KILLED = 9
 
 PENDING = {
     "None": "",
@@ -117,7 +117,8 @@ def _ended(run: RunDir, seen: Verdict, row: Job) -> Verdict:
 
 def _exit(row: Job, seen: Verdict) -> Verdict:
     code, _, number = row.exit.partition(":")
-    ended = int(number or 0) + 128 if number not in ("", "0") else int(code or 0)
+    ended = int(number or 0) or int(code or 0)  # 137 is told as 9:0, or as 0:9
+    ended -= 128 if ended > 128 else 0
     if ended in ASKED_TO_LEAVE:
         reason = f"interrupted in epoch {seen.epoch + 1}, and not requeued"
         return replace(seen, kind="stopped", cause="interrupted", reason=reason)
@@ -136,7 +137,7 @@ def _waiting(run: RunDir, last: Try, job: Job) -> str:
     word = PENDING.get(job.reason)
     if word is None:  # ReqNodeNotAvail reads better as three words and a half
         word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", job.reason).lower()
-    if word == "held" and any(last.submission.folder.glob("failed-*")):
+    if "held" in word and any(last.submission.folder.glob("failed-*")):
         word = "held: others failed, all in the same way"
     parts = [word]
     if times := Requeues(run).times():

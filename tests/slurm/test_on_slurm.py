@@ -19,7 +19,7 @@ from slurm.devcluster import DevCluster
 from slurm.plan import Plan
 from slurm.submission import submissions
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 HELD = "sbatch: {hold: true}"
 PROFILE = "{partition: gpu, gpus: 1, cpus: 1, mem_gb: 2, time: 30, signal_lead_s: 10"
