@@ -193,6 +193,9 @@ class Runs:
     def __bool__(self) -> bool:
         return bool(self.loose or self.packed)
 
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self.loose or run_id in self.packed
+
     def run(self, run_id: str) -> RunDir:
         return RunDir(self.folder / run_id)
 
@@ -211,8 +214,7 @@ class Runs:
         return result and {name: part for name, part in result.items() if name not in BULKY}
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
-        there = run_id in self.loose or run_id in self.packed
-        return self.run(run_id).metrics() if there else []
+        return self.run(run_id).metrics() if run_id in self else []
 
     def state(self, run_id: str) -> State:
         if run_id in self.packed:

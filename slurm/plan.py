@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from petl.config import Task
-from petl.runs import RunDir
+from petl.runs import RunDir, Runs
 from petl.study import Study
 from slurm import verdict
 from slurm.scheduler import Answer, accounted, queued
@@ -52,10 +52,11 @@ class Item:
     """Those on a cluster, the last one last."""
 
     @classmethod
-    def of(cls, task: Task, runs: Path, report: str) -> Item:
-        run = RunDir.of(task, runs)
+    def of(cls, task: Task, runs: Runs, report: str) -> Item:
+        run = runs.run(task.run_id)
         item = cls(task, run, report, Verdict("waiting"), run.log_file)
-        item.look()
+        if task.run_id in runs:
+            item.look(runs)
         return item
 
     @property
@@ -83,11 +84,11 @@ class Item:
     def ended(self) -> bool:
         return self.kind in ("done", "failed", "stopped", "lost")
 
-    def look(self) -> None:
-        """Read the state again; a finished run does not change any more."""
-        if self.accuracy is not None:
+    def look(self, runs: Runs | None = None) -> None:
+        """Read the state again, quicker in a view of very many; a finished run stays finished."""
+        if self.kind == "done":
             return
-        result = self.run.result()
+        result = runs.result(self.run.path.name) if runs else self.run.result()
         if result is None:
             seen = self.run.state()
             cause = verdict.cause_of_failure(self.run) if seen.kind == "failed" else ""
@@ -95,7 +96,7 @@ class Item:
             return
         self.state = Verdict("done")
         self.seconds = float(result["timing"]["seconds"])
-        self.accuracy = float(result["metrics"][self.report]["accuracy"])
+        self.accuracy = result["metrics"][self.report].get("accuracy")  # a regression has none
 
 
 class Plan:
@@ -103,10 +104,12 @@ class Plan:
 
     def __init__(self, study: Study, runs: Path):
         self.study = study
-        first = {task.run_id: task for task in reversed(study.tasks)}
-        tasks = [task for task in study.tasks if first[task.run_id] is task]
-        self.shared = len(study.tasks) - len(tasks)
-        self.items = [Item.of(task, runs, study.report) for task in tasks]
+        first: dict[str, Task] = {}
+        for task in study.tasks:
+            first.setdefault(task.run_id, task)
+        self.shared = len(study.tasks) - len(first)
+        view = Runs(runs / study.name)
+        self.items = [Item.of(task, view, study.report) for task in first.values()]
         self.jobs = runs / study.name / "slurm"
         self.trouble = self.consult()
         """Why the scheduler could not be asked, if so."""
@@ -115,7 +118,7 @@ class Plan:
         """Bring in what the scheduler knows of runs that have no result: one call, or two."""
         known = tries(submissions(self.jobs))
         for item in self.items:
-            item.tries = known.get(item.task.run_id, [])
+            item.tries = known.get(item.run.path.name, [])
         asked = [item for item in self.items if item.tries and item.kind != "done"]
         queue = self.queue = queued(_arrays(asked))
         missing = []
