@@ -52,10 +52,10 @@ class Item:
     """Those on a cluster, the last one last."""
 
     @classmethod
-    def of(cls, task: Task, runs: Runs, report: str) -> Item:
-        run = runs.run(task.run_id)
+    def of(cls, task: Task, run_id: str, runs: Runs, report: str) -> Item:
+        run = runs.run(run_id)
         item = cls(task, run, report, Verdict("waiting"), run.log_file)
-        if task.run_id in runs:
+        if run_id in runs:
             item.look(runs)
         return item
 
@@ -109,7 +109,7 @@ class Plan:
             first.setdefault(task.run_id, task)
         self.shared = len(study.tasks) - len(first)
         view = Runs(runs / study.name)
-        self.items = [Item.of(task, view, study.report) for task in first.values()]
+        self.items = [Item.of(task, run_id, view, study.report) for run_id, task in first.items()]
         self.jobs = runs / study.name / "slurm"
         self.trouble = self.consult()
         """Why the scheduler could not be asked, if so."""
