@@ -58,6 +58,10 @@ class Extras:
     tolerance: float | None = None
     comparison: Comparison | None = None
 
+    def outside(self, difference: float) -> bool:
+        """1.48 is within 1.48, whatever the last bit of a subtraction says."""
+        return self.tolerance is not None and abs(difference) > self.tolerance + 1e-9
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -89,11 +93,12 @@ def lay_out(table: Table, extras: Extras) -> Layout:
 
 
 def banner(table: Table) -> str:
+    """Nothing, unless numbers are made up: then every format begins with it."""
     if not table.synthetic:
         return ""
-    cells = len(table.rows) * len(table.datasets)
-    which = "all" if table.synthetic == cells else f"those marked {MADE_UP},"
-    return f"SYNTHETIC: {which} made-up numbers, measured by nobody"
+    measured = sum(cell.found > 0 for row in table.rows for cell in row.cells)
+    which = "all numbers" if table.synthetic == measured else f"the numbers marked {MADE_UP}"
+    return f"SYNTHETIC: {which} are made up, nothing was trained"
 
 
 def notes(table: Table, extras: Extras) -> Iterator[str]:
@@ -178,5 +183,5 @@ def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column
     if ours is None or ours != ours:
         return Entry(text)
     difference = ours - value
-    outside = extras.tolerance is not None and abs(difference) > extras.tolerance
+    outside = extras.outside(difference)
     return Entry(text, table.measure.signed(difference) + "!" * outside, outside=outside)

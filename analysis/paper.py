@@ -48,7 +48,8 @@ class Reference:
         """The notes on rows and columns that the table has."""
         rows = {(row.backbone, row.method_label) for row in table.rows}
         columns = {dataset.label for dataset in table.datasets}
-        columns |= {"Avg"} if table.has_average else set()
+        if any(self.average(row, frozenset(columns)) is not None for row in table.rows):
+            columns.add("Avg")
         return [text for at, text in self.notes if at[:2] in rows and at[2] in columns]
 
 

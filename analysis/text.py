@@ -69,7 +69,7 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
     for i, row in enumerate(table.rows):
         for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
             theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
-            apart = [abs(cell.mean - value) for value in theirs.values() if value is not None]
+            apart = [cell.mean - value for value in theirs.values() if value is not None]
             test = comparison.found.get((i, j)) if comparison else None
             limit = extras.tolerance
             lines.append(
@@ -79,7 +79,7 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
                     *(cell.mean, cell.std, cell.found, cell.expected, cell.params),
                     *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
                     *(theirs.get("published"), theirs.get("reproduction")),
-                    None if limit is None or not apart else max(apart) > limit,
+                    None if limit is None or not apart else any(map(extras.outside, apart)),
                     *(comparison and comparison.reference, test and test.mean),
                     *(test and test.p, test and test.adjusted),
                 )

@@ -84,7 +84,7 @@ def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str)
     differ = [name for name in facts if kinds[name] > 1]
     lines = [_headline(table, row, dataset, cell)]
     if cell.synthetic:
-        lines.append("SYNTHETIC: made-up numbers, measured by nobody")
+        lines.append("SYNTHETIC: made up, nothing was trained")
     for name in facts:
         if kinds[name] == 1 and (value := _plain(done[f"environment.{name}"].iloc[0])):
             lines.append(f"  {name}: {value}")

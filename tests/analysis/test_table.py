@@ -2,8 +2,6 @@ import csv
 import io
 import math
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import yaml
 
 from analysis import load
 from analysis.cells import DASH, build, podium, short
-from analysis.latex import alone, escape, to_latex
+from analysis.latex import escape, to_latex
 from analysis.measure import Measure
 from analysis.text import to_csv, to_text
 
@@ -265,27 +263,6 @@ def test_latex_specials_are_escaped():
         r"50\% \& \$x\_1\$ \#\{a\}\textasciitilde{}b\textasciicircum{}c\textbackslash{}d"
     )
     assert escape("[a]* <b>|\nc") == r"{[}a]{*} \textless{}b\textgreater{}\textbar{} c"
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
-def test_latex_compiles_alone_and_twice_in_an_article(made_study, tmp_path):
-    nasty = ["[bracket] 50% & #1", r"*star_{x}^2 ~ \back", f"<a|b> $é$ ± {DASH}"]
-    methods = {f"m{i}": {"like": "linear", "label": label} for i, label in enumerate(nasty)}
-    matrix = {"dataset": ["esc50", "speech-commands"], "method": [*methods, "full"]}
-    made = made_study(methods=methods, matrix=matrix)
-    made.run(lambda task: None if task.fold == 4 else 0.9)
-    (tmp_path / "table.tex").write_text(to_latex(table_of(made)), encoding="utf-8")
-    (tmp_path / "table_alone.tex").write_text(alone(table_of(made)))
-    (tmp_path / "article.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs,xcolor}\definecolor{petlbest}{gray}{0}"
-        r"\begin{document}\begin{table}\centering\input{table}\caption{One}\end{table}"
-        r"\begin{table}\centering\input{table.tex}\caption{Two}\end{table}\end{document}"
-    )
-    for name in ("table_alone", "article"):
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
-        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
-        assert (tmp_path / f"{name}.pdf").stat().st_size > 5_000
 
 
 # --- the published numbers ------------------------------------------------------------------------
