@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-modern demo test test-modern bench lint lock clean
+.PHONY: help setup setup-modern demo test test-modern test-slurm bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -19,11 +19,18 @@ demo: setup  ## the quickstart study on this machine: submit, then its table
 	.venv/bin/petl submit experiments/quickstart.yaml --local $(WORKERS)
 	.venv/bin/petl table experiments/quickstart.yaml
 
+# A process for each core, with one thread: torch's own threads gain nothing on models this small.
+PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile
+test test-modern test-slurm: export OMP_NUM_THREADS = 1
+
 test: setup  ## the tests on the pinned stack
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python $(PYTEST) $(ARGS)
 
 test-modern: setup-modern  ## the same tests on today's stack
-	.venv-modern/bin/python -m pytest $(ARGS)
+	.venv-modern/bin/python $(PYTEST) $(ARGS)
+
+test-slurm: setup  ## those that need root and an installed Slurm, which they start themselves
+	.venv/bin/python -m pytest -m slurm $(ARGS)
 
 bench: setup  ## features, memory and time of a step, what the loop adds; ARGS=--quick for small
 	.venv/bin/python -m benchmarks.features $(ARGS)
