@@ -86,7 +86,7 @@ def setting(task: Task, name: str) -> Any:
         return _value(task, name)
     value: Any = task
     for part in name.split("."):
-        known = set(type(value).model_fields) if hasattr(value, "model_fields") else set()
+        known = set(getattr(type(value), "model_fields", ()))
         if value is not None and part not in known:
             raise UserError(f"a task has no '{name}'{nearest(name, {*FIELDS, *known})}")
         value = getattr(value, part, None)

@@ -59,6 +59,7 @@ PENDING = {
     "JobArrayTaskLimit": "throttle",
     "Dependency": "waits for the array before it",
     "BeginTime": "a pause after its requeue",
+    "ReqNodeNotAvail": "its nodes are not available",
     "JobHeldUser": "held",
     "JobHeldAdmin": "held by the administrator",
 }
@@ -135,7 +136,7 @@ def cause_of_failure(run: RunDir) -> str:
 
 def _waiting(run: RunDir, last: Try, job: Job) -> str:
     word = PENDING.get(job.reason)
-    if word is None:  # ReqNodeNotAvail reads better as three words and a half
+    if word is None:  # QOSMaxJobsPerUserLimit reads better as words
         word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", job.reason).lower()
     if "held" in word and any(last.submission.folder.glob("failed-*")):
         word = "held: others failed, all in the same way"

@@ -26,6 +26,12 @@ LIGHT = (
     "slurm.watch",
     "slurm.worker",
     "slurm.local",
+    "slurm.submit",
+    "slurm.job",
+    "slurm.element",
+    "slurm.selection",
+    "slurm.clean",
+    "slurm.cost",
     "slurm.devcluster",
 )
 

@@ -1,0 +1,45 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=lab
+#SBATCH --array=0-39%8
+#SBATCH --constraint='a100|h100'
+#SBATCH --cpus-per-task=8
+#SBATCH --exclude='node[01-02]'
+#SBATCH --gres=gpu:a100:1
+#SBATCH --job-name=petl-table1-261120-1311-fd6285-0
+#SBATCH --mail-type=FAIL
+#SBATCH --mem=25088M
+#SBATCH --nodes=1
+#SBATCH --open-mode=append
+#SBATCH --output=/scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_0_log.out
+#SBATCH --partition=gpu
+#SBATCH --qos=normal
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=12:00:00
+
+# setup
+trap : TERM  # it reaches this shell too, which has to outlive what it starts
+export OMP_NUM_THREADS=8 MKL_NUM_THREADS=8
+export PETL_IMAGE=/images/petl-ast.sif
+module load apptainer
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/scratch/runs,/scratch/data,/scratch/my cache,/project' --cleanenv /images/petl-ast.sif python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+
+
+# teardown
+code=$?
+job=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
+case $code in
+  75|140|143)
+    if [ "$(squeue -h -j $job -o %T)" = RUNNING ]; then
+      scontrol requeue $job
+    fi;;
+esac
+if [ $code = 76 ]; then
+  scontrol hold $SLURM_ARRAY_JOB_ID
+fi
+exit $code
