@@ -7,15 +7,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figure import INK, STYLE, TWO_COLUMNS, to_bytes
+from analysis.style import INK, KINDS, STYLE, TWO_COLUMNS, save, sheet
 from petl.errors import UserError
-from petl.files import write_atomic
 
-KINDS = ("png", "pdf")
 ACROSS, HEIGHT = 5, 1.05
 DARKEST = 2.0
 """Per cent of all values that may be darker than black, and as many lighter than white."""
@@ -29,12 +26,7 @@ def write_clips(panels: Sequence[Panel], frames: int, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UserError(f"{path}: a picture's name ends in .png or .pdf")
-    try:
-        if path.exists() and not (path.is_file() and b"petl-ast" in path.read_bytes()):
-            raise UserError(f"{path} was not made by petl; move it, or name another file")
-        write_atomic(path, to_bytes(draw(panels, frames), kind))
-    except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    save(draw(panels, frames), {kind: path})
 
 
 @mpl.rc_context(STYLE)
@@ -42,9 +34,7 @@ def draw(panels: Sequence[Panel], frames: int) -> Figure:
     """One scale of loudness for all. What stays white behind a short clip is padded."""
     across = min(ACROSS, len(panels))
     down = -(-len(panels) // across)
-    size = (TWO_COLUMNS, HEIGHT * down + 0.4)
-    figure = Figure(figsize=size, dpi=200, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = sheet(TWO_COLUMNS, HEIGHT * down + 0.4)
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     values = np.concatenate([spectrogram.ravel() for _, spectrogram in panels])
     quiet, loud = np.percentile(values, (DARKEST, 100 - DARKEST))

@@ -13,29 +13,27 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from analysis.figure import (
-    FAINT,
+from analysis.style import (
+    BANNER,
     INK,
-    MARKERS,
+    KINDS,
     PANEL_HEIGHT,
     STYLE,
     TWO_COLUMNS,
-    color_of,
-    to_bytes,
+    dress,
+    line_look,
+    save,
+    sheet,
 )
 from petl.config import Task
 from petl.errors import UserError
-from petl.files import write_atomic
 
 Row = dict[str, Any]
-KINDS = ("png", "pdf")
 METRICS = {"accuracy": "Validation accuracy (%)", "ccc": "Validation CCC"}
 MARKS, DASH = 6, 5
 """So many markers along a line; the length of a dash where lines coincide."""
@@ -68,16 +66,7 @@ def write_curves(runs: Sequence[Converged], out: Path) -> list[Path]:
     paths = {k: out if kind else out.with_name(f"{out.name}.{k}") for k in KINDS if kind in ("", k)}
     if not paths:
         raise UserError(f"{out}: curves are .png or .pdf; without an ending they are both")
-    try:
-        for path in paths.values():
-            if path.exists() and not (path.is_file() and b"petl-ast" in path.read_bytes()):
-                raise UserError(f"{path} was not made by petl; move it, or name another file")
-        figure = draw(runs)
-        for kind, path in paths.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, to_bytes(figure, kind))
-    except OSError as error:
-        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+    save(draw(runs), paths)
     return list(paths.values())
 
 
@@ -86,32 +75,46 @@ def draw(runs: Sequence[Converged]) -> Figure:
     groups = _groups([run for run in runs if run.rows])
     if not groups:
         raise UserError("none of these runs has finished an epoch yet")
-    metric = _metric(groups)
-    figure = Figure(figsize=(TWO_COLUMNS, PANEL_HEIGHT), dpi=300, layout="constrained")
-    FigureCanvasAgg(figure)
-    loss, score, rate = figure.subplots(1, 3)
-    for i, group in enumerate(groups):
-        _plot(loss, group, "train_loss", i, "--")
-        _plot(loss, group, "val_loss", i, "-")
-        _plot(score, group, f"val_{metric}", i, "-", 100 if metric == "accuracy" else 1)
-        _plot(rate, group, "lr", i, _taking_turns(groups, i))
-    for axis, label in ((loss, "Loss"), (score, METRICS[metric]), (rate, "Learning rate")):
-        _dress(axis, label)
-    rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    hollow = {"marker": "o", "markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.7}
-    training = _entry("training", linestyle="--", **hollow)
-    styles = [training, _entry("validation", marker="o", markersize=3)]
-    loss.legend(handles=styles, frameon=False, fontsize=7, handlelength=2.4)
+    figure = sheet(TWO_COLUMNS, PANEL_HEIGHT)
+    plot(figure.subplots(1, 3), groups)
     if len(groups) > 1:
-        named = [_entry(group.label, **_look(i)) for i, group in enumerate(groups)]
-        columns = min(len(named), 4)
-        figure.legend(handles=named, loc="outside upper center", ncols=columns, frameon=False)
-    title, color = groups[0].label if len(groups) == 1 else "", INK
+        name(figure, [group.label for group in groups])
+    title, look = groups[0].label if len(groups) == 1 else "", BANNER | {"color": INK}
     if any(run.synthetic for run in runs):
-        title, color = f"SYNTHETIC, made-up numbers: {title}".rstrip(": "), "#aa0000"
+        title, look = f"SYNTHETIC, made-up numbers: {title}".rstrip(": "), BANNER
     if title:
-        figure.suptitle(title, size=8, weight="bold", color=color).set_parse_math(False)
+        figure.suptitle(title, **look).set_parse_math(False)
     return figure
+
+
+def plot(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
+    """Loss, score and learning rate; or the score alone, if there is room for no more."""
+    metric = _metric(groups)
+    factor = 100 if metric == "accuracy" else 1
+    score = axes[len(axes) // 2]
+    for i, group in enumerate(groups):
+        _plot(score, group, f"val_{metric}", i, "-", factor)
+        if len(axes) > 1:
+            _plot(axes[0], group, "train_loss", i, "--")
+            _plot(axes[0], group, "val_loss", i, "-")
+            _plot(axes[2], group, "lr", i, _taking_turns(groups, i))
+    labels = ("Loss", METRICS[metric], "Learning rate") if len(axes) > 1 else (METRICS[metric],)
+    for axis, label in zip(axes, labels, strict=True):
+        dress(axis)
+        axis.set(xlabel="Epoch", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if len(axes) > 1:
+        hollow = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
+        training = _entry("training", linestyle="--", markeredgewidth=0.7, **hollow)
+        styles = [training, _entry("validation", marker="o", markersize=3)]
+        axes[0].legend(handles=styles, frameon=False, fontsize=7, handlelength=2.4)
+
+
+def name(figure: Figure, labels: Sequence[str], across: int = 4) -> None:
+    """Which line is whose, above all panels."""
+    entries = [_entry(label, **line_look(i)) for i, label in enumerate(labels)]
+    columns = min(len(entries), across)
+    figure.legend(handles=entries, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def _groups(runs: Sequence[Converged]) -> list[Group]:
@@ -155,7 +158,7 @@ def _taking_turns(groups: Sequence[Group], i: int) -> Any:
 
 def _plot(axis: Axes, group: Group, key: str, i: int, style: Any, factor: float = 1) -> None:
     lines = [factor * line for line in group.lines(key)]
-    look = _look(i) | {"linestyle": style}
+    look = line_look(i) | {"linestyle": style}
     if key.startswith("train"):
         look["markerfacecolor"] = "white"
     mean = lines[0]
@@ -171,28 +174,9 @@ def _plot(axis: Axes, group: Group, key: str, i: int, style: Any, factor: float 
     axis.plot(_epochs(mean), mean, **look, markevery=(i % step, step))
 
 
-def _look(i: int) -> dict[str, Any]:
-    """Dark enough, unlike the figure's points, for a line a hair wide."""
-    marker, size = MARKERS[i % len(MARKERS)]
-    color = color_of(i, brightest=0.45)
-    look = {"color": color, "linewidth": 1.1, "marker": marker, "markersize": 0.7 * size}
-    return look | {"markeredgewidth": 0.7}
-
-
 def _entry(label: str, **look: Any) -> Line2D:
     return Line2D([], [], label=label, **({"color": INK, "linewidth": 1} | look))
 
 
 def _epochs(line: np.ndarray) -> np.ndarray:
     return np.arange(1, len(line) + 1)
-
-
-def _dress(axis: Axes, label: str) -> None:
-    axis.set_ylabel(label)
-    axis.set_xlabel("Epoch")
-    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axis.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axis.grid(color=FAINT, lw=0.5)
-    axis.set_axisbelow(True)
-    axis.tick_params(length=2.5, width=0.6)
-    sns.despine(ax=axis)

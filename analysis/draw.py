@@ -18,8 +18,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from analysis import shapes
-from analysis.figure import INK, STYLE
 from analysis.shapes import SMALL, Shape, framed, rectangle, stack, write
+from analysis.style import INK, STYLE
 from petl.errors import UserError
 from petl.files import write_atomic
 

@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 from matplotlib.textpath import TextPath
 
-from analysis.figure import INK
+from analysis.style import INK
 
 if TYPE_CHECKING:
     from petl.describe.boxes import Box
@@ -29,7 +29,7 @@ DIM, QUIET, EDGE, FROZEN, PANEL, PAPER = (
     "#f8f8f8",
     "white",
 )
-OWN, OWN_TINT = "#0173b2", "#d9eaf5"  # of the palette that analysis.figure draws with
+OWN, OWN_TINT = "#0173b2", "#d9eaf5"  # of the palette that analysis.style has
 NEW, NEW_TINT, NEW_PANEL = "#b35f00", "#fce3c4", "#fff8ee"
 NAME, SMALL = 8.0, 7.0
 GAP, PAD, TITLE, STREAM, RADIUS = 13.0, 8.0, 14.0, 14.0, 5.0

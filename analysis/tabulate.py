@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import collect, figure, latex, markup, paper, significance, text, trace
+from analysis import collect, latex, markup, paper, significance, style, text, trace
 from analysis.cells import Table, build
+from analysis.figures import parameters
 from analysis.layout import Extras, lay_out
 from analysis.measure import choose
 from petl.errors import UserError
@@ -82,14 +83,17 @@ class Tabulated:
             *map(self.in_format, ("csv", "markdown", "html")),
             trace.to_json(self.frame, self.table, self.warnings),
         ]
-        picture = figure.draw(self.table)
-        pictures = [figure.to_bytes(picture, kind) for kind in ("png", "pdf")]
+        picture = parameters.draw(self.table)
+        pictures = [style.to_bytes(picture, kind) for kind in ("png", "pdf")]
         return [*(content.encode() for content in texts), *pictures]
 
 
-def tabulate(study: Study, runs: Path, wanted: Wanted | None = None) -> Tabulated:
+def tabulate(
+    study: Study, runs: Path, wanted: Wanted | None = None, frame: pd.DataFrame | None = None
+) -> Tabulated:
+    """`frame`: the study's rows, where they are loaded already."""
     wanted = wanted or Wanted()
-    frame = collect.load(study, runs)
+    frame = collect.load(study, runs) if frame is None else frame
     if not (frame["state"] == "done").any():
         raise UserError(
             f"no finished run of {study.name} under {runs}; petl submit {study.path} makes them"

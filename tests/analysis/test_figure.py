@@ -6,8 +6,9 @@ from matplotlib.text import Text
 
 from analysis import load
 from analysis.cells import build
-from analysis.figure import _in_words, draw, to_bytes
+from analysis.figures.parameters import draw
 from analysis.measure import Measure
+from analysis.style import in_words, to_bytes
 
 METHODS = ["full", "linear", "bitfit", "lora", "bottleneck-pfeiffer", "conformer-pfeiffer"]
 
@@ -54,7 +55,7 @@ def test_width_is_that_of_a_column_or_of_two(made_study):
 def test_png_is_300_dpi_and_both_files_are_the_same_every_time(crowded):
     png = to_bytes(picture(crowded), "png")
     width, height = struct.unpack(">II", png[16:24])
-    assert (width, height) == (1020, 765)
+    assert (width, height) == (1020, 806)
     assert png == to_bytes(picture(crowded), "png")
     assert to_bytes(picture(crowded), "pdf") == to_bytes(picture(crowded), "pdf")
 
@@ -92,5 +93,5 @@ def test_nothing_to_draw_still_gives_a_figure(made_study):
         ("test_last.macro_f1", "Test macro f1 (%)"),
     ],
 )
-def test_axes_are_labelled_in_words(metric, words):
-    assert _in_words(Measure.of(metric)) == words
+def test_axes_are_labelledin_words(metric, words):
+    assert in_words(Measure.of(metric)) == words
