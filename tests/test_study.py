@@ -241,3 +241,13 @@ def test_a_changed_copy_has_the_id_that_it_would_have_alone() -> None:
         alone = Task.model_validate_json(changed.model_dump_json())
         assert changed.run_id == alone.run_id != task.run_id
     assert task.model_copy(update={"weights": "best"}).run_id == task.run_id
+
+
+def test_thousands_of_tasks_that_come_and_go_have_thousands_of_ids() -> None:
+    """What is remembered of one that is gone is not taken for another's in the same place."""
+    task = load_study(EXPERIMENTS / "quickstart.yaml").tasks[0]
+    ids = set()
+    for i in range(1, 3001):
+        train = task.train.model_copy(update={"lr": i / 1000})
+        ids.add(task.model_copy(update={"train": train}).run_id)
+    assert len(ids) == 3000

@@ -8,8 +8,10 @@ import pytest
 from made_runs import finished, stopped
 from safetensors.torch import load_file, save_file
 
+from petl.compact import compact
 from petl.config import Task
 from petl.errors import UserError
+from petl.model import trained_state
 from petl.places import Places
 from petl.runs import RunDir
 from petl.study import EXPERIMENTS, load_study
@@ -97,3 +99,16 @@ def test_weights_of_another_model_are_refused(trained, places, tmp_path: Path) -
     run.task_file.write_text("{")
     with pytest.raises(UserError, match=r"task.json: is damaged"):
         load_run(run.path, places)
+
+
+def test_a_packed_run_is_found_by_all_its_names_and_loaded_with_its_weights(written) -> None:
+    run = written()
+    runs, name = run.path.parent.parent, run.path.name
+    before = trained_state(load_run(run.path, places_of(runs)).model)
+    assert compact(run.path.parent, [name]) == {"packed": 1}
+    assert not run.path.exists()
+    for said in (str(run.path), name, name[:5], f"{run.path.parent.name}/{name}"):
+        assert find_run(said, runs).path == run.path, said
+    after = trained_state(load_run(name[:5], places_of(runs)).model)
+    assert after.keys() == before.keys()
+    assert all(after[key].equal(before[key]) for key in before)
