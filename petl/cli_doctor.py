@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +83,7 @@ def _sections(
     if patient.cluster:
         checks = (*PROFILE, *CONTAINER) if there else CONTAINER
         profile_findings = examine(checks, patient)
-        yield f"Profile {patient.cluster}", profile_findings
+        yield f"Profile {Path(patient.cluster).name}", profile_findings
     yield "Folders", examine(FOLDERS, patient)
     yield "Software", examine(SOFTWARE, patient)
     if there and wait_s is not None:

@@ -33,6 +33,9 @@ LIGHT = (
     "slurm.clean",
     "slurm.cost",
     "slurm.devcluster",
+    "slurm.doctor.compare",
+    "slurm.doctor.login",
+    "slurm.doctor.probe",
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from petl.claim import SILENT_S
 from slurm.doctor.errand import Brought
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
-from slurm.doctor.software import SAME, software, user_site_warning
+from slurm.doctor.software import SAME, user_site_warning
 from slurm.words import duration, several, size
 
 SLOW_IMPORTS_S, SLOW_FILES_S, CLOCK_S = 60, 5.0, 5.0
@@ -22,7 +22,7 @@ MODERN = "build on the current stack (README), or choose older GPUs: `gpu_type:`
 def judged(patient: Patient, brought: Brought) -> list[Finding]:
     found = [replace(one, check="the job") for one in _job(brought)]
     if brought.facts is not None:
-        here, there = software(), brought.facts
+        here, there = brought.here, brought.facts
         for check in COMPARISONS:
             name = check.__name__.replace("_", " ")
             found += [replace(one, check=name) for one in check(patient, here, there)]

@@ -19,6 +19,7 @@ from petl.files import read_json, write_json
 from slurm.doctor.findings import Patient
 from slurm.doctor.probe import MARK, PATIENCE_S, PINGS, POLL_S, Mark, mark, probe
 from slurm.doctor.site import seconds
+from slurm.doctor.software import software
 from slurm.profile import Image, Profile
 from slurm.scheduler import SlurmTrouble, run
 from slurm.script import Array, job_script
@@ -26,8 +27,8 @@ from slurm.words import duration
 
 LIMIT_S = 300
 LEAD_S = 30
-STEP_S = 60.0
-"""For a signal to arrive, or the job to be in the queue again."""
+STEP_S = 20.0
+"""For a signal to arrive, or the job to be in the queue again. The job listens for longer."""
 LOOK_S = 2.0
 END_S = 10.0
 OLD_S = 24 * 3600
@@ -52,6 +53,8 @@ class Brought:
     started_s: float | None = None
     """From running to the first word of Python."""
     facts: dict[str, Any] | None = None
+    here: dict[str, Any] = field(default_factory=software)
+    """The same of this side, before the job started."""
     round_trips: list[float] = field(default_factory=list)
     clock_s: float = 0.0
     """How far the node's clock is ahead."""
@@ -72,7 +75,7 @@ def send_probe(patient: Patient, wait_s: float, tell: Tell) -> Brought:
             _await_start(job, wait_s, brought, tell)
             _talk(folder, job, brought, tell)
             _signal(folder, job, brought, tell)
-            if patient.profile.requeue:
+            if patient.profile.requeue and None not in brought.signals.values():
                 tell("waiting for the job to be in the queue again")
                 brought.requeued_s = _requeued(job)
         except (Stopped, SlurmTrouble) as trouble:
@@ -203,10 +206,8 @@ def _signal(folder: Path, job: str, brought: Brought, tell: Tell) -> None:
         tell(f"sending {name}")
         brought.signals[name] = None
         run(["scancel", f"--signal={name.removeprefix('SIG')}", job])
-        try:
+        with suppress(Stopped):
             brought.signals[name] = _await_file(folder / f"heard-{name}.json", job, STEP_S)
-        except Stopped:
-            return
 
 
 def _requeued(job: str) -> float | None:

@@ -132,8 +132,9 @@ def caches(patient: Patient) -> Iterator[Finding]:
     if patient.site.is_absent:  # nobody's quota but one's own disk
         yield ok(said)
         return
-    names = "XDG_CACHE_HOME" if inside.keys() <= {*XDG, "XDG_CACHE_HOME"} else ", ".join(inside)
-    yield warning(said, f"they fill a small quota: `export` another folder as {names}")
+    moved = caches_in_home({**os.environ, "XDG_CACHE_HOME": "/"}, Path.home(), command)
+    names = [name for name in inside if name in moved or name not in XDG]  # the rest comes along
+    yield warning(said, f"they fill a small quota: export {'=..., '.join(names)}=...")
 
 
 def caches_in_home(
@@ -173,6 +174,8 @@ def image(patient: Patient) -> Iterator[Finding]:
         yield failure(f"image {name} is not there", "docker/build.sh; `container: image:`")
     elif not os.access(path, os.R_OK):
         yield failure(f"image {name} is not yours to read", "ask its owner for `chmod a+r`")
+    elif path.is_file() and not path.stat().st_size:
+        yield failure(f"image {name} is empty", "docker/build.sh; `container: image:`")
     else:
         yield ok(f"image {name}{f', {size(path.stat().st_size)}' if path.is_file() else ''}")
 

@@ -19,6 +19,8 @@ from slurm.words import duration, several
 SLOW_S = 3.0
 LEAST_LEAD_S = 30
 """A checkpoint is some megabytes, on a file system that may be busy."""
+EARLY_S = 60
+"""Slurm looks at time limits twice a minute, and its signal may come this much before its time."""
 DEGRADED = {
     "squeue": "submit and status need it: try again, or ask those who run the cluster",
     "sacct": "status then judges ended jobs by their run folders and squeue alone",
@@ -50,7 +52,7 @@ def commands(patient: Patient) -> Iterator[Finding]:
         todo = "status and submit are as slow; `petl status --watch` asks seldom"
         yield warning(f"slow to answer: {', '.join(slow)}", todo)
     elif took:
-        yield ok(f"{', '.join(took)}: there, and answered within {max(took.values()):.1f} s")
+        yield ok(f"{', '.join(took)} answer within {max(took.values()):.1f} s")
 
 
 def version(patient: Patient) -> Iterator[Finding]:
@@ -265,10 +267,12 @@ def signal_lead(patient: Patient) -> Iterator[Finding]:
     profile = patient.profile
     lead, time_s = profile.signal_lead_s, seconds(profile.time)
     kill_wait = number(patient.site.config.get("KillWait", "")) or 0
-    # Slurm looks at limits twice a minute, so the signal may come a minute early
-    if lead + 60 >= time_s:
-        said = f"signal_lead_s: {lead} leaves next to nothing of time: {profile.time}"
+    if lead >= time_s:
+        said = f"signal_lead_s: {lead} leaves nothing of time: {profile.time}"
         yield failure(said, "a longer time, or a shorter lead")
+    elif lead + EARLY_S >= time_s:
+        said = f"signal_lead_s: {lead} may leave nothing of time: {profile.time}"
+        yield warning(said, f"Slurm's signal comes up to {EARLY_S} s early: a longer time")
     elif lead + kill_wait < LEAST_LEAD_S:
         said = f"a job is told only {lead} s before its time is up, and killed {kill_wait} s after"
         yield warning(said, f"signal_lead_s: {4 * LEAST_LEAD_S}")
