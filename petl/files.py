@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """A temporary name in the same folder, fsynced, then renamed over the old."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

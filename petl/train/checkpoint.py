@@ -45,7 +45,7 @@ class Checkpoints:
         started = time.monotonic()
         content = _packed(state)
         try:
-            write_atomic(self.coming, hashlib.sha256(content).digest() + content)
+            write_atomic(self.coming, content)
             if self.newest.exists():
                 self.newest.replace(self.older)
             self.coming.replace(self.newest)
@@ -78,13 +78,13 @@ def _read(file: Path) -> State | None:
         content = file.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-        return None
-    return _unpacked(content[DIGEST:])
+    body = memoryview(content)[DIGEST:]
+    whole = hashlib.sha256(body).digest() == content[:DIGEST]
+    return _unpacked(body) if whole else None
 
 
-def _packed(state: State) -> bytes:
-    """Tensors as they are and the rest as JSON among them.
+def _packed(state: State) -> memoryview:
+    """The digest, then tensors as they are and the rest as JSON among them.
 
     So the weights-only unpickler, which runs no code from a file, reads it: torch 1.13's knows
     no floats.
@@ -104,13 +104,16 @@ def _packed(state: State) -> bytes:
 
     rest = json.dumps(take_out(state)).encode()
     tensors[REST] = torch.frombuffer(bytearray(rest), dtype=torch.uint8)
-    payload = io.BytesIO()
-    torch.save(tensors, payload)
-    return payload.getvalue()
+    body = io.BytesIO()
+    body.write(bytes(DIGEST))
+    torch.save(tensors, body)
+    content = body.getbuffer()  # a full fine-tuning's is over a gigabyte: no copies
+    content[:DIGEST] = hashlib.sha256(content[DIGEST:]).digest()
+    return content
 
 
-def _unpacked(content: bytes) -> State:
-    tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+def _unpacked(body: memoryview) -> State:
+    tensors = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
 
     def put_back(value: Any) -> Any:
         if isinstance(value, list):  # of pairs: JSON would make a string of a number as a key
