@@ -1,0 +1,99 @@
+"""What a report is about, looked at once, and the page as a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import collect
+from analysis.measure import PRIMARY, measured
+from analysis.tabulate import Tabulated, Wanted, tabulate
+from petl.errors import UserError
+from petl.files import write_atomic
+from petl.study import EXPERIMENTS, Study
+
+MOMENTS = ("test_last", "test_best")
+MADE_BY = b"petl-ast report"
+BEGINNING = 2000
+"""Bytes of a page within which it says who made it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """`tables`: what the study reports, then other measures; none before a run has finished."""
+
+    study: Study
+    runs: Path
+    frame: pd.DataFrame
+    tables: tuple[Tabulated, ...]
+    made: datetime
+
+    @classmethod
+    def of(cls, study: Study, runs: Path, wanted: Wanted | None = None) -> Report:
+        frame = collect.load(study, runs)
+        tables: tuple[Tabulated, ...] = ()
+        if (frame["state"] == "done").any():
+            main = tabulate(study, runs, wanted, frame)
+            others = _others(frame, main.table.measure.column)
+            plain = replace(wanted or Wanted(), published=False, tolerance=None, digits=None)
+            more = (tabulate(study, runs, replace(plain, metric=name), frame) for name in others)
+            tables = (main, *more)
+        return cls(study, runs, frame, tables, datetime.now(timezone.utc))
+
+    @cached_property
+    def done(self) -> pd.DataFrame:
+        return self.frame[self.frame["state"] == "done"]
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.tables[0].warnings if self.tables else []
+
+    @property
+    def synthetic(self) -> bool:
+        return collect.synthetic(self.frame)
+
+    @property
+    def file(self) -> str:
+        """The study as one names it from here; where it lies on this machine is nobody's matter."""
+        path = self.study.path.absolute()
+        for base in (Path.cwd(), EXPERIMENTS.parent):
+            if path.is_relative_to(base):
+                return str(path.relative_to(base))
+        return path.name
+
+
+def _others(frame: pd.DataFrame, reported: str) -> list[str]:
+    """The same at the other moment, and beside accuracy what weighs the classes differently."""
+    moment, _, metric = reported.partition(".")
+    if moment not in MOMENTS:
+        wanted = [f"{moment}.{name}" for moment in MOMENTS for name in PRIMARY]
+    else:
+        other = next(name for name in MOMENTS if name != moment)
+        wanted = [f"{other}.{metric}"]
+        wanted += [f"{moment}.{name}" for name in (*PRIMARY, "balanced_accuracy", "f1")]
+    known = measured(frame)
+    return [name for name in dict.fromkeys(wanted) if name in known and name != reported]
+
+
+def write(page: str, out: Path) -> bool:
+    """Did it replace an older report? Anybody else's file stays."""
+    try:
+        old = out.exists()
+        if old and not _is_ours(out):
+            raise UserError(f"{out} was not made by petl report; move it, or name another file")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, page.encode())
+    except OSError as error:
+        raise UserError(f"{out}: cannot write there: {error.strerror or error}") from None
+    return old
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return MADE_BY in file.read(BEGINNING)
