@@ -399,7 +399,7 @@ def test_a_broken_profile_fails_in_every_way_at_once_and_sends_no_job(
 ) -> None:
     text = "{partition: gup, gpus: 1, time: 60, container: {kind: apptainer, image: /no.sif"
     path = profile(tmp_path, f"{text}, binds: [/no/scratch]}}")
-    result = doctor(tmp_path, "--cluster", path)
+    result = doctor(Path("/srv"), "--cluster", path)  # a folder short enough for a line
     assert result.exit_code == 1
     for expected in (
         "failure there is no partition 'gup'; did you mean 'gpu'?",
