@@ -77,19 +77,20 @@ def _sections(
     from slurm.doctor.login import PROFILE, SLURM
     from slurm.doctor.software import SOFTWARE
 
-    profile_findings: list[Finding] = []
-    yield "Slurm", examine(SLURM, patient)
+    before = [examine(SLURM, patient)]
+    yield "Slurm", before[0]
     there = patient.cluster is not None and not patient.site.is_absent
     if patient.cluster:
         checks = (*PROFILE, *CONTAINER) if there else CONTAINER
-        profile_findings = examine(checks, patient)
-        yield f"Profile {Path(patient.cluster).name}", profile_findings
-    yield "Folders", examine(FOLDERS, patient)
+        before.append(examine(checks, patient))
+        yield f"Profile {Path(patient.cluster).name}", before[-1]
+    before.append(examine(FOLDERS, patient))
+    yield "Folders", before[-1]
     yield "Software", examine(SOFTWARE, patient)
     if there and wait_s is not None:
-        if any(finding.level == "failure" for finding in profile_findings):
-            said = "no job was sent: it would fail as the profile does"
-            yield "On a node", [warning(said, "repair the profile first")]
+        if any(finding.level == "failure" for findings in before for finding in findings):
+            said = "no job was sent: with these failures it would fail too"
+            yield "On a node", [warning(said, "repair them first")]
         else:
             yield "On a node", _probe(patient, wait_s, screen, quiet)
     elif not patient.cluster and not patient.site.is_absent:

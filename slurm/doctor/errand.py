@@ -78,7 +78,7 @@ def send_probe(patient: Patient, wait_s: float, tell: Tell) -> Brought:
             if patient.profile.requeue and None not in brought.signals.values():
                 tell("waiting for the job to be in the queue again")
                 brought.requeued_s = _requeued(job)
-        except (Stopped, SlurmTrouble) as trouble:
+        except (Stopped, SlurmTrouble, OSError) as trouble:
             brought.trouble = str(trouble)
             brought.todo = brought.todo or _last_words(folder)
     return brought

@@ -414,6 +414,13 @@ def test_a_broken_profile_fails_in_every_way_at_once_and_sends_no_job(
 
 
 @pytest.mark.slurm
+def test_without_a_runs_folder_no_job_is_sent(tmp_path: Path, in_cluster: DevCluster) -> None:
+    (tmp_path / "runs").touch()
+    result = doctor(tmp_path, "--cluster", profile(tmp_path, CPU))
+    assert result.exit_code == 1 and "no job was sent" in result.output, result.output
+
+
+@pytest.mark.slurm
 def test_a_probe_that_stays_pending_is_cancelled(tmp_path: Path, in_cluster: DevCluster) -> None:
     held = profile(tmp_path, f"{CPU}, sbatch: {{hold: true}}")
     result = doctor(tmp_path, "--cluster", held, "--wait", 0.01)
