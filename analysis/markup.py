@@ -118,8 +118,9 @@ def _attributes(table: Table, column: Column, row: Row) -> str:
     """For scripts: what to ask `--trace` for, and what to sort by."""
     if column.kind != "cell" or not isinstance(column.of, int):
         return ""
-    named = {"row": row.method, "column": table.datasets[column.of].name}
-    named["value"] = f"{row.cells[column.of].mean:.10g}"
+    cell, named = row.cells[column.of], {"row": row.method}
+    named |= {"column": table.datasets[column.of].name}
+    named |= {"value": f"{cell.mean:.10g}" if cell.found else ""}
     return "".join(f' data-{name}="{escape(value)}"' for name, value in named.items())
 
 
