@@ -183,9 +183,11 @@ def _to_cluster(
     if not choice.to_submit:
         screen.print("nothing to submit")
         return
-    arrays = sum(intend(now, batch, cluster).chunks for batch in batches(choice, cluster.profile))
+    made = [intend(now, batch, cluster) for batch in batches(choice, cluster.profile)]
+    jobs = several(sum(m.elements(chunk) for m in made for chunk in range(m.chunks)), "job")
+    arrays = several(sum(m.chunks for m in made), "array")
     hours = gpu_hours(now, choice.to_submit, cluster.profile)
-    screen.print(f"{several(arrays, 'array')} on {cluster.name}; {hours}")
+    screen.print(f"{jobs} in {arrays} on {cluster.name}; {hours}", soft_wrap=True)
     if not yes and not agrees("Submit?"):
         return
     agreed = {item.task.run_id for item in choice.to_submit}

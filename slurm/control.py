@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from petl.files import append_json_line
 from slurm.plan import Item, Plan
 from slurm.scheduler import Job, SlurmTrouble, run
 
@@ -33,7 +34,13 @@ def along(plan: Plan, items: Sequence[Item], jobs: Iterable[str]) -> list[Item]:
 
 def cancel(plan: Plan, jobs: Iterable[str]) -> None:
     """Cancelled jobs write their checkpoints and do not come back by themselves."""
-    targets = _whole_arrays(plan, set(jobs))
+    jobs = set(jobs)
+    last = [item.tries[-1].submission for item in plan.items if item.tries]
+    for submission in {submission.folder: submission for submission in last}.values():
+        arrays = set(submission.arrays.values())
+        if mine := sorted(job for job in jobs if job.partition("_")[0] in arrays):
+            append_json_line(submission.cancelled_file, {"jobs": mine})
+    targets = _whole_arrays(plan, jobs)
     for first in range(0, len(targets), AT_ONCE):
         run(["scancel", *targets[first : first + AT_ONCE]])
 

@@ -19,6 +19,10 @@ from slurm.submission import Place
 Reader = Callable[[str], "Iterable[tuple[Place, Job]]"]
 
 PATIENCE_S = 60
+ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
+}
 SMALLEST_USUAL_ARRAY = 1001
 SQUEUE = "%j|%F|%K|%T|%S|%N|%r"  # the reason last: nobody knows what a site writes there
 SACCT = "JobName,JobID,State,ExitCode,NodeList,End"
@@ -40,15 +44,23 @@ class Job:
 @dataclass(frozen=True)
 class Answer:
     jobs: dict[Place, Job] = field(default_factory=dict)
+    ended: dict[Place, Job] = field(default_factory=dict)
+    """Jobs that squeue still remembers, for some minutes."""
     trouble: str = ""
     """Why there is no answer; then `jobs` says nothing."""
 
 
 def queued(arrays: Sequence[str]) -> Answer:
-    """What of these arrays waits or runs."""
+    """What of these arrays waits or runs, and what has just ended."""
     if not arrays:
         return Answer()
-    return _ask(["squeue", "--noheader", f"--name={','.join(arrays)}", f"--format={SQUEUE}"], _row)
+    names = f"--name={','.join(arrays)}"
+    command = ["squeue", "--noheader", "--states=all", names, f"--format={SQUEUE}"]
+    told = _ask(command, _row)
+    ended = {place: job for place, job in told.jobs.items() if job.state in ENDED}
+    return Answer(
+        {place: job for place, job in told.jobs.items() if place not in ended}, ended, told.trouble
+    )
 
 
 def accounted(arrays: Sequence[str], since: float) -> Answer:
@@ -121,7 +133,7 @@ def run(command: Sequence[str], timeout_s: float = PATIENCE_S) -> str:
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         said = [line for line in said if "error:" in line] or said
-        raise SlurmTrouble(f"{command[0]}: {re.sub(rf'^{command[0]}: (error: )?', '', said[-1])}")
+        raise SlurmTrouble(f"{command[0]}: {re.sub('^.*?error: ', '', said[-1])}")
     return done.stdout
 
 

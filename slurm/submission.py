@@ -7,6 +7,7 @@
         manifest.jsonl    the tasks
         chunk-0.sh, .pkl  one array's script, and what its jobs call
         arrays.jsonl      what became of each chunk: its job number, or that it was given up
+        cancelled.jsonl   jobs that somebody took out of the queue: Slurm itself may forget them
         123_4_0_log.out   what job 123_4 printed
 
 The token is part of every array's name, so the scheduler knows whose it is even when the submitter
@@ -92,6 +93,10 @@ class Submission:
     def arrays_file(self) -> Path:
         return self.folder / "arrays.jsonl"
 
+    @property
+    def cancelled_file(self) -> Path:
+        return self.folder / "cancelled.jsonl"
+
     def script(self, chunk: int) -> Path:
         return self.folder / f"chunk-{chunk}.sh"
 
@@ -155,6 +160,10 @@ class Submission:
     def arrays(self) -> dict[int, str | None]:
         """Each chunk's job number, or None if it was given up; what is not in here is not known."""
         return arrays_in(self.arrays_file)
+
+    @cached_property
+    def cancelled(self) -> set[str]:
+        return {job for row in read_json_lines(self.cancelled_file) for job in row["jobs"]}
 
     def job(self, index: int) -> str | None:
         """`123_4`, where the number is known."""

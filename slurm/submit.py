@@ -214,7 +214,7 @@ def recover(folder: Path) -> None:
             f"{queue.trouble}"
         )
     since = min(submission.said.when for submission, _ in open_ends)
-    known = {**accounted(names, since).jobs, **queue.jobs}
+    known = {**accounted(names, since).jobs, **queue.ended, **queue.jobs}
     jobs = {place.array: job.id.partition("_")[0] for place, job in known.items()}
     for submission, chunk in open_ends:
         submission.note(chunk, jobs.get(submission.name(chunk)))

@@ -89,7 +89,10 @@ def gone(run: RunDir, seen: Verdict, last: Try, queue: Answer, accounts: Answer)
     whose = f"job {job}" if job else f"submitted {last.submission.started()}"
     if queue.trouble:
         return replace(seen, kind="unknown", reason=f"{whose}; {queue.trouble}", cause="")
-    row = accounts.jobs.get(last.submission.place(last.at))
+    if job in last.submission.cancelled:
+        return replace(seen, kind="stopped", cause="cancelled", reason="cancelled")
+    place = last.submission.place(last.at)
+    row = accounts.jobs.get(place, queue.ended.get(place))
     if row is None:
         where = "squeue" if accounts.trouble else "squeue and sacct"
         told = f" ({accounts.trouble})" if accounts.trouble else ""
@@ -117,6 +120,8 @@ def _ended(run: RunDir, seen: Verdict, row: Job) -> Verdict:
 
 
 def _exit(row: Job, seen: Verdict) -> Verdict:
+    if not row.exit:  # squeue does not say how, and sacct does not know it yet, or never will
+        return replace(seen, kind="unknown", cause="", reason="its job has failed just now")
     code, _, number = row.exit.partition(":")
     ended = int(number or 0) or int(code or 0)  # 137 is told as 9:0, or as 0:9
     ended -= 128 if ended > 128 else 0
@@ -165,7 +170,7 @@ def _last_sign(run: RunDir) -> float:
 def _last_seen(run: RunDir) -> str:
     sign = _last_sign(run)
     if not sign:
-        return "it never began"
+        return "it never began (cancelled while it waited?)"
     held = holder(run.claim_file)
     on = f" on {held['host']}" if held else ""
     return f"no result, last seen{on} at {_clock(datetime.fromtimestamp(sign))}"

@@ -54,7 +54,14 @@ def test_what_a_login_node_imports_is_light() -> None:
     assert not loaded_by(code).intersection(HEAVY)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "experiments/table1.yaml"]])
+SUBMIT = ["submit", "experiments/table1.yaml", "--cluster", "example", "--print-script"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["plan", "experiments/table1.yaml"], SUBMIT],
+    ids=["help", "plan", "submit"],
+)
 def test_what_a_login_node_runs_is_light(arguments: list[str]) -> None:
     code = f"""
 import petl.cli, sys

@@ -76,11 +76,11 @@ class Scheduler:
 
     def queued(self, arrays: list[str]) -> Answer:
         rows = [f"{self.name}|12|{line}" for line in self.squeue]
-        return Answer(dict(pair for row in rows for pair in _row(row)), self.squeue_trouble)
+        return Answer(dict(pair for row in rows for pair in _row(row)), {}, self.squeue_trouble)
 
     def accounted(self, arrays: list[str], since: float) -> Answer:
         rows = [f"{self.name}|12_{line}" for line in self.sacct]
-        return Answer(dict(pair for row in rows for pair in _account(row)), self.sacct_trouble)
+        return Answer(dict(pair for row in rows for pair in _account(row)), {}, self.sacct_trouble)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_lost_is_what_the_scheduler_does_not_have_and_nobody_works_on(
     (kind, reason), (other_kind, never), *_ = told(study, runs)
     assert kind == other_kind == "lost"
     assert reason.startswith("gone from squeue and sacct, no result, last seen at ")
-    assert never == "gone from squeue and sacct, it never began"
+    assert never == "gone from squeue and sacct, it never began (cancelled while it waited?)"
     scheduler.sacct_trouble = "sacct: accounting is disabled"
     ago(run, 7 * 86400)
     assert "gone from squeue (sacct: accounting is disabled), no result" in told(study, runs)[0][1]
