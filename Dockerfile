@@ -1,5 +1,5 @@
-# docker/build.sh builds this with its three provenance arguments; a plain `docker build .` works too and is then
-# honest about knowing none of them. Only what .dockerignore lets through can reach the image.
+# docker/build.sh builds this with its provenance arguments; a plain `docker build .` works too, and then knows the
+# lock but not the commit. Only what .dockerignore lets through can reach the image.
 
 # Any image with Python 3.10 as `python` on glibc >= 2.28. build.sh replaces the tag by its digest.
 ARG BASE_IMAGE=python:3.10-slim-bookworm
@@ -16,9 +16,9 @@ RUN pip install --require-hashes --only-binary :all: --no-deps -r /src/docker/re
 COPY . /src
 RUN pip install --no-deps --no-build-isolation --no-index /src
 
-# A result quotes LOCK_HASH, so it has to be the hash of what was installed.
-ARG LOCK_HASH=
-RUN test -z "$LOCK_HASH" || echo "$LOCK_HASH  /src/docker/requirements.lock" | sha256sum --check --strict
+# Results quote this hash. It is a file and no variable: not every runtime passes an image's variables on, and a
+# job of another environment could bring its own.
+RUN sha256sum </src/docker/requirements.lock | cut -d ' ' -f 1 >/opt/petl/venv/lock.sha256
 
 # A wheel that does not load should fail here and not in a queue. Its caches stay in this stage.
 RUN NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/mpl \
@@ -44,12 +44,12 @@ ENV PATH=/opt/petl/venv/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /runs
 
-# Last, because they change with every commit. Results record the environment; `docker inspect` shows the labels.
+# Last, because they change with every commit. Results quote the files; `docker inspect` shows the labels.
 ARG BASE_IMAGE
 ARG GIT_COMMIT=
 ARG LOCK_HASH=
 ARG VERSION=
-ENV PETL_GIT_COMMIT=$GIT_COMMIT PETL_LOCK_HASH=$LOCK_HASH
+RUN echo "$GIT_COMMIT" >/opt/petl/venv/git-commit && echo "$BASE_IMAGE" >/opt/petl/venv/base-image
 LABEL org.opencontainers.image.title="petl-ast" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \

@@ -1,26 +1,44 @@
 #!/usr/bin/env bash
-# Build the image, with where it came from written into it:  docker/build.sh [further options for the engine's build]
-#   ENGINE=podman        instead of the first of docker, podman that is installed
+# Build the image, with where it came from written into it:
+#   docker/build.sh [--archive petl.tar] [-- further options for the engine's build]
+#   ENGINE=podman        instead of the first of docker, podman, buildah that answers
 #   TAG=name:tag         instead of petl-ast:<version>
 #   BASE_IMAGE=name@...  a base of your own, or the digest an earlier build printed, to build that image again
+# --archive also writes the image to a file, to keep and to convert for a cluster (docs/container.md).
 set -euo pipefail
+
+archive=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --archive) archive=$(realpath -m "${2:?--archive needs a file}"); shift 2 ;;
+        --) shift; break ;;
+        *)  echo "build.sh: $1: only --archive FILE; options for the engine come after --" >&2; exit 2 ;;
+    esac
+done
+[ ! -e "$archive" ] || { echo "build.sh: $archive is there already" >&2; exit 2; }
+
 cd "$(dirname "$0")/.."
-
-engine=${ENGINE:-$(command -v docker || command -v podman || true)}
-[ -n "$engine" ] || { echo "build.sh: neither docker nor podman is installed here" >&2; exit 2; }
-"$engine" info >/dev/null 2>&1 || { echo "build.sh: $engine does not answer; is its service running?" >&2; exit 2; }
-
+engine=$(docker/engine.sh)
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' petl/__init__.py)
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || commit+=-dirty       # untracked files count: the image contains them
 lock_hash=$(sha256sum docker/requirements.lock | cut -d ' ' -f 1)
 
+# A base that local_base.sh made has a digest where the engine keeps one, else its id will do.
+digest() {
+    case $engine in
+        buildah) echo "$(sed 's/:[^:/]*$//' <<<"$1")@$(buildah inspect -t image -f '{{.FromImageDigest}}' "$1")" ;;
+        *)  "$engine" image inspect --format '{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}' "$1" ;;
+    esac
+}
+
 # A tag moves, a digest does not. The wheels are linux/amd64, so the base is too, on any machine.
 base=${BASE_IMAGE:-$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)}
 case $base in
     *@sha256:*) ;;
+    localhost/*) base=$(digest "$base") ;;
     *)  "$engine" pull --quiet --platform linux/amd64 "$base" >/dev/null
-        base=$("$engine" image inspect --format '{{index .RepoDigests 0}}' "$base") ;;
+        base=$(digest "$base") ;;
 esac
 
 tag=${TAG:-petl-ast:$version}
@@ -33,3 +51,15 @@ tag=${TAG:-petl-ast:$version}
 
 echo "built $tag from commit $commit, lock $lock_hash"
 echo "the same base again: BASE_IMAGE=$base docker/build.sh"
+
+if [ -n "$archive" ]; then
+    # half an archive under this name would be found and believed
+    trap 'rm -f "$archive.part"' EXIT
+    case $engine in
+        docker) docker save --output "$archive.part" "$tag" ;;
+        podman) podman save --quiet --format docker-archive --output "$archive.part" "$tag" ;;
+        buildah) buildah push --quiet "$tag" "docker-archive:$archive.part:$tag" ;;
+    esac
+    mv "$archive.part" "$archive"
+    echo "wrote $archive, $(du -h "$archive" | cut -f 1)"
+fi

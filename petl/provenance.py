@@ -11,8 +11,8 @@ import petl
 
 
 def git_commit() -> str | None:
-    """The image says it; a checkout knows it. `-dirty` marks changes that no commit holds."""
-    if said := os.environ.get("PETL_GIT_COMMIT"):
+    """An image was told; a checkout knows it. `-dirty` marks changes that no commit holds."""
+    if said := os.environ.get("PETL_GIT_COMMIT") or _left_behind("git-commit"):
         return said
     folder = str(Path(petl.__file__).parent)
     command = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"]
@@ -24,10 +24,17 @@ def git_commit() -> str | None:
 
 
 def lock_hash() -> str | None:
-    """An image has it in PETL_LOCK_HASH; docker/make_env.sh left it in the environment."""
-    if said := os.environ.get("PETL_LOCK_HASH"):
-        return said
+    return os.environ.get("PETL_LOCK_HASH") or _left_behind("lock.sha256")
+
+
+def base_image() -> str | None:
+    """What an image was built upon. With the commit and the lock, all that it is made of."""
+    return _left_behind("base-image")
+
+
+def _left_behind(name: str) -> str | None:
+    """By the Dockerfile or docker/make_env.sh, in the environment that they made."""
     try:
-        return (Path(sys.prefix) / "lock.sha256").read_text().strip()
+        return (Path(sys.prefix) / name).read_text().strip() or None
     except OSError:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import petl
-from petl.provenance import git_commit, lock_hash
+from petl.provenance import base_image, git_commit, lock_hash
 
 
 def environment() -> dict[str, Any]:
@@ -21,6 +21,7 @@ def environment() -> dict[str, Any]:
         "git_commit": git_commit(),
         "lock_hash": lock_hash(),
         "image": os.environ.get("PETL_IMAGE"),
+        "base_image": base_image(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda if gpu else None,
