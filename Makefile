@@ -32,11 +32,12 @@ test-modern: setup-modern  ## the same tests on today's stack
 test-slurm: setup  ## those that need root and an installed Slurm, which they start themselves
 	.venv/bin/python -m pytest -m slurm $(ARGS)
 
-bench: setup  ## features, memory and time of a step, what the loop adds; ARGS=--quick for small
+bench: setup  ## features, memory and time of a step, the loop, 100,000 runs; ARGS=--quick for small
 	.venv/bin/python -m benchmarks.features $(ARGS)
 	.venv/bin/python -m benchmarks.memory $(ARGS)
 	.venv/bin/python -m benchmarks.step $(ARGS)
 	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.loop $(ARGS)
+	.venv/bin/python -m benchmarks.scale $(ARGS)
 
 lint: setup  ## ruff and mypy
 	.venv/bin/ruff check .

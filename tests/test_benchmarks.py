@@ -36,3 +36,14 @@ def test_a_quick_run_tells_what_the_loop_adds() -> None:
     out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
     bare, loop = (line.split() for line in out.split("\n") if " ms " in line)
     assert float(loop[3]) == pytest.approx(float(loop[1]) / float(bare[1]), rel=0.01)
+
+
+@pytest.mark.slow
+def test_a_small_run_tells_what_very_many_runs_cost_as_folders_and_packed() -> None:
+    command = [sys.executable, "-m", "benchmarks.scale", "--runs", "30"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert {"plan, nothing there", "status, folders", "analysis.load, packed"} <= {
+        line[:48].strip() for line in out.split("\n")
+    }
+    inodes = [int(line.split()[0]) for line in out.split("\n") if "inodes in all" in line]
+    assert inodes == [30 * 5 + 2, 5]
