@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petl.errors import UserError
-from slurm.profile import SHIPPED, load_profile
+from slurm.profile import SHIPPED, Profile, load_profile
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
@@ -55,3 +55,8 @@ def test_a_change_on_the_command_line_is_checked_like_the_file() -> None:
 def test_more_memory_is_twice_as_much_up_to_what_there_is() -> None:
     assert load_profile("devcluster", ["mem_gb=8"]).more_mem_gb == 16
     assert load_profile("devcluster", ["mem_gb=8", "most_mem_gb=12"]).more_mem_gb == 12
+
+
+def test_every_key_is_in_the_documentation() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "slurm.md").read_text()
+    assert [key for key in Profile.model_fields if f"`{key}`" not in text] == []
