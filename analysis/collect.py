@@ -18,7 +18,7 @@ A list of plain values is a text, `0.9, 0.98`; a list of parts is numbered, `met
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -187,7 +187,7 @@ class _Found:
     def _add(self, task: Row) -> int:
         settings = {k: part for k, part in task.items() if k not in ("names", *OF_AN_ENTRY)}
         names = dict.fromkeys(NAMES) | task["names"]
-        self.settings.append({**names, **dict(_flat(settings, lists=True))})
+        self.settings.append({**names, **_flat(settings, lists=True)})
         return len(self.settings) - 1
 
 
@@ -235,13 +235,10 @@ def _measured(result: Row, entry: _Entry) -> Row:
     if result["run_id"] != entry.run_id:
         file = entry.view.run(entry.run_id).result_file
         raise UserError(f"{file}: the result of another run, {result['run_id']}")
-    rest = {name: part for name, part in result.items() if name not in ELSEWHERE}
-    return {
-        "synthetic": bool(result.get("synthetic", False)),
-        **dict(_flat(result["metrics"])),
-        "gpu_hours": _gpu_hours(result),
-        **dict(_flat(rest)),
-    }
+    measured: Row = {"synthetic": bool(result.get("synthetic", False))}
+    _flat(result["metrics"], into=measured)
+    measured["gpu_hours"] = _gpu_hours(result)
+    return _flat({k: part for k, part in result.items() if k not in ELSEWHERE}, into=measured)
 
 
 def _gpu_hours(result: Row) -> float:
@@ -250,19 +247,19 @@ def _gpu_hours(result: Row) -> float:
     return float(result["timing"]["seconds"]) / 3600
 
 
-def _flat(
-    tree: Mapping[str, Any], prefix: str = "", lists: bool = False
-) -> Iterator[tuple[str, Any]]:
+def _flat(tree: Row, prefix: str = "", lists: bool = False, into: Row | None = None) -> Row:
     """`{"params": {"total": 3}}` -> `params.total`; a result's lists do not fit a cell."""
+    flat = {} if into is None else into
     for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.", lists)
+        if isinstance(value, dict):
+            _flat(value, f"{prefix}{key}.", lists, flat)
         elif not isinstance(value, list):
-            yield f"{prefix}{key}", value
-        elif lists and any(isinstance(part, Mapping) for part in value):
-            yield from _flat(dict(enumerate(value)), f"{prefix}{key}.", lists)
+            flat[f"{prefix}{key}"] = value
+        elif lists and any(isinstance(part, dict) for part in value):
+            _flat({str(i): part for i, part in enumerate(value)}, f"{prefix}{key}.", lists, flat)
         elif lists:
-            yield f"{prefix}{key}", ", ".join(map(str, value))
+            flat[f"{prefix}{key}"] = ", ".join(map(str, value))
+    return flat
 
 
 def _one_line(error: Exception) -> str:

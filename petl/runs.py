@@ -207,10 +207,9 @@ class Runs:
 
     def result(self, run_id: str) -> dict[str, Any] | None:
         """Without what is bulky: the task, and what is as long as a confusion matrix."""
-        run = self.run(run_id)
         if run_id in self.packed:
-            return _of_this_version(self.packed.result(run_id), run.result_file)
-        result = run.result() if run_id in self.loose else None
+            return _of_this_version(self.packed.result(run_id), self.folder)
+        result = self.run(run_id).result() if run_id in self.loose else None
         return result and {name: part for name, part in result.items() if name not in BULKY}
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
