@@ -88,7 +88,7 @@ def logs(
         lines = "".join(f"\n{line(item)}" for item in items[:10])
         typer.echo(f"{len(items)} runs match; name one by the beginning of its id:{lines}")
         raise typer.Exit(2)
-    if not follow and not logs.files(items[0]):
+    if not follow and items[0].kind != "done" and not logs.files(items[0]):
         screen.print(f"{items[0].task}: {items[0].kind}, nothing printed yet", soft_wrap=True)
         return
 

@@ -26,6 +26,10 @@ def show(item: Item, say: Say) -> None:
     for file in files(item):
         say(f"==> {file}")
         say(file.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
+    log = item.run.log_file
+    if not log.exists() and (packed := item.run.read(log.name)) is not None:
+        say(f"==> {log}, packed")
+        say(packed.decode(errors="replace").rstrip("\n"))
 
 
 def follow(item: Item, say: Say) -> None:

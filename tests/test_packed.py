@@ -100,6 +100,12 @@ def test_whoever_asks_for_a_run_finds_it_packed(study: Study, tmp_path: Path, fo
     assert Runs(folder).task(task.run_id) == task.to_json()
 
 
+def test_the_log_of_a_packed_run_is_shown(study: Study, tmp_path: Path, folder: Path) -> None:
+    pack(folder)
+    command = ["logs", str(study.path), "method=lora", "fold=0", "--runs", str(tmp_path)]
+    assert "SYNTHETIC: esc50 · lora" in CliRunner().invoke(app, command).output
+
+
 def test_undo_brings_back_the_same_bytes(folder: Path) -> None:
     before = content(folder)
     pack(folder)
