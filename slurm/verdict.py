@@ -51,6 +51,8 @@ ENDS: dict[str, tuple[Kind, str, str]] = {
 ASKED_TO_LEAVE = {INTERRUPTED, 15, 12}
 """Exit codes of a worker that was told to leave, the last two before it could listen."""
 KILLED = 9
+ACCOUNTS_S = 120
+"""slurmdbd may learn that a job has failed before it learns of what, when it has been away."""
 
 PENDING = {
     "None": "",
@@ -120,7 +122,8 @@ def _ended(run: RunDir, seen: Verdict, row: Job) -> Verdict:
 
 
 def _exit(row: Job, seen: Verdict) -> Verdict:
-    if not row.exit:  # squeue does not say how, and sacct does not know it yet, or never will
+    just_now = _since(row.end) < ACCOUNTS_S
+    if not row.exit or (row.exit == "0:0" and just_now):  # the accounts do not know yet how
         return replace(seen, kind="unknown", cause="", reason="its job has failed just now")
     code, _, number = row.exit.partition(":")
     ended = int(number or 0) or int(code or 0)  # 137 is told as 9:0, or as 0:9
@@ -174,6 +177,11 @@ def _last_seen(run: RunDir) -> str:
     held = holder(run.claim_file)
     on = f" on {held['host']}" if held else ""
     return f"no result, last seen{on} at {_clock(datetime.fromtimestamp(sign))}"
+
+
+def _since(said: str) -> float:
+    when = _when(said)
+    return (datetime.now() - when).total_seconds() if when else float("inf")
 
 
 def _when(said: str) -> datetime | None:

@@ -149,6 +149,17 @@ def test_each_end_of_a_job_has_its_words(
     assert reason in state.reason
 
 
+def test_a_failure_without_an_exit_code_is_no_verdict_at_once(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    """Seen when slurmdbd has just come back."""
+    stopped(study.tasks[0], runs, 2)
+    scheduler.sacct = [f"0|FAILED|0:0|n1|{time.strftime('%FT%T')}"]
+    assert told(study, runs)[0] == ("unknown", "its job has failed just now")
+    scheduler.sacct = ["0|FAILED|0:0|n1|2020-01-01T10:00:00"]
+    assert Plan(study, runs).items[0].state.cause == "crashed"
+
+
 def test_what_a_run_says_of_itself_counts_more_than_its_jobs_exit_code(
     study: Study, runs: Path, scheduler: Scheduler
 ) -> None:
