@@ -57,6 +57,8 @@ def offer(study: Path, wanted: Collection[str] | None = None) -> Offer:
     for run in _folders(study, wanted):
         try:
             files = _files(run.path)
+        except FileNotFoundError:  # packed or removed by somebody else just now
+            continue
         except _Unpackable as why:
             found.left[str(why)] += 1
             continue

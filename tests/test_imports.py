@@ -20,6 +20,8 @@ LIGHT = (
     "petl.presets",
     "petl.study",
     "petl.runs",
+    "petl.compact",
+    "petl.fabricate",
     "petl.schema",
     "slurm.plan",
     "slurm.view",
