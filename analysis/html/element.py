@@ -45,6 +45,10 @@ def table(heads: Iterable[Any], rows: Iterable[Iterable[Any]], **attributes: Any
     return scrolling(whole)
 
 
+def commands(lines: Iterable[str]) -> Html:
+    return el("pre", el("code", "\n".join(lines)))
+
+
 def scrolling(content: Html) -> Html:
     """To be reached by keyboard, or nobody without a mouse could scroll it."""
     return el("div", content, class_="scroll", tabindex=0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from analysis.html import parts
+from analysis.html import origin, progress, results
 from analysis.html.element import Html, data, el, join
 from analysis.html.figures import figures
 from analysis.html.provenance import document
@@ -16,13 +16,13 @@ from petl import __version__
 
 HERE = Path(__file__).parent
 SECTIONS: tuple[tuple[str, str, Callable[[Report], Html]], ...] = (
-    ("results", "Results", parts.tables),
-    ("progress", "Progress", parts.progress),
+    ("results", "Results", results.tables),
+    ("progress", "Progress", progress.progress),
     ("figures", "Figures", figures),
-    ("costs", "Costs", parts.costs),
-    ("environment", "Environment", parts.environments),
-    ("reproduce", "Reproduce", parts.reproduce),
-    ("settings", "Settings", parts.settings),
+    ("costs", "Costs", results.costs),
+    ("environment", "Environment", origin.environments),
+    ("reproduce", "Reproduce", origin.reproduce),
+    ("settings", "Settings", origin.settings),
 )
 
 
