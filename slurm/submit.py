@@ -65,12 +65,14 @@ def submit(
         now = plan()
         if now.trouble and any(item.kind == "unknown" for item in now.items):
             raise UserError(f"what is queued is not known: {now.trouble}; try again later")
-        made = []
+        made, queue = [], now.in_queue()
         for batch in wanted(now):
             if batch.items:
                 submission = prepare(now, batch, cluster)
-                send(submission, cluster, now.in_queue(), lock)
+                send(submission, cluster, queue, lock)
                 made.append(submission)
+                sent = submission.arrays.items()
+                queue.update({job: submission.elements(chunk) for chunk, job in sent if job})
         return made
 
 
@@ -159,14 +161,16 @@ def arrays(
 
 
 def send(submission: Submission, cluster: Cluster, queue: Mapping[str, int], lock: Claim) -> None:
-    if cluster.profile.throttle is not None:
-        _make_room(cluster.profile.throttle, queue, submission)
+    throttle, over = cluster.profile.throttle, ""
+    if throttle is not None and queue:
+        over = ":".join(_make_room(throttle, queue, submission))
     jobs = {name: name for name in queue}
     for chunk, array in enumerate(arrays(submission, cluster, queue)):
         lock.touch()
         script = submission.script(chunk)
         write_atomic(script, job_script(cluster.profile, array).encode())
-        after = [f"--dependency=afterany:{jobs[array.follows]}"] if array.follows else []
+        before = jobs[array.follows] if array.follows else over
+        after = [f"--dependency=afterany:{before}"] if before else []
         try:
             told = run(["sbatch", "--parsable", *after, str(script)])
         except SlurmTrouble as trouble:
@@ -176,12 +180,23 @@ def send(submission: Submission, cluster: Cluster, queue: Mapping[str, int], loc
         submission.note(chunk, jobs[array.name])
 
 
-def _make_room(throttle: int, queue: Mapping[str, int], submission: Submission) -> None:
-    """Arrays that have the throttle for themselves give part of it to the new ones."""
+def _make_room(throttle: int, queue: Mapping[str, int], submission: Submission) -> list[str]:
+    """Arrays that have the throttle for themselves give part of it to the new ones.
+
+    Those of their jobs that run already are too many by these, for whose end the new ones wait.
+    """
     sizes = [submission.elements(chunk) for chunk in range(submission.chunks)]
-    for job, share in zip(queue, shares(throttle, [*queue.values(), *sizes]), strict=False):
+    given = dict(zip(queue, shares(throttle, [*queue.values(), *sizes]), strict=False))
+    for array, share in given.items():
         with suppress(SlurmTrouble):  # another's, or just over
-            run(["scontrol", "update", f"JobId={job}", f"ArrayTaskThrottle={share.at_a_time}"])
+            run(["scontrol", "update", f"JobId={array}", f"ArrayTaskThrottle={share.at_a_time}"])
+    told = run(["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%F_%K"])
+    running = set(told.split())
+    over = []
+    for array, share in given.items():
+        mine = sorted(job for job in running if job.startswith(f"{array}_"))
+        over += mine[: max(0, len(mine) - share.at_a_time)]
+    return over
 
 
 def _refused(trouble: SlurmTrouble, submission: Submission) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -86,6 +87,27 @@ def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
     told = petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     assert told == "6 done\nnothing to submit\n"
     assert petl("status", loaded.path, places=places).endswith("6 of 6 done\n")
+
+
+def test_what_is_submitted_while_others_run_waits_until_the_throttle_has_room(
+    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+) -> None:
+    def running() -> list[str]:
+        return in_cluster.run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%F_%K").split()
+
+    profile = written(tmp_path, "throttle: 2")
+    for folds in ("[0, 1]", "[0, 1, 2]"):
+        loaded = study("linear", folds, LONG)
+        petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
+        until(lambda: len(running()) == 2)
+    before = set(running())
+    until(lambda: len(in_cluster.run("squeue", "-h", "-r", "-t", "PENDING").splitlines()) == 1)
+    end = time.monotonic() + 4  # twice what the scheduler needs to start what may start
+    while time.monotonic() < end:
+        assert set(running()) == before
+    for job in sorted(before):
+        in_cluster.run("scancel", job)
+    until(lambda: running() and not before & set(running()))
 
 
 def test_two_submitters_at_once_submit_each_run_once(
