@@ -25,6 +25,7 @@ from analysis.style import (
     PANEL_HEIGHT,
     STYLE,
     TWO_COLUMNS,
+    annotate,
     dress,
     line_look,
     save,
@@ -35,8 +36,9 @@ from petl.errors import UserError
 
 Row = dict[str, Any]
 METRICS = {"accuracy": "Validation accuracy (%)", "ccc": "Validation CCC"}
-MARKS, DASH = 6, 5
-"""So many markers along a line; the length of a dash where lines coincide."""
+MARKS, DASH, MOST_WITH_RUNS = 6, 5, 6
+"""Markers along a line; the length of a dash where lines coincide; of more methods than the last,
+single runs would hide everything."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,11 @@ def draw(runs: Sequence[Converged]) -> Figure:
     plot(figure.subplots(1, 3), groups)
     if len(groups) > 1:
         name(figure, [group.label for group in groups])
-    title, look = groups[0].label if len(groups) == 1 else "", BANNER | {"color": INK}
+    title = groups[0].label if len(groups) == 1 else ""
     if any(run.synthetic for run in runs):
-        title, look = f"SYNTHETIC, made-up numbers: {title}".rstrip(": "), BANNER
+        return annotate(figure, f"SYNTHETIC, made-up numbers: {title}".rstrip(": "), ())
     if title:
-        figure.suptitle(title, **look).set_parse_math(False)
+        figure.suptitle(title, **BANNER | {"color": INK}).set_parse_math(False)
     return figure
 
 
@@ -92,12 +94,15 @@ def plot(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
     metric = _metric(groups)
     factor = 100 if metric == "accuracy" else 1
     score = axes[len(axes) // 2]
+    thin = len(groups) <= MOST_WITH_RUNS
     for i, group in enumerate(groups):
-        _plot(score, group, f"val_{metric}", i, "-", factor)
+        if not group.runs:  # it keeps its look for the other panels
+            continue
+        _plot(score, group, f"val_{metric}", i, "-", thin, factor)
         if len(axes) > 1:
-            _plot(axes[0], group, "train_loss", i, "--")
-            _plot(axes[0], group, "val_loss", i, "-")
-            _plot(axes[2], group, "lr", i, _taking_turns(groups, i))
+            _plot(axes[0], group, "train_loss", i, "--", thin)
+            _plot(axes[0], group, "val_loss", i, "-", thin)
+            _plot(axes[2], group, "lr", i, _taking_turns(groups, i), thin)
     labels = ("Loss", METRICS[metric], "Learning rate") if len(axes) > 1 else (METRICS[metric],)
     for axis, label in zip(axes, labels, strict=True):
         dress(axis)
@@ -151,21 +156,23 @@ def _metric(groups: Sequence[Group]) -> str:
 
 def _taking_turns(groups: Sequence[Group], i: int) -> Any:
     """Methods often share a schedule: then each draws every so many dashes of the one line."""
-    schedules = [[row["lr"] for row in group.runs[0]] for group in groups]
+    schedules = [[row["lr"] for rows in group.runs[:1] for row in rows] for group in groups]
     sharing = [k for k, schedule in enumerate(schedules) if schedule == schedules[i]]
     return (DASH * sharing.index(i), (DASH, DASH * (len(sharing) - 1))) if sharing[1:] else "-"
 
 
-def _plot(axis: Axes, group: Group, key: str, i: int, style: Any, factor: float = 1) -> None:
+def _plot(
+    axis: Axes, group: Group, key: str, i: int, style: Any, thin: bool, factor: float = 1
+) -> None:
     lines = [factor * line for line in group.lines(key)]
     look = line_look(i) | {"linestyle": style}
     if key.startswith("train"):
         look["markerfacecolor"] = "white"
     mean = lines[0]
     if len(lines) > 1:
-        thin = look | {"linewidth": 0.4, "alpha": 0.5, "marker": ""}
-        for line in lines:
-            axis.plot(_epochs(line), line, **thin)
+        hair = look | {"linewidth": 0.4, "alpha": 0.5, "marker": ""}
+        for line in lines if thin else ():
+            axis.plot(_epochs(line), line, **hair)
         both = np.stack([line[: min(map(len, lines))] for line in lines])  # as far as all are
         mean, spread = both.mean(axis=0), both.std(axis=0)
         band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}

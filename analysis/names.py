@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -80,9 +81,11 @@ def _places() -> Iterator[Place]:
 PLACES = tuple(_places())
 
 
-def write_names(axis: Axes, points: Sequence[Named]) -> None:
-    """To be called when the axes have their final place and limits."""
-    plan = _Plan(axis, points)
+def write_names(
+    axis: Axes, points: Sequence[Named], line: Sequence[tuple[float, float]] = ()
+) -> None:
+    """To be called when the axes have their final place and limits; `line` is upright or level."""
+    plan = _Plan(axis, points, line)
     for _ in range(ROUNDS):
         before = list(plan.places)
         for i in range(len(points)):
@@ -96,7 +99,9 @@ def write_names(axis: Axes, points: Sequence[Named]) -> None:
 class _Plan:
     """Who stands where; at first everybody to the right of his point."""
 
-    def __init__(self, axis: Axes, points: Sequence[Named]):
+    def __init__(
+        self, axis: Axes, points: Sequence[Named], line: Sequence[tuple[float, float]] = ()
+    ):
         scale = axis.figure.dpi / 72
         self.frame = Box(*(axis.bbox.extents / scale))
         self.spots, self.ink = [], []
@@ -106,6 +111,9 @@ class _Plan:
             self.spots.append((x, y))
             self.ink.append(Box(x - MARKER, y - MARKER, x + MARKER, y + MARKER))
             self.ink.append(Box(x - 5, low, x + 2, high))  # its dots stand on the left of its bar
+        corners = axis.transData.transform(line) / scale if line else ()
+        for (x0, y0), (x1, y1) in pairwise(corners):
+            self.ink.append(Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1))
         self.sizes = [_size(axis, point.name) for point in points]
         self.places = [PLACES[0]] * len(points)
 

@@ -7,7 +7,7 @@ every colour of a line is dark enough to be read on paper. Fonts are embedded as
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ STYLE = {
 }
 KINDS = ("png", "pdf")
 METADATA = {"png": {"Software": "petl-ast"}, "pdf": {"Creator": "petl-ast", "CreationDate": None}}
+MADE_UP = "SYNTHETIC: made-up numbers, measured by nobody"
+BANNER = {"size": 8, "weight": "bold", "color": WARNING}
 SMALL, LEADING = 6.2, 8.0  # points, of a footnote
 LISTED = 4
 
@@ -100,37 +102,37 @@ def in_words(measure: Measure) -> str:
 
 def sign(figure: Figure, frame: pd.DataFrame, *notes: str) -> Figure:
     """Above it, that numbers are made up; below it, what its signs mean and which runs it lacks."""
-    if synthetic(frame):
-        figure.suptitle("SYNTHETIC: made-up numbers, measured by nobody", **BANNER)
-    if lines := [*notes, *missing(frame)]:
-        footnote(figure, "  ".join(f"{line}." for line in lines))
-    return figure
-
-
-BANNER = {"size": 8, "weight": "bold", "color": WARNING}
+    return annotate(figure, MADE_UP if synthetic(frame) else "", [*notes, *missing(frame)])
 
 
 def missing(frame: pd.DataFrame) -> list[str]:
-    """`3 of 30 runs are missing: LoRA 2, FFT 1`; nothing if none is."""
+    """`3 of 30 runs are missing: LoRA (2), FFT (1)`; nothing if none is."""
     lacking = frame[frame["state"] != "done"]
     if lacking.empty:
         return []
     counts = lacking["method_label"].value_counts(sort=False)
-    some = ", ".join(f"{label} {count}" for label, count in counts.iloc[:LISTED].items())
+    some = ", ".join(f"{label} ({count})" for label, count in counts.iloc[:LISTED].items())
     more = f" and {len(counts) - LISTED} other methods" if len(counts) > LISTED else ""
     return [f"{len(lacking)} of {len(frame)} runs are missing: {some}{more}"]
 
 
-def footnote(figure: Figure, text: str) -> None:
-    """The picture grows by it: what is above keeps its size."""
+def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
+    """The picture grows by both: what is between them keeps its size."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(text, int(width * 72 / (0.56 * SMALL)))
-    room = (LEADING * len(lines) + 2) / 72
-    figure.set_size_inches(width, height + room)
-    share = room / (height + room)
-    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    foot = textwrap.wrap("  ".join(f"{n}." for n in notes), int(width * 72 / (0.5 * SMALL)))
+    above = 13 / 72 if banner else 0.0
+    below = (LEADING * len(foot) + 2) / 72 if foot else 0.0
+    whole = height + above + below
+    figure.set_size_inches(width, whole)
+    figure.get_layout_engine().set(rect=(0, below / whole, 1, height / whole))
+    for legend in figure.legends:  # the layout has them at the edge of the whole, over the banner
+        legend.borderaxespad += 72 * above / legend.get_texts()[0].get_size()
+    if banner:
+        title = figure.suptitle(banner, y=1 - 2 / 72 / whole, va="top", **BANNER)
+        title.set(parse_math=False, in_layout=False)
     look = {"size": SMALL, "color": "#555555", "va": "bottom", "parse_math": False}
-    figure.text(2 / 72 / width, 2 / 72 / (height + room), "\n".join(lines), **look)
+    figure.text(2 / 72 / width, 2 / 72 / whole, "\n".join(foot), **look)
+    return figure
 
 
 # --- files ----------------------------------------------------------------------------------------

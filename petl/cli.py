@@ -14,6 +14,7 @@ from petl import (
     cli_cluster,
     cli_data,
     cli_doctor,
+    cli_figures,
     cli_jobs,
     cli_models,
     cli_packed,
@@ -110,6 +111,8 @@ app.command(short_help="Pre-train the small AST that comes along.")(cli_train.pr
 
 app.command(short_help="Make the table and the figure.")(cli_results.table)
 app.command(short_help="Make a page of a study to send and keep.")(cli_report.report)
+app.command(short_help="Draw a figure for print.")(cli_figures.figure)
+app.command(short_help="Execute a notebook of analysis/.")(cli_figures.notebook)
 app.command(short_help="Measure a trained run again.")(cli_runs.evaluate)
 app.command(short_help="Ask a trained run about sound files.")(cli_runs.predict)
 app.command(short_help="Hand a trained run on to others.")(cli_runs.export)

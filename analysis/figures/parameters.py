@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import matplotlib as mpl
 import pandas as pd
@@ -17,20 +18,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.cells import Cell, Row, Table, build, short
-from analysis.layout import banner
 from analysis.measure import Measure
 from analysis.names import Named, write_names
 from analysis.style import (
-    BANNER,
+    MADE_UP,
     MARKERS,
     ONE_COLUMN,
     PANEL_HEIGHT,
     STYLE,
     TWO_COLUMNS,
+    annotate,
     color_of,
     dress,
     entitle,
-    footnote,
     in_words,
     missing,
     sheet,
@@ -65,15 +65,15 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
             axes[column].set_xlabel("Trainable parameters, without the head")
     for spare in axes[panels:]:
         spare.set_visible(False)
-    if table.synthetic:
-        figure.suptitle(banner(table).replace(",", ""), **BANNER)
-    if said := [*[FRONT] * any(fronts), *notes]:
-        footnote(figure, "  ".join(f"{note}." for note in said))
+    annotate(
+        figure, MADE_UP if table.synthetic else "", [*[FRONT] * any(map(bool, fronts)), *notes]
+    )
 
     # where a name fits is known only once the axes have their place
     figure.draw_without_rendering()
     for column, axis in enumerate(axes[:panels]):
-        write_names(axis, [_named(i, row, cell) for i, row, cell in _points(table, column)])
+        named = [_named(i, row, cell) for i, row, cell in _points(table, column)]
+        write_names(axis, named, fronts[column])
     return figure
 
 
@@ -88,8 +88,8 @@ def pareto(
     return front
 
 
-def _panel(axis: Axes, table: Table, column: int) -> bool:
-    """Whether there is a front in it: of methods with all their runs."""
+def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
+    """Returns the corners of the front, which is of methods with all their runs."""
     beside = axis.transData + ScaledTranslation(-4 / 72, 0, axis.figure.dpi_scale_trans)
     for i, row, cell in _points(table, column):
         x, color = _x(cell), color_of(i)
@@ -110,10 +110,12 @@ def _panel(axis: Axes, table: Table, column: int) -> bool:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
     whole = [(_x(cell), cell.mean) for _, _, cell in _points(table, column) if cell.complete]
     front = pareto(whole, table.measure.lowest_first)
-    if len(front) > 1:
-        look = {"color": "#888888", "lw": 0.8, "ls": (0, (4, 2)), "zorder": 2}
-        axis.step(*zip(*front, strict=True), where="post", **look)
-    return len(front) > 1
+    steps = [(x, y) for (_, y), (x, _) in pairwise(front)]
+    corners = [at for pair in zip(front, steps, strict=False) for at in pair] + front[-1:]
+    if not steps:
+        return []
+    axis.plot(*zip(*corners, strict=True), color="#888888", lw=0.8, ls=(0, (4, 2)), zorder=2)
+    return corners
 
 
 def _points(table: Table, column: int) -> Iterator[tuple[int, Row, Cell]]:

@@ -1,0 +1,173 @@
+"""Where a method is right and what it takes for what, from the confusion matrices of its runs.
+
+The frames are those of `analysis.load` with two more columns, `classes` and `confusion`
+(`analysis.figures.with_confusions`). Matrices are summed over folds and seeds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.measure import Measure
+from analysis.style import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sheet, sign
+from petl.errors import UserError
+
+ROW, TITLE, LABELS, BESIDE = 0.17, 0.3, 0.75, 1.75  # inches
+CELL_TEXT, LABEL_TEXT = 0.16, 0.085
+"""So many inches does a number in a cell, or a class's name beside it, need."""
+MOST_IN_A_COLUMN = 20
+WORST = 3
+
+
+@mpl.rc_context(STYLE)
+def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    """A row for each method, a column for each class, the hardest first: its clips got right."""
+    width = width or TWO_COLUMNS
+    parts = [(label, part) for label, part in frame.groupby("dataset_label", sort=False)]
+    shares = [(label, _recalls(part)) for label, part in parts if len(_with(part))]
+    if not shares:
+        raise UserError(_nothing(frame, "classes"))
+    labelled = [_fits(width, table.shape[1], LABEL_TEXT) for _, table in shares]
+    heights = [
+        ROW * len(table) + TITLE + LABELS * fits
+        for (_, table), fits in zip(shares, labelled, strict=True)
+    ]
+    figure = sheet(width, sum(heights) + 0.5)
+    axes = figure.subplots(len(shares), 1, squeeze=False, height_ratios=heights).ravel()
+    lowest = min(10 * (np.nanmin(table.to_numpy()) // 10) for _, table in shares)
+    for axis, (label, table), fits in zip(axes, shares, labelled, strict=True):
+        numbers = _fits(width, table.shape[1], CELL_TEXT)
+        _heat(axis, table, lowest, annot=numbers, fmt=".0f", annot_kws={"size": 5.5})
+        _names(axis, table, fits)
+        entitle(axis, label)
+        if not fits:
+            axis.set_xlabel(f"{table.shape[1]} classes, the hardest first")
+    _scale(figure, axes, "Clips of the class got right (%)", orientation="horizontal")
+    return sign(figure, frame, "Classes from the hardest to the easiest, over all methods")
+
+
+@mpl.rc_context(STYLE)
+def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    """Of one method on one dataset."""
+    _refuse_several(frame)
+    done = _with(frame)
+    if done.empty:
+        raise UserError(_nothing(frame, "confusion"))
+    matrix, names = _sum(done), list(done["classes"].iloc[0])
+    width = width or (ONE_COLUMN if len(names) <= MOST_IN_A_COLUMN else TWO_COLUMNS)
+    shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    table = pd.DataFrame(shares, names, names)
+    figure = sheet(width, 0.92 * width)
+    axis = figure.subplots()
+    room = 0.62 * width / len(names)
+    counts = np.where(matrix, matrix.astype(int).astype(str), "") if room > 0.13 else None
+    size = {"size": min(6.5, 36 * room)}
+    _heat(axis, table, 0, annot=counts, fmt="", annot_kws=size, square=True)
+    _names(axis, table, room > LABEL_TEXT / 1.4)
+    axis.set(xlabel="Taken for", ylabel="Class")
+    entitle(axis, f"{frame['method_label'].iloc[0]} · {frame['dataset_label'].iloc[0]}")
+    _scale(figure, [axis], "Clips of the class (%)")
+    folds = done["fold"].nunique()
+    summed = f"Clips, summed over {len(done)} runs" + f" of {folds} folds" * (folds > 1)
+    return sign(figure, frame, summed, *_worst(matrix, names))
+
+
+def _worst(matrix: np.ndarray, names: list[str]) -> list[str]:
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    places = np.argsort(wrong, axis=None, kind="stable")[::-1][:WORST]
+    pairs = [np.unravel_index(place, wrong.shape) for place in places]
+    said = [f"{names[i]} \u2192 {names[j]} ({wrong[i, j]:.0f})" for i, j in pairs if wrong[i, j]]
+    return [f"Most often confused: {', '.join(said)}"] if said else []
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def _with(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["confusion"].notna()]
+
+
+def _sum(done: pd.DataFrame) -> np.ndarray:
+    return np.sum(np.stack(list(done["confusion"])), axis=0).astype(float)
+
+
+def _recalls(part: pd.DataFrame) -> pd.DataFrame:
+    """Per cent, methods down; a method without runs and a class without clips are NaN."""
+    names = list(_with(part)["classes"].iloc[0])
+    rows = {}
+    for (backbone, label), runs in part.groupby(["backbone", "method_label"], sort=False):
+        done = _with(runs)
+        total = _sum(done) if len(done) else np.zeros((len(names), len(names)))
+        clips = total.sum(axis=1)
+        right = np.divide(np.diag(total), clips, out=np.full(len(names), np.nan), where=clips > 0)
+        several = part["backbone"].nunique() > 1
+        rows[f"{label} ({backbone})" if several else label] = 100 * right
+    table = pd.DataFrame(rows, names).T
+    return table[table.mean().sort_values(kind="stable").index]
+
+
+def _refuse_several(frame: pd.DataFrame) -> None:
+    options = []
+    for field in ("dataset", "backbone", "method"):
+        have = list(dict.fromkeys(frame[field]))
+        if len(have) > 1:
+            some = ", ".join(have[:6]) + ", ..." * (len(have) > 6)
+            options.append(f"--{field} ({some})")
+    if options:
+        raise UserError(f"'confusion' is of one method on one dataset: add {' and '.join(options)}")
+
+
+def _nothing(frame: pd.DataFrame, figure: str) -> str:
+    study = frame["study"].iloc[0]
+    return f"{study} has no finished runs with a confusion matrix: '{figure}' draws those"
+
+
+# --- looks ----------------------------------------------------------------------------------------
+
+
+def _fits(width: float, columns: int, each: float) -> bool:
+    return (width - BESIDE) / columns >= each
+
+
+def _heat(axis: Axes, table: pd.DataFrame, lowest: float, **more: Any) -> None:
+    """White to dark blue, so that grey shows the same; hatched where there is nothing."""
+    axis.set_facecolor("white")
+    axis.patch.set(hatch="//////", edgecolor="#bbbbbb", linewidth=0)
+    colors = "Blues"
+    look = {"cmap": colors, "vmin": lowest, "vmax": 100, "linewidths": 0.3, "linecolor": FAINT}
+    sns.heatmap(table, ax=axis, cbar=False, **(look | more))
+
+
+def _names(axis: Axes, table: pd.DataFrame, shown: bool) -> None:
+    axis.tick_params(length=0, pad=1.5)
+    if shown:
+        axis.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns, rotation=90)
+    else:
+        axis.set_xticks([])
+    if shown or table.shape[0] < table.shape[1]:
+        axis.set_yticks(np.arange(table.shape[0]) + 0.5, table.index, rotation=0)
+    else:
+        axis.set_yticks([])
+    small = 5.2 if table.shape[1] > MOST_IN_A_COLUMN else 6.5
+    for text in axis.get_xticklabels():
+        text.set(size=small, parse_math=False)
+    for text in axis.get_yticklabels():
+        text.set(size=small if table.shape[0] > MOST_IN_A_COLUMN else 7, parse_math=False)
+
+
+def _scale(figure: Figure, axes: Any, label: str, orientation: str = "vertical") -> None:
+    level = orientation == "horizontal"
+    shape = {"shrink": 0.5, "aspect": 45} if level else {"shrink": 0.9, "aspect": 24}
+    place = {"ax": list(axes), "orientation": orientation, "pad": 0.015}
+    bar = figure.colorbar(axes[0].collections[0], **place, **shape)
+    bar.set_label(label, size=7, color=INK)
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(length=2, width=0.5, labelsize=6.5)

@@ -1,0 +1,265 @@
+"""What a setting does: accuracy against the kernel's size, the parameters, the examples of a class.
+
+A line is a method whose runs differ in that setting alone, the mean over folds with its standard
+deviation; a panel is a dataset, or the datasets under one head. Hollow: runs are missing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from string import digits, punctuation
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
+
+from analysis.cells import KEY, PARAMS, Cell, build, short
+from analysis.measure import Measure
+from analysis.style import (
+    DASHES,
+    INK,
+    ONE_COLUMN,
+    PANEL_HEIGHT,
+    STYLE,
+    TWO_COLUMNS,
+    dress,
+    entitle,
+    in_words,
+    line_look,
+    sheet,
+    sign,
+)
+from petl.errors import UserError
+
+KERNEL = re.compile(r"method\..*kernel")
+SIZE = re.compile(r"method\..*(reduction|length|experts|slots|layers)")
+EXAMPLES_OF_A_CLASS = "dataset.few_shot.per_class"
+EXAMPLES = re.compile(re.escape(EXAMPLES_OF_A_CLASS))
+BAR = "Mean and population standard deviation over folds"
+
+
+class Point(NamedTuple):
+    x: float
+    cell: Cell
+
+
+class Line(NamedTuple):
+    panel: str
+    label: str
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How the axis of a setting looks. `apart`: points at the same place stand side by side."""
+
+    label: str
+    dress: Callable[[Axes, list[float]], None]
+    apart: bool = False
+
+
+def kernel(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    sizes = _first_of(frame, KERNEL)
+    lines = list(_lines(frame[sizes.notna()], measure, KERNEL, sizes))
+    _refuse(lines, frame, "kernel", "the kernel differs alone")
+    several = len({label for _, label, _ in lines}) > 1
+    lines = [
+        Line(panel, _joined(title, label if several else ""), points)
+        for (panel, title), label, points in lines
+    ]
+    return _draw(frame, measure, width, lines, Ways("Kernel size", _each))
+
+
+def scaling(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    """Methods of several sizes are lines; of one size, a level across."""
+    every = list(_lines(frame, measure, SIZE, frame[PARAMS], shortest=1))
+    _refuse(
+        [points for _, _, points in every if points[1:]], frame, "scaling", "the size differs alone"
+    )
+    lines = [Line(_joined(*place), label, points) for place, label, points in every]
+    ways = Ways("Trainable parameters, without the head", _logarithmic)
+    return _draw(frame, measure, width, lines, ways)
+
+
+def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    examples = frame.get(EXAMPLES_OF_A_CLASS, pd.Series(math.nan, frame.index)).astype(float)
+    few = frame[examples.notna()]
+    lines = []
+    for (_, _, label), runs in few.groupby(["backbone", "method", "method_label"], sort=False):
+        lines += [
+            Line(_common(part["dataset_label"]), label, _points(part, measure, examples))
+            for _, part in runs.groupby(_others(runs, "dataset", EXAMPLES), sort=False)
+        ]
+    lines = [line for line in lines if len(line.points) > 1]
+    _refuse(lines, frame, "few-shot", "the examples of a class differ alone")
+    return _draw(frame, measure, width, lines, Ways("Examples per class", _doubling, apart=True))
+
+
+# --- what belongs to a line -----------------------------------------------------------------------
+
+
+def _lines(
+    frame: pd.DataFrame, measure: Measure, varied: re.Pattern[str], x: pd.Series, shortest: int = 2
+) -> Iterator[tuple[tuple[str, str], str, list[Point]]]:
+    """Where, which method, and its points: methods on a dataset that differ in `varied` alone."""
+    for _, of_dataset in frame.groupby(["backbone", "dataset"], sort=False):
+        label = str(of_dataset["dataset_label"].iloc[0])
+        head, _, title = label.rpartition(" · ")
+        for _, runs in of_dataset.groupby(_others(of_dataset, "method", varied), sort=False):
+            points = _points(runs, measure, x)
+            if len(points) >= shortest:
+                few = " per class" if title.isdecimal() and _few(runs) else ""
+                yield (
+                    (head, title + few) if head else (label, ""),
+                    _common(runs["method_label"]),
+                    points,
+                )
+
+
+def _points(runs: pd.DataFrame, measure: Measure, x: pd.Series) -> list[Point]:
+    """From left to right; a method without a finished run has no point."""
+    found = []
+    for _, part in runs.groupby(KEY, sort=False):
+        ((row,), place) = build(part, measure).rows, x[part.index].dropna()
+        if len(place) and math.isfinite(row.cells[0].mean):
+            found.append(Point(float(place.iloc[0]), row.cells[0]))
+    return sorted(found)
+
+
+def _few(runs: pd.DataFrame) -> bool:
+    return bool(runs.get(EXAMPLES_OF_A_CLASS, pd.Series(dtype=float)).notna().any())
+
+
+def _others(frame: pd.DataFrame, part: str, varied: re.Pattern[str]) -> pd.Series:
+    """What the runs of a line have in common: all settings of that part but the varied one."""
+    columns = [
+        name
+        for name in frame
+        if name.startswith(f"{part}.") and not varied.fullmatch(name) and frame[name].notna().any()
+    ]
+    return frame[columns].astype(str).agg(" ".join, axis=1) if columns else frame["study"]
+
+
+def _first_of(frame: pd.DataFrame, columns: re.Pattern[str]) -> pd.Series:
+    found = [name for name in frame if columns.fullmatch(name)]
+    return frame[found].bfill(axis=1).iloc[:, 0] if found else pd.Series(math.nan, frame.index)
+
+
+def _common(labels: pd.Series) -> str:
+    """`LoRA` of `LoRA 1/64` and `LoRA 1/128`; of one label all of it."""
+    names = list(dict.fromkeys(labels))
+    if len(names) == 1:
+        return str(names[0])
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False))
+    return "".join(a for a, _ in alike).rstrip(f"{digits}{punctuation}· ") or str(names[0])
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
+
+
+def _refuse(lines: Sequence[Any], frame: pd.DataFrame, figure: str, what: str) -> None:
+    if not lines:
+        study = frame["study"].iloc[0]
+        raise UserError(f"{study} has no finished runs in which {what}: '{figure}' draws those")
+
+
+# --- the picture ----------------------------------------------------------------------------------
+
+
+@mpl.rc_context(STYLE)
+def _draw(
+    frame: pd.DataFrame, measure: Measure, width: float | None, lines: list[Line], ways: Ways
+) -> Figure:
+    panels = list(dict.fromkeys(line.panel for line in lines))
+    several = [line.label for line in lines if line.points[1:]]
+    looks = {
+        label: line_look(i) | {"linestyle": DASHES[i % len(DASHES)]}
+        for i, label in enumerate(dict.fromkeys(several))
+    }
+    levels = [line.label for line in lines if line.label not in looks]
+    looks |= {label: _level_look(i) for i, label in enumerate(dict.fromkeys(levels))}
+    width = width or (ONE_COLUMN if len(panels) == 1 else TWO_COLUMNS)
+    across = min(len(panels), 1 if width == ONE_COLUMN else 2)
+    down = -(-len(panels) // across)
+    figure = sheet(width, PANEL_HEIGHT * down)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for spare in axes[len(panels) :]:
+        spare.set_visible(False)
+    for i, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
+        here = [line for line in lines if line.panel == panel]
+        for line in here:
+            _plot(axis, line, looks[line.label], _aside(looks, line.label) if ways.apart else 0)
+        dress(axis)
+        ways.dress(axis, sorted({point.x for line in here for point in line.points}))
+        axis.set_xlabel(ways.label)
+        if i % across == 0:
+            axis.set_ylabel(in_words(measure))
+        if len(panels) > 1:
+            entitle(axis, panel)
+    if len(looks) > 1:
+        entries = [Line2D([], [], label=label, **look) for label, look in looks.items()]
+        columns = min(len(entries), 3 if width == ONE_COLUMN else 6)
+        legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
+        for text in figure.legend(handles=entries, handlelength=2.6, **legend).get_texts():
+            text.set_parse_math(False)
+    hollow = any(not point.cell.complete for line in lines for point in line.points)
+    return sign(figure, frame, BAR, *["Hollow: with runs missing"] * hollow)
+
+
+def _plot(axis: Axes, line: Line, look: dict[str, Any], aside: float) -> None:
+    if not line.points[1:]:
+        axis.axhline(line.points[0].cell.mean, **look)
+        return
+    shifted = axis.transData + ScaledTranslation(aside / 72, 0, axis.figure.dpi_scale_trans)
+    xs = [point.x for point in line.points]
+    means = [point.cell.mean for point in line.points]
+    spreads = [math.nan if point.cell.std is None else point.cell.std for point in line.points]
+    bars = {"elinewidth": 0.7, "capsize": 1.8, "capthick": 0.7, "transform": shifted}
+    axis.errorbar(xs, means, spreads, **(look | bars))
+    for point in line.points:
+        if not point.cell.complete:
+            hollow = look | {"markerfacecolor": "white", "transform": shifted, "zorder": 4}
+            axis.plot(point.x, point.cell.mean, **hollow)
+    # what is drawn aside does not widen the axes by itself
+    for point, spread in zip(line.points, spreads, strict=True):
+        around = [point.cell.mean + sign * spread for sign in (-1, 1)] if spread == spread else []
+        axis.update_datalim([(point.x, y) for y in (point.cell.mean, *around)])
+
+
+def _level_look(i: int) -> dict[str, Any]:
+    return {"color": INK, "linewidth": 0.9, "linestyle": DASHES[1 + i % (len(DASHES) - 1)]}
+
+
+def _aside(looks: dict[str, Any], label: str) -> float:
+    return 2.6 * (list(looks).index(label) - (len(looks) - 1) / 2)
+
+
+def _each(axis: Axes, places: list[float]) -> None:
+    axis.xaxis.set_major_locator(FixedLocator(places))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.autoscale_view()
+
+
+def _doubling(axis: Axes, places: list[float]) -> None:
+    axis.set_xscale("log", base=2)
+    axis.margins(x=0.1)
+    _each(axis, places)
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _logarithmic(axis: Axes, places: list[float]) -> None:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
+    axis.autoscale_view()
