@@ -112,12 +112,13 @@ def cancel(words: Words = None, yes: Yes = False, runs: RunsDir = None) -> None:
     from petl.places import Places
     from slurm.control import along, jobs_of
     from slurm.control import cancel as cancel_jobs
+    from slurm.selection import of
     from slurm.words import several
 
     plans, items = plans_of(words, Places.choose(runs).runs)
     screen = console()
     for plan in plans:
-        mine = [item for item in items if item in plan.items]
+        mine = of(plan, items)
         jobs = jobs_of(plan, mine)
         if not jobs:
             screen.print(f"{plan.study.path}: nothing of this is in the queue", soft_wrap=True)

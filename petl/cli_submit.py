@@ -93,12 +93,13 @@ def retry(
     from slurm.control import held, release
     from slurm.plan import Plan
     from slurm.policy import Choice
+    from slurm.selection import of
     from slurm.words import several
 
     places = Places.choose(runs, data, cache)
     plans, items = plans_of(words, places.runs)
     for plan in plans:
-        mine = {item.task.run_id: item for item in items if item in plan.items}
+        mine = {item.task.run_id: item for item in of(plan, items)}
         if waiting := held(plan, mine.values()):
             release(plan, waiting)
             console().print(f"{several(len(waiting), 'held run')} may go on")

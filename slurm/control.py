@@ -7,10 +7,7 @@ from contextlib import suppress
 
 from petl.files import append_json_line
 from slurm.plan import Item, Plan
-from slurm.scheduler import Job, SlurmTrouble, run
-
-AT_ONCE = 500
-"""Arguments of one call."""
+from slurm.scheduler import Job, SlurmTrouble, ranges, run
 
 
 def jobs_of(plan: Plan, items: Iterable[Item]) -> dict[str, Job]:
@@ -40,9 +37,8 @@ def cancel(plan: Plan, jobs: Iterable[str]) -> None:
         arrays = set(submission.arrays.values())
         if mine := sorted(job for job in jobs if job.partition("_")[0] in arrays):
             append_json_line(submission.cancelled_file, {"jobs": mine})
-    targets = _whole_arrays(plan, jobs)
-    for first in range(0, len(targets), AT_ONCE):
-        run(["scancel", *targets[first : first + AT_ONCE]])
+    if targets := _by_array(plan, jobs):
+        run(["scancel", *targets])
 
 
 def held(plan: Plan, items: Iterable[Item]) -> list[Item]:
@@ -59,12 +55,18 @@ def release(plan: Plan, items: Sequence[Item]) -> None:
     for submission in {item.tries[-1].submission.folder for item in items}:
         for mark in submission.glob("failed-*"):
             mark.unlink(missing_ok=True)
-    for job in sorted(_whole_arrays(plan, set(jobs_of(plan, items)))):
-        with suppress(SlurmTrouble):  # it may have started meanwhile
-            run(["scontrol", "release", job])
+    for jobs in _by_array(plan, set(jobs_of(plan, items))):
+        with suppress(SlurmTrouble):  # some may have started meanwhile
+            run(["scontrol", "release", jobs])
 
 
-def _whole_arrays(plan: Plan, jobs: set[str]) -> list[str]:
-    """An array of which nothing is to be spared goes by its own number: one call for thousands."""
+def _by_array(plan: Plan, jobs: set[str]) -> list[str]:
+    """`12_[0-499,501]`, or `12` where nothing is to be spared: few words for many jobs."""
     spared = {job.id.partition("_")[0] for job in plan.queue.jobs.values() if job.id not in jobs}
-    return sorted({job if (array := job.partition("_")[0]) in spared else array for job in jobs})
+    elements: dict[str, list[int]] = {}
+    for array, _, element in (job.partition("_") for job in jobs):
+        elements.setdefault(array, []).append(int(element))
+    return [
+        f"{array}_[{ranges(chosen)}]" if array in spared else array
+        for array, chosen in sorted(elements.items())
+    ]

@@ -37,7 +37,7 @@ class Group(NamedTuple):
         return cls(task.names.dataset, task.names.backbone, task.names.method)
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """One run of the study, and what was last seen of it."""
 

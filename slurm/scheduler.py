@@ -111,6 +111,17 @@ def _numbers(said: str) -> Iterator[int]:
             yield from range(int(first), int(step[0] or first) + 1, int(step[2] or 1))
 
 
+def ranges(numbers: Iterable[int]) -> str:
+    """The other way: 0, 1, 2 and 7 are `0-2,7`."""
+    found: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
+
+
 class SlurmTrouble(UserError):
     """A command of Slurm's failed, or there is no such command here."""
 

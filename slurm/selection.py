@@ -35,6 +35,12 @@ def chosen(plans: Sequence[Plan], words: Sequence[str]) -> list[Item]:
     return select(items, words, value, where)
 
 
+def of(plan: Plan, items: Sequence[Item]) -> list[Item]:
+    """Those of the items that are this plan's."""
+    chosen = {id(item) for item in items}
+    return [item for item in plan.items if id(item) in chosen]
+
+
 def value(item: Item, name: str) -> Any:
     """A task's settings, and what is known of its run: `state=failed`, `cause=diverged`."""
     if name == "state":

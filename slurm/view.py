@@ -210,7 +210,7 @@ def _remark(items: Sequence[Item]) -> str:
     counts = count(items)
     remarks = [f"{counts[kind]} {kind}" for kind in ENDS if counts[kind]]
     running = [item for item in items if item.kind == "running"]
-    if len(running) == 1:
+    if len(running) == 1 and items[0].tries:
         remarks.append(running[0].state.reason)
     elif running:
         epochs = [str(item.state.epoch) for item in running[:MOST_EPOCHS]]

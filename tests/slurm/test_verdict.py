@@ -18,7 +18,7 @@ from slurm import plan as planning
 from slurm.plan import Item, Plan
 from slurm.policy import batches, choose, difference, hints
 from slurm.profile import Profile
-from slurm.scheduler import Answer, Job, _account, _row
+from slurm.scheduler import Answer, Job, _account, _row, ranges
 from slurm.submission import Intention, Submission
 from slurm.view import progress
 
@@ -272,3 +272,4 @@ def test_jobs_are_named_by_array_and_element() -> None:
         Job("12_3", "PENDING", "Priority", "N/A"),
     )
     assert [p.element for p, _ in _account("petl-x-0|12_[0-6:3]|PENDING|0:0||")] == [0, 3, 6]
+    assert ranges([7, 1, 0, 2, 9, 8]) == "0-2,7-9"
