@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-modern demo test test-modern test-slurm bench lint lock clean
+.PHONY: help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -18,6 +18,23 @@ setup-modern:  ## .venv-modern: today's stack (Python 3.11, CPU); about 2 GB
 demo: setup  ## the quickstart study on this machine: submit, then its table
 	.venv/bin/petl submit experiments/quickstart.yaml --local $(WORKERS)
 	.venv/bin/petl table experiments/quickstart.yaml
+
+# With runs of its own, so that there is something to do after `make demo`; the tables have to agree.
+demo-slurm: setup  ## the same through a Slurm on this machine, which lives as long as this; needs root
+	@set -e; petl=.venv/bin/petl; export PETL_RUNS=runs/devcluster; \
+	if ! $$petl devcluster status >/dev/null 2>&1; then \
+		trap "$$petl devcluster down" EXIT; trap 'exit 130' INT TERM; \
+		$$petl devcluster up; \
+	fi; \
+	eval "$$($$petl devcluster env)"; \
+	$$petl data prepare experiments/quickstart.yaml; \
+	$$petl submit experiments/quickstart.yaml --cluster devcluster --yes; \
+	$$petl status experiments/quickstart.yaml --watch; \
+	$$petl table experiments/quickstart.yaml --out tables/quickstart-devcluster
+
+SEEDS ?= 1 2 3
+rehearse: setup  ## short runs through all that happens to jobs, on a Slurm of their own; needs root
+	.venv/bin/petl devcluster rehearse $(SEEDS:%=--seed %)
 
 # A process for each core, with one thread: torch's own threads gain nothing on models this small.
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile
