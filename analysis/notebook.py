@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PARAMETERS = "parameters"
-"""The tag of the cell behind which other studies and runs are put, as papermill has it."""
+"""The tag of the cell that says which runs and studies: papermill's, a line for each name."""
 MADE_BY = '<meta name="generator" content="petl-ast">'
 PAGE = """<!doctype html>
 <html lang="en">
@@ -108,15 +108,15 @@ def to_page(
 
 
 def read(file: Path, values: dict[str, Any]) -> NotebookNode:
-    """With a cell behind that of the parameters which sets them to these values."""
+    """With these values in the cell of its parameters."""
     import nbformat
-    from nbformat.v4 import new_code_cell
 
     notebook = nbformat.read(file, as_version=4)
-    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
-    at = next(i for i, tagged in enumerate(tags) if PARAMETERS in tagged)
-    source = "\n".join(f"{key} = {value!r}" for key, value in values.items())
-    notebook.cells.insert(at + 1, new_code_cell(source))
+    for cell in notebook.cells:
+        if PARAMETERS in cell.metadata.get("tags", []):
+            lines = {line.partition(" = ")[0]: line for line in cell.source.splitlines()}
+            lines |= {key: f"{key} = {value!r}" for key, value in values.items()}
+            cell.source = "\n".join(lines.values())
     return notebook
 
 
@@ -141,7 +141,7 @@ def execute(
             on_cell_start=lambda cell, cell_index: tell(cell_index + 1, len(notebook.cells)),
         )
         try:
-            client.execute(env=os.environ | {"IPYTHONDIR": folder})
+            client.execute(env=os.environ | {"IPYTHONDIR": folder}, cleanup_kc=True)
         except CellExecutionError as error:
             raise UserError(f"the notebook stopped: {error.ename}: {error.evalue}") from None
 

@@ -98,9 +98,10 @@ def notebook(
     need("nbconvert", "notebooks")
     from analysis.notebook import to_page
     from petl.places import Places
+    from petl.study import load_study
 
     page = out or Path("tables") / f"{name}.html"
-    studies = [str(Path(one).resolve()) if Path(one).suffix else one for one in study or ()]
+    studies = [str(load_study(one).path.resolve()) for one in study or ()]
     with console().status(name) as status:
 
         def tell(cell: int, cells: int) -> None:

@@ -40,8 +40,9 @@ def convergence(frame: pd.DataFrame, measure: Measure, width: float | None = Non
     for row in axes[:-1]:
         for axis in row:
             axis.set_xlabel("")
-    for row in axes[1:, :-1]:  # what is dashed is said once
-        row[0].get_legend().remove()
+    for row in axes[1:]:
+        if across > 1:  # what is dashed is said once
+            row[0].get_legend().remove()
     if len(labels) > 1:
         name(figure, labels, across=3 if width == ONE_COLUMN else 6)
     return sign(figure, frame, BAND)

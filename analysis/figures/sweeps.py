@@ -146,7 +146,7 @@ def _others(frame: pd.DataFrame, part: str, varied: re.Pattern[str]) -> pd.Serie
         for name in frame
         if name.startswith(f"{part}.") and not varied.fullmatch(name) and frame[name].notna().any()
     ]
-    return frame[columns].astype(str).agg(" ".join, axis=1) if columns else frame["study"]
+    return frame[columns].map(str).agg(" ".join, axis=1) if columns else frame["study"]
 
 
 def _first_of(frame: pd.DataFrame, columns: re.Pattern[str]) -> pd.Series:
