@@ -259,7 +259,8 @@ def _doubling(axis: Axes, places: list[float]) -> None:
 
 def _logarithmic(axis: Axes, places: list[float]) -> None:
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5)))
+    near = places[-1] < 12 * places[0]
+    axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5) if near else (1, 3)))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
     axis.autoscale_view()
