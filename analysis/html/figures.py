@@ -1,85 +1,107 @@
-"""A report's figures. One that cannot be drawn of these runs says why, and the page goes on."""
+"""A report's figures. One that this study has no data for says what it wants, and is left out."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from io import BytesIO, StringIO
+from typing import NamedTuple
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import curves
-from analysis.figures import parameters
-from analysis.html.element import Html, el
+from analysis.cells import Table
+from analysis.figures import FIGURES, with_confusions, with_epochs
+from analysis.html.element import Html, el, join, scrolling
 from analysis.html.report import Report
-from analysis.style import STYLE, missing
+from analysis.style import STYLE
 from petl.errors import UserError
-from petl.runs import Runs
 
+ORDER = ("parameters", "scaling", "kernel", "few-shot", "folds", "convergence", "classes", "cost")
 LARGE = 200_000
 """A drawing of more bytes is smaller as a picture of dots."""
+MOST_CELLS, MOST_CURVES = 150, 1000
+"""Of more methods on datasets, or of more runs epoch by epoch, no picture is readable."""
+PER_INCH = 105
+"""Pixels, where there is room: print is smaller than a page."""
+MOST_CONFUSIONS = 4
 OUTLINE, DECIMALS = re.compile(r'(?<= d=")[^"]*'), re.compile(r"(\.\d\d)\d+")
-MOST_LINES = 14
-"""Methods in one convergence plot: so many have a marker of their own."""
-MOST_PANELS = 6
 
 
-@dataclass(frozen=True)
-class Picture:
+class Wanted(NamedTuple):
+    """`frame`: the rows it is about."""
+
+    name: str
     title: str
-    caption: str
-    draw: Callable[[], Figure]
+    frame: pd.DataFrame
 
 
 def figures(report: Report) -> Html:
     if not report.tables:
         return el("p", "No run has finished yet.")
-    return el("div", *map(_shown, pictures(report)), class_="figures")
+    table, shown, not_shown = report.tables[0].table, [], []
+    for wanted in _wanted(report, table):
+        try:
+            _refuse_a_crowd(wanted, report.file)
+            drawn = FIGURES[wanted.name].draw(wanted.frame, table.measure, None)
+            shown.append(_shown(drawn, wanted.title))
+        except UserError as error:
+            not_shown.append(el("li", el("b", wanted.title), f": {error}"))
+    reasons = el("summary", f"{len(not_shown)} more need other runs")
+    rest = el("details", reasons, el("ul", *not_shown)) if not_shown else None
+    return join([el("div", *shown, class_="figures"), rest])
 
 
-def pictures(report: Report) -> Iterator[Picture]:
-    main = report.tables[0].table
-    yield Picture(
-        "Parameters and accuracy",
-        "Mean and standard deviation over folds; small dots are the folds, a hollow marker has "
-        "runs missing.",
-        lambda: parameters.draw(main, None, missing(report.frame)),
-    )
-    for dataset in main.datasets[:MOST_PANELS]:
-        yield Picture(
-            f"Convergence on {dataset.label}",
-            "Thin lines are runs, thick ones their mean, with a band of one standard deviation.",
-            lambda name=dataset.name: _convergence(report, name),
-        )
+def _wanted(report: Report, table: Table) -> Iterator[Wanted]:
+    frame = report.frame
+    moment = table.measure.column.partition(".")[0]
+    confusions = with_confusions(frame, report.runs, moment)
+    for name in ORDER:
+        more = FIGURES[name].more
+        rows = confusions if more is with_confusions else frame
+        if more is with_epochs and len(frame) <= MOST_CURVES:
+            rows = with_epochs(frame, report.runs)
+        yield Wanted(name, _title(FIGURES[name].about), rows)
+    for backbone, method, dataset in _best(table):
+        of = (frame["backbone"] == backbone) & (frame["method"] == method)
+        rows = confusions[of & (frame["dataset"] == dataset)]
+        first = rows.iloc[0]
+        who = f"{first['method_label']}, best on {first['dataset_label']}"
+        yield Wanted("confusion", f"What {who}, takes for what", rows)
 
 
-def _convergence(report: Report, dataset: str) -> Figure:
-    done = report.done[report.done["dataset"] == dataset]
-    if (methods := done.groupby(["backbone", "method"]).ngroups) > MOST_LINES:
-        raise UserError(f"{methods} methods are too many for one plot: petl curves --method")
-    view = Runs(report.runs / report.study.name)
-    made_up = dict(zip(done["run_id"], done["synthetic"], strict=True))
-    tasks = [task for task in report.study.tasks if task.run_id in made_up]
-    return curves.draw(
-        [
-            curves.Converged(task, view.metrics(task.run_id), bool(made_up[task.run_id]))
-            for task in tasks
-        ]
-    )
+def _title(about: str) -> str:
+    return about[0].upper() + about[1:]
 
 
-def _shown(picture: Picture) -> Html:
-    try:
-        image = el("img", src=_source(picture.draw()), alt=f"{picture.title}. {picture.caption}")
-    except UserError as error:
-        image = el("p", f"Not drawn: {error}.", class_="note")
-    caption = el("figcaption", el("b", picture.title), " ", picture.caption)
-    return el("figure", image, caption)
+def _best(table: Table) -> Iterator[tuple[str, str, str]]:
+    for j, dataset in enumerate(table.datasets[:MOST_CONFUSIONS]):
+        for row, mark in zip(table.rows, table.marks(j), strict=True):
+            if mark == "best":
+                yield row.backbone, row.method, dataset.name
+                break
+
+
+def _refuse_a_crowd(wanted: Wanted, file: str) -> None:
+    cells = wanted.frame.groupby(["backbone", "method", "dataset"]).ngroups
+    curves = len(wanted.frame) if wanted.name == "convergence" else 0
+    if cells > MOST_CELLS or curves > MOST_CURVES:
+        what = f"{cells} methods on datasets" if cells > MOST_CELLS else f"{curves} runs"
+        some = f"petl figure {wanted.name} {file} --method ... draws some"
+        raise UserError(f"{what} are too many for one picture; {some}")
+
+
+# --- as images ------------------------------------------------------------------------------------
+
+
+def _shown(drawn: Figure, title: str) -> Html:
+    pixels = round(PER_INCH * drawn.get_size_inches()[0])
+    image = el("img", src=_source(drawn), alt=title, width=pixels)
+    return el("figure", el("figcaption", title), scrolling(image))
 
 
 def _source(drawn: Figure) -> str:

@@ -22,7 +22,7 @@ def tables(report: Report) -> Html:
         el("span", "best", class_="best"),
         " and ",
         el("span", "second best", class_="second"),
-        f" of a column. {_per_cell(main.table)}; fewer say so. ",
+        f" of a column. {_per_cell(main.table)}; a cell of fewer says so and takes no part. ",
         el("span", "A number opens the runs it is made of; a head sorts.", class_="scripted"),
         class_="marks",
     )

@@ -80,6 +80,7 @@ def test_text_that_looks_like_markup_becomes_none(markup: Html) -> None:
     assert HOSTILE in (*found, json.loads(read.texts[0][1]) if "json" in markup else None)
 
 
+@pytest.mark.filterwarnings("ignore:constrained_layout")  # a name as long as a picture is wide
 def test_no_name_in_a_study_gets_into_the_page_as_markup(made_study) -> None:
     named = {"label": f"L{HOSTILE}", "like": "linear"}
     study = made_study(
