@@ -44,4 +44,5 @@ def image(profile: Profile) -> str | None:
 
 
 def _binds(container: Image, folders: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys([*folders, *container.binds]))
+    """The profile's first: ours may lie in them, and Charliecloud makes no mount points itself."""
+    return list(dict.fromkeys([*container.binds, *folders]))

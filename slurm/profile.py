@@ -54,6 +54,8 @@ class Pyxis(Image):
 
 class Charliecloud(Image):
     kind: Literal["charliecloud"]
+    python: Word = "/opt/petl/venv/bin/python"
+    """By its path: ch-run leaves the host's PATH as it is, not the image's."""
 
 
 class Profile(Part):

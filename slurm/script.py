@@ -59,7 +59,7 @@ def job_script(profile: Profile, array: Array) -> str:
         wckey=None,  # type: ignore[arg-type]  # its default is refused where sites enforce these
         stderr_to_stdout=True,  # a file less for each task
         additional_parameters=_others(profile),
-        setup=_before(profile),
+        setup=_before(profile, array),
         srun_args=srun_arguments(profile, folders),
         teardown=_after(profile),
     )
@@ -77,14 +77,21 @@ def _others(profile: Profile) -> dict[str, str | int | bool]:
     return {"time": profile.time, requeue: True, **profile.sbatch}
 
 
-def _before(profile: Profile) -> list[str]:
+def _before(profile: Profile, array: Array) -> list[str]:
     lines = [
         "trap : TERM  # it reaches this shell too, which has to outlive what it starts",
         f"export OMP_NUM_THREADS={profile.cpus} MKL_NUM_THREADS={profile.cpus}",
     ]
     if name := image(profile):
-        lines.append(f"export PETL_IMAGE={shlex.quote(name)}")
+        lines += [f"export PETL_IMAGE={shlex.quote(name)}", *_caches(array.places.cache)]
     return [*lines, *profile.setup]
+
+
+def _caches(cache: Path) -> list[str]:
+    """The image names places that are not mounted, and numba does not load without its cache."""
+    here = {"NUMBA_CACHE_DIR": "numba", "MPLCONFIGDIR": "matplotlib"}
+    lines = [f"export {name}={shlex.quote(str(cache / folder))}" for name, folder in here.items()]
+    return [*lines, f"export HF_HOME=${{HF_HOME:-{shlex.quote(str(cache / 'huggingface'))}}}"]
 
 
 def _after(profile: Profile) -> list[str]:

@@ -23,11 +23,14 @@
 trap : TERM  # it reaches this shell too, which has to outlive what it starts
 export OMP_NUM_THREADS=8 MKL_NUM_THREADS=8
 export PETL_IMAGE=/images/petl-ast.sif
+export NUMBA_CACHE_DIR='/scratch/my cache/numba'
+export MPLCONFIGDIR='/scratch/my cache/matplotlib'
+export HF_HOME=${HF_HOME:-'/scratch/my cache/huggingface'}
 module load apptainer
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/scratch/runs,/scratch/data,/scratch/my cache,/project' --cleanenv /images/petl-ast.sif python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/project,/scratch/runs,/scratch/data,/scratch/my cache' --cleanenv /images/petl-ast.sif python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown

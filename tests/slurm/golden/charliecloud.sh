@@ -16,10 +16,13 @@
 trap : TERM  # it reaches this shell too, which has to outlive what it starts
 export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4
 export PETL_IMAGE=/images/petl-ast.sif
+export NUMBA_CACHE_DIR='/scratch/my cache/numba'
+export MPLCONFIGDIR='/scratch/my cache/matplotlib'
+export HF_HOME=${HF_HOME:-'/scratch/my cache/huggingface'}
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 ch-run --bind /scratch/runs:/scratch/runs --bind /scratch/data:/scratch/data --bind '/scratch/my cache:/scratch/my cache' --bind /project:/project /images/petl-ast.sif -- python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 ch-run --bind /project:/project --bind /scratch/runs:/scratch/runs --bind /scratch/data:/scratch/data --bind '/scratch/my cache:/scratch/my cache' /images/petl-ast.sif -- /opt/petl/venv/bin/python -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown
