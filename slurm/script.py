@@ -14,7 +14,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 
 from petl.places import Places
 from slurm.container import image, python_command, srun_arguments
-from slurm.profile import Profile
+from slurm.profile import Charliecloud, Profile
 from slurm.stop import HOLD, INTERRUPTED
 
 UNHEARD = "140|143"
@@ -84,6 +84,8 @@ def _before(profile: Profile, array: Array) -> list[str]:
     ]
     if name := image(profile):
         lines += [f"export PETL_IMAGE={shlex.quote(name)}", *_caches(array.places.cache)]
+    if isinstance(profile.container, Charliecloud):
+        lines.append("export USER=${USER:-$(id -un)}  # cron sets none, ch-run insists")
     return [*lines, *profile.setup]
 
 

@@ -19,6 +19,7 @@ export PETL_IMAGE=/images/petl-ast.sif
 export NUMBA_CACHE_DIR='/scratch/my cache/numba'
 export MPLCONFIGDIR='/scratch/my cache/matplotlib'
 export HF_HOME=${HF_HOME:-'/scratch/my cache/huggingface'}
+export USER=${USER:-$(id -un)}  # cron sets none, ch-run insists
 
 # command
 export SUBMITIT_EXECUTOR=slurm
