@@ -49,7 +49,7 @@ def run_complaints(item: Item, undisturbed: RunDir) -> Iterator[str]:
         yield "another result than undisturbed"
     if _rows(run) != _rows(undisturbed):
         yield "other metrics than undisturbed"
-    if run.weights_file.read_bytes() != undisturbed.weights_file.read_bytes():
+    if _weights(run) != _weights(undisturbed):
         yield "other weights than undisturbed"
     if more := _files(run) ^ _files(undisturbed):
         yield f"left over or missing: {', '.join(sorted(more))}"
@@ -67,6 +67,10 @@ def _numbers(run: RunDir) -> dict[str, Any]:
 
 def _rows(run: RunDir) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics()]
+
+
+def _weights(run: RunDir) -> bytes | None:
+    return run.weights_file.read_bytes() if run.weights_file.exists() else None
 
 
 def _files(run: RunDir) -> set[str]:

@@ -11,12 +11,17 @@ from petl.runs import RunDir
 from slurm.devcluster import ClusterError, DevCluster
 from slurm.rehearsal.stage import Look, Stage, label, look
 from slurm.rehearsal.troubles import TROUBLES, Repair, Trouble, Victim, too_slow
+from slurm.view import summary
 
 POLL_S = 0.5
-PAUSE_S = (0.5, 2.0)
-"""Between two troubles."""
+PAUSE_S = (0.5, 3.0)
+"""Between two troubles, unless so many runs are done that there might be nobody for the last."""
+LAST_AT = 0.6
+"""So large a part of the runs may be done when the last trouble comes."""
 PATIENCE_S = 5.0
 """A person looks again so often, and submits again when there is a reason."""
+SILENCE_S = 15.0
+"""After so long the person says how far it is."""
 LIMIT_S = 400.0
 
 Say = Callable[[str], None]
@@ -59,11 +64,12 @@ class _Director:
     ):
         self.stage, self.cluster, self.rng, self.coming, self.say = stage, cluster, rng, coming, say
         self.seen = Play()
+        self.many = len(coming)
         self.repairs: list[Repair] = []
         self.hanging = set[str]()
         """Jobs that wait for the end of their time, and are let alone."""
         self.began = time.monotonic()
-        self.next_trouble = self.next_submit = 0.0
+        self.next_trouble = self.next_submit = self.spoke = 0.0
 
     def play(self) -> Play:
         try:
@@ -92,14 +98,23 @@ class _Director:
         self.seen.gpus |= seen.gpus
         if self.now >= self.next_submit:
             return self._person()
-        if self.coming and self.now >= self.next_trouble:
+        if self.coming and (self.now >= self.next_trouble or self._late()):
             self._disturb(seen)
         return False
+
+    def _late(self) -> bool:
+        """On a fast machine troubles have to follow each other faster."""
+        runs = [RunDir.of(task, self.stage.places.runs) for task in self.stage.study.tasks]
+        done = sum(run.result_file.exists() for run in runs) / len(runs)
+        return done > LAST_AT * (1 - len(self.coming) / self.many)
 
     def _person(self) -> bool:
         """Submits what nobody looks after any more; goes home when there is nothing to wait for."""
         self.next_submit = self.now + PATIENCE_S
-        kinds = {item.kind for item in self.stage.plan().items}
+        plan = self.stage.plan()
+        kinds = {item.kind for item in plan.items}
+        if self.now - self.spoke > SILENCE_S:
+            self._tell(summary(plan))
         if kinds & {"waiting", "stopped", "lost", "failed"}:
             told = self.stage.submit()
             self.seen.submitted += 1
@@ -141,6 +156,10 @@ class _Director:
     def _note(self, what: str, hit: Sequence[Victim] = (), trouble: Trouble | None = None) -> None:
         runs = tuple(victim.run_id for victim in hit)
         self.seen.events.append(Event(self.now, trouble.what if trouble else what, runs))
+        self._tell(what)
+
+    def _tell(self, what: str) -> None:
+        self.spoke = self.now
         self.say(f"  {self.now:5.1f} s  {what}")
 
 

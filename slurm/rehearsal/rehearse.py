@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,18 +24,21 @@ def rehearse_alone(seeds: Sequence[int], places: Places, say: Say) -> Path | Non
     """On a cluster of its own; the folder with what is to be looked at, if anything went wrong."""
     folder = Path(tempfile.mkdtemp(prefix="petl-rehearsal-"))
     folder.chmod(0o755)  # munged trusts no socket that is hidden from others
-    well = False
+    keep = False  # as long as there is nothing to look at
     try:
         with DevCluster(folder / "cluster") as cluster, _seen(cluster):
             try:
-                well = rehearse(cluster, folder, seeds, places, say)
+                keep = not rehearse(cluster, folder, seeds, places, say)
+            except Exception:
+                keep = True
+                raise
             finally:
-                if not well:
+                if keep:
                     shutil.copytree(cluster.layout.logs, folder / "log")
     finally:
-        if well:
+        if not keep:
             shutil.rmtree(folder)
-    return None if well else folder
+    return folder if keep else None
 
 
 @contextmanager
@@ -58,12 +60,9 @@ def rehearse(
     """Whether everything went well. A seed draws the troubles, and the numbers of its runs too."""
     here = Stage(folder / "here", seeds, places)
     runs = several(len(here.study.tasks), "run")
-    say(f"{runs} on this machine ...")
-    began = time.monotonic()
+    say(f"{runs} on this machine")
     here.run_here(cpus())
-    say(f"{runs} on this machine: took {duration(time.monotonic() - began)}\n")
-
-    say(f"{runs} through Slurm")
+    say(f"\n{runs} through Slurm")
     calm = Stage(folder / "calm", seeds, places)
     well = _act(calm, here, cluster, Random(0), calm=True, say=say)
     for seed in seeds:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petl.config import Task
+from petl.errors import UserError
 from petl.files import write_atomic
 from petl.places import Places
 from petl.study import Study, load_study
@@ -86,25 +87,31 @@ class Stage:
 
     def run_here(self, workers: int) -> None:
         """With one thread for each, as on the cluster: another number rounds differently."""
-        self._petl("submit", str(self.study.path), "--local", str(workers), timeout_s=None)
+        command = self._petl("submit", str(self.study.path), "--local", str(workers))
+        if subprocess.run(command, env=self._environment(), stdin=subprocess.DEVNULL).returncode:
+            raise UserError("the runs failed on this machine already")
 
     def submit(self) -> str:
-        """What `petl submit` says first, or why it failed."""
-        return self._petl("submit", str(self.study.path), "--cluster", str(self.profile), "--yes")
-
-    def _petl(self, *arguments: str, timeout_s: float | None = SUBMIT_S) -> str:
-        folders = {key.upper(): str(folder) for key, folder in vars(self.places).items()}
+        """What `petl submit` says first, or why it failed: a person would try again later."""
+        cluster = ("--cluster", str(self.profile), "--yes")
         done = subprocess.run(
-            [sys.executable, "-m", "petl.cli", *arguments],
-            env=os.environ | {f"PETL_{key}": folder for key, folder in folders.items()},
+            self._petl("submit", str(self.study.path), *cluster),
+            env=self._environment(),
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
+            timeout=SUBMIT_S,
         )
         if done.returncode:
-            return f"failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
+            return f"failed, {done.stderr.strip()}"
         return done.stdout.partition("\n")[0]
+
+    def _petl(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "petl.cli", *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        folders = vars(self.places).items()
+        return os.environ | {f"PETL_{key.upper()}": str(folder) for key, folder in folders}
 
 
 def look(cluster: DevCluster) -> Look:
