@@ -32,7 +32,7 @@ NOTE = (
     "The runs in this folder were made up by `petl fabricate`: nothing was trained, and no number "
     "in them was measured.\n"
 )
-AST = 86_000_000
+AST, WIDTH, LAYERS = 86_000_000, 768, 12
 HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
 """What a family gives by default over the others, roughly as published."""
 
@@ -263,10 +263,10 @@ def _clips(task: Task) -> list[int]:
 
 
 def _params(task: Task) -> dict[str, int]:
-    """Of the method by its name; nothing was counted."""
+    """Of the method by its size, else by its name; nothing was counted."""
     known = {"full": AST, "linear": 1_536, "bitfit": 102_144}
     drawn = round(10 ** Random(f"{task.names.method} params").uniform(5.0, 5.7))
-    without_head = known.get(task.method.family, drawn)
+    without_head = known.get(task.method.family) or _roughly(task.method) or drawn
     trainable = without_head + 769 * task.dataset.outputs
     total = trainable if task.method.family == "full" else AST + trainable
     return {
@@ -274,3 +274,15 @@ def _params(task: Task) -> dict[str, int]:
         "trainable_without_head": without_head,
         "total": total,
     }
+
+
+def _roughly(method: Any) -> int | None:
+    """The weights of two maps through a narrow middle, or of the prompts, in each layer."""
+    if reduction := getattr(getattr(method, "block", method), "reduction", None):
+        places = getattr(method, "placement", None) or getattr(method, "targets", ["one"])
+        named = {"pfeiffer": 1, "houlsby": 2}
+        many = named[places] if isinstance(places, str) else len(places)
+        return LAYERS * many * 2 * WIDTH * (WIDTH // reduction)
+    if length := getattr(method, "length", None):
+        return WIDTH * length * (1 if getattr(method, "depth", "") == "shallow" else LAYERS)
+    return None

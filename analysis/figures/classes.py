@@ -41,10 +41,11 @@ def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
     ]
     figure = sheet(width, sum(heights) + 0.5)
     axes = figure.subplots(len(shares), 1, squeeze=False, height_ratios=heights).ravel()
-    lowest = min(10 * (np.nanmin(table.to_numpy()) // 10) for _, table in shares)
+    values = np.concatenate([table.to_numpy().ravel() for _, table in shares])
+    ends = 10 * np.floor(np.nanmin(values) / 10), 10 * np.ceil(np.nanmax(values) / 10)
     for axis, (label, table), fits in zip(axes, shares, labelled, strict=True):
         numbers = _fits(width, table.shape[1], CELL_TEXT)
-        _heat(axis, table, lowest, annot=numbers, fmt=".0f", annot_kws={"size": 5.5})
+        _heat(axis, table, ends, annot=numbers, fmt=".0f", annot_kws={"size": 5.5})
         _names(axis, table, fits)
         entitle(axis, label)
         if not fits:
@@ -69,7 +70,7 @@ def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None)
     room = 0.62 * width / len(names)
     counts = np.where(matrix, matrix.astype(int).astype(str), "") if room > 0.13 else None
     size = {"size": min(6.5, 36 * room)}
-    _heat(axis, table, 0, annot=counts, fmt="", annot_kws=size, square=True)
+    _heat(axis, table, (0, 100), annot=counts, fmt="", annot_kws=size, square=True)
     _names(axis, table, room > LABEL_TEXT / 1.4)
     axis.set(xlabel="Taken for", ylabel="Class")
     entitle(axis, f"{frame['method_label'].iloc[0]} · {frame['dataset_label'].iloc[0]}")
@@ -137,12 +138,12 @@ def _fits(width: float, columns: int, each: float) -> bool:
     return (width - BESIDE) / columns >= each
 
 
-def _heat(axis: Axes, table: pd.DataFrame, lowest: float, **more: Any) -> None:
+def _heat(axis: Axes, table: pd.DataFrame, ends: tuple[float, float], **more: Any) -> None:
     """White to dark blue, so that grey shows the same; hatched where there is nothing."""
     axis.set_facecolor("white")
     axis.patch.set(hatch="//////", edgecolor="#bbbbbb", linewidth=0)
     colors = "Blues"
-    look = {"cmap": colors, "vmin": lowest, "vmax": 100, "linewidths": 0.3, "linecolor": FAINT}
+    look = {"cmap": colors, "vmin": ends[0], "vmax": ends[1], "linewidths": 0.3, "linecolor": FAINT}
     sns.heatmap(table, ax=axis, cbar=False, **(look | more))
 
 

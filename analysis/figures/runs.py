@@ -62,11 +62,10 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
     entries = [Line2D([], [], ls="", label="Fold")]
     entries += [Line2D([], [], label=f"{fold}", **_marker(i)) for i, fold in enumerate(numbers)]
-    entries.append(Line2D([], [], color=INK, marker="|", ms=8, mew=1.4, ls="", label="mean"))
-    columns = min(len(entries), 7 if width == ONE_COLUMN else 12)
-    legend = {"ncols": columns, "handletextpad": 0.1, "columnspacing": 1.0, "frameon": False}
+    legend = {"ncols": min(len(entries), 12), "handlelength": 1.2, "handletextpad": 0.1}
+    legend |= {"columnspacing": 0.7 if width == ONE_COLUMN else 1.2, "frameon": False}
     figure.legend(handles=entries, loc="outside upper center", **legend)
-    return sign(figure, frame)
+    return sign(figure, frame, *["Bar: mean of the folds"] * bool(numbers[1:]))
 
 
 def _strips(axis: Axes, table: Table, column: int, numbers: list[int]) -> None:

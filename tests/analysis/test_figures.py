@@ -248,6 +248,19 @@ def test_a_printed_heat_map_is_darker_where_more_is_right(make: Make) -> None:
     assert shades[0] - shades[-1] > 150
 
 
+def test_the_documentation_shows_each_figure_small_and_labelled() -> None:
+    docs = EXPERIMENTS.parent / "docs"
+    text = (docs / "figures.md").read_text()
+    assert {file.stem for file in (docs / "figures").glob("*.png")} == set(FIGURES)
+    for name in FIGURES:
+        assert f"**{name}**" in text and f", made-up numbers](figures/{name}.png)" in text
+        file = docs / "figures" / f"{name}.png"
+        assert file.stat().st_size < 60_000
+        top = np.asarray(Image.open(file).convert("RGB"), int)[:20]
+        red = (top[..., 0] > top[..., 1:].max(axis=-1) + 80).sum()
+        assert red > 300  # the banner: SYNTHETIC
+
+
 # --- what it lacks --------------------------------------------------------------------------------
 
 
