@@ -97,7 +97,8 @@ def settings(report: Report) -> Html:
         who = frame["dataset_label"] + " · " + frame["method_label"] + " · " + frame["backbone"]
         rows = ([name, *texts.loc[i, differ]] for i, name in who.items())
         summary = el("summary", f"{len(differ)} settings that differ")
-        parts.append(el("details", summary, table(("", *differ), rows, class_="settings")))
+        grid = table(("", *differ), rows, class_="settings")
+        parts.append(el("details", summary, grid, class_="wide"))  # no paper is
     return join(parts)
 
 

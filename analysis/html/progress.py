@@ -8,7 +8,6 @@ import pandas as pd
 
 from analysis.html.element import Html, commands, el, join, table
 from analysis.html.report import Report
-from petl.config import Task
 
 STATES = ("done", "running", "failed", "broken", "stopped", "waiting")
 TROUBLES = ("failed", "broken", "stopped", "running", "waiting")
@@ -44,8 +43,7 @@ def _missing(report: Report) -> Html | None:
         return el("p", "No run is missing.")
     order = missing["state"].map({state: i for i, state in enumerate(TROUBLES)})
     listed = missing.iloc[order.argsort(kind="stable")[:MOST_MISSING]]
-    tasks = {task.run_id: task for task in report.study.tasks}
-    rows = [_missing_row(run, tasks.get(run["run_id"]), report) for _, run in listed.iterrows()]
+    rows = [_missing_row(run, report.file) for _, run in listed.iterrows()]
     heads = ("Run", "State", "Why", "Run id", "Command")
     some = f"The first {len(listed)} of {len(missing)}" if len(listed) < len(missing) else "All"
     more = el("p", "All of them: ", el("code", f"petl ls {report.file} | grep -v done"))
@@ -62,19 +60,14 @@ def _missing(report: Report) -> Html | None:
     return join([el("p", "What is missing runs with"), commands(run_them), names])
 
 
-def _missing_row(run: pd.Series, task: Task | None, report: Report) -> list[Any]:
+def _missing_row(run: pd.Series, file: str) -> list[Any]:
     name = f"{run['dataset_label']} · {run['method_label']} · fold {run['fold']}"
-    alone = el("code", _alone(task, report.file)) if task else ""
+    who = f"--dataset {run['dataset']} --backbone {run['backbone']} --method {run['method']}"
+    alone = f"petl train {file} {who} --fold {run['fold']} --seed {run['seed']}"
     return [
         f"{name} · seed {run['seed']}",
         el("span", run["state"], class_=f"state {run['state']}"),
         run["reason"] or "",
         el("code", run["run_id"]),
-        alone,
+        el("code", alone),
     ]
-
-
-def _alone(task: Task, file: str) -> str:
-    names = task.names
-    who = f"--dataset {names.dataset} --backbone {names.backbone} --method {names.method}"
-    return f"petl train {file} {who} --fold {task.fold} --seed {task.seed}"
