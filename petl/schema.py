@@ -10,7 +10,8 @@ from typing import Any
 
 from petl.config import Task
 from petl.layers import TASK_PARTS
-from petl.study import EXPERIMENTS, StudyFile
+from petl.study import EXPERIMENTS
+from petl.study_file import StudyFile
 from petl.yamlfile import read_yaml
 
 Schema = dict[str, Any]
