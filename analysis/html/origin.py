@@ -32,13 +32,12 @@ def environments(report: Report) -> Html:
     said = done[[f"environment.{name}" for name in known]].astype(object)
     said = said.where(said.notna(), "")
     cards = []
-    for _, numbers in sorted(
-        said.groupby(list(said), sort=False).indices.items(), key=lambda pair: -len(pair[1])
-    ):
+    kinds = said.groupby(list(said), sort=False).indices.values()
+    for numbers in sorted(kinds, key=len, reverse=True):
         runs = done.iloc[numbers]
         first = said.iloc[numbers[0]]
         facts = [(FACTS[name], first[f"environment.{name}"]) for name in known]
-        facts.append((*_hosts(runs),))
+        facts.append(_hosts(runs))
         cards.append(_card(f"{len(runs)} of {len(done)} finished runs", facts))
     return el("div", *cards, class_="cards")
 
@@ -52,8 +51,8 @@ def _hosts(runs: pd.DataFrame) -> tuple[str, str]:
 
 
 def _card(title: str, facts: Sequence[tuple[str, Any]]) -> Html:
-    rows = (el("dt", name) + el("dd", value or "not recorded") for name, value in facts)
-    return el("section", el("h3", title), el("dl", *map(Html, rows), class_="facts"), class_="card")
+    rows = (join([el("dt", name), el("dd", value or "not recorded")]) for name, value in facts)
+    return el("section", el("h3", title), el("dl", *rows, class_="facts"), class_="card")
 
 
 def reproduce(report: Report) -> Html:
@@ -66,9 +65,8 @@ def reproduce(report: Report) -> Html:
         lines.append(f"git checkout {commits[0]}")
     lines += ["make setup", ". .venv/bin/activate"]
     lines += [f"petl {command} {report.file}" for command in ("submit", "table", "report")]
-    where = el(
-        "p", "In a checkout of petl-ast:" if lines[0] != "make setup" else _no_commit(commits)
-    )
+    known = lines[0] != "make setup"
+    where = el("p", "In a checkout of petl-ast:" if known else _no_commit(commits))
     return join([where, commands(lines)])
 
 
