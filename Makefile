@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm bench lint lock clean
+.PHONY: help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm image-test bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -48,6 +48,13 @@ test-modern: setup-modern  ## the same tests on today's stack
 
 test-slurm: setup  ## those that need root and an installed Slurm, which they start themselves
 	.venv/bin/python -m pytest -m slurm $(ARGS)
+
+# What this machine needs of the engine besides: make image-test BUILD="--network host" RUN="--runtime runc"
+BUILD ?=
+RUN ?=
+image-test: setup  ## build the image, run it sealed off, compare its numbers with .venv's; about 10 minutes
+	TAG=petl-ast:test docker/build.sh -- $(BUILD)
+	docker/smoke_test.py petl-ast:test --compare .venv/bin/python -- $(RUN)
 
 bench: setup  ## features, memory and time of a step, the loop, 100,000 runs; ARGS=--quick for small
 	.venv/bin/python -m benchmarks.features $(ARGS)

@@ -149,6 +149,52 @@ def test_image_keeps_every_output_and_cache_out_of_the_home():
         assert root in made and root != environment["HOME"], name
 
 
+def test_an_image_keeps_what_results_quote_where_a_runtime_cannot_drop_it():
+    """Charliecloud passes none of an image's variables on."""
+    written = set(re.findall(r">/opt/petl/venv/([\w.-]+)", "".join(stages())))
+    read = set(re.findall(r'_left_behind\("(.+?)"\)', (ROOT / "petl/provenance.py").read_text()))
+    assert written == read == {"lock.sha256", "git-commit", "base-image"}
+
+
+def test_apptainers_definition_takes_the_archive_and_tests_it():
+    text = (DOCKER / "petl.def").read_text()
+    header, *rest = re.split(r"^%", text, flags=re.MULTILINE)
+    said = dict(line.split(": ") for line in header.splitlines() if line and line[0] != "#")
+    assert said == {"Bootstrap": "docker-archive", "From": "petl.tar"}
+    assert "--archive petl.tar" in header
+    sections = {name: body for name, _, body in (section.partition("\n") for section in rest)}
+    assert sections.keys() == {"test", "help"}
+    subprocess.run(["sh", "-n"], input=sections["test"], text=True, check=True, timeout=10)
+
+
+@pytest.mark.parametrize("script", sorted(DOCKER.glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_bash_that_stops_at_errors(script):
+    subprocess.run(["bash", "-n", script], check=True, timeout=10)
+    assert "set -euo pipefail" in script.read_text() and os.access(script, os.X_OK)
+
+
+def test_without_an_engine_a_build_is_one_line_and_exit_code_2():
+    build = subprocess.run(
+        [DOCKER / "build.sh"],
+        env=os.environ | {"ENGINE": "no-such-engine"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert build.returncode == 2
+    assert len(build.stderr.splitlines()) == 1 and "no-such-engine" in build.stderr
+
+
+def test_an_archive_that_is_there_is_kept(tmp_path):
+    archive = tmp_path / "petl.tar"
+    archive.write_text("mine")
+    build = subprocess.run(
+        [DOCKER / "build.sh", "--archive", archive], capture_output=True, text=True, timeout=30
+    )
+    assert build.returncode == 2 and str(archive) in build.stderr
+    assert archive.read_text() == "mine"
+
+
 def test_what_the_image_copies_is_let_through_to_it():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
