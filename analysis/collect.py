@@ -18,6 +18,7 @@ A list of plain values is a text, `0.9, 0.98`; a list of parts is numbered, `met
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from math import nan
 from pathlib import Path
@@ -89,22 +90,27 @@ def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
     """
     found = _Found(what, runs)
     entries, lengths, broken = [], [], []
-    rows: list[Row] = []
+    columns = {"epoch": array("d")}  # in a list each number would take four times as much
     for entry in found.entries:
         try:
-            epochs = entry.view.metrics(entry.run_id)
-        except ValueError as error:
+            rows = entry.view.metrics(entry.run_id)
+            names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+            more = {name: array("d", [row.get(name, nan) for row in rows]) for name in names}
+        except (ValueError, TypeError) as error:
             broken.append(f"{entry.view.run(entry.run_id).metrics_file}: {_one_line(error)}")
             continue
+        before = len(columns["epoch"])
+        for name, values in more.items():
+            if name not in columns:
+                columns[name] = array("d", [nan]) * before
+            columns[name].extend(values)
         entries.append(entry)
-        lengths.append(len(epochs))
-        rows += epochs
+        lengths.append(len(rows))
     who = found.settings_of(entries)[list(NAMES)]
     who = who.assign(**{name: [getattr(e, name) for e in entries] for name in OF_AN_ENTRY})
     who = who.take(np.repeat(np.arange(len(entries)), lengths)).reset_index(drop=True)
-    names = dict.fromkeys(name for row in rows for name in row)
-    what_was = {name: [row.get(name, nan) for row in rows] for name in names}
-    frame = pd.concat([who, pd.DataFrame(what_was, columns=list(names or ["epoch"]))], axis=1)
+    measured = pd.DataFrame({name: np.array(values) for name, values in columns.items()})
+    frame = pd.concat([who, measured.astype({"epoch": int})], axis=1)
     frame.attrs["broken"] = broken
     return frame
 

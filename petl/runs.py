@@ -36,7 +36,6 @@ from petl.packed import BULKY, packs
 
 SCHEMA = 1
 RUN_ID = re.compile(r"[0-9a-f]{16}")
-
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
 
@@ -209,8 +208,15 @@ class Runs:
         """Without what is bulky: the task, and what is as long as a confusion matrix."""
         if run_id in self.packed:
             return _of_this_version(self.packed.result(run_id), self.folder)
-        result = self.run(run_id).result() if run_id in self.loose else None
-        return result and {name: part for name, part in result.items() if name not in BULKY}
+        if run_id not in self.loose:
+            return None
+        file = self.folder / run_id / "result.json"
+        result = _parsed(_without_matrices(_bytes_of(file) or b""))
+        if result is None:  # or it has been packed since
+            result = self.run(run_id).result()
+        return result and {
+            name: part for name, part in _of_this_version(result, file).items() if name not in BULKY
+        }
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
         return self.run(run_id).metrics() if run_id in self else []
@@ -243,6 +249,15 @@ def _parsed(content: bytes | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _without_matrices(result: bytes) -> bytes:
+    """Most of its text is the confusion matrices: they are stepped over instead of parsed."""
+    start = result.find(b'"confusion": {')
+    end = result.find(b"}", start)
+    if start < 0 or end < 0:
+        return result
+    return result[:start] + b'"confusion": null' + result[end + 1 :]
 
 
 def _of_this_version(result: dict[str, Any], file: Path) -> dict[str, Any]:

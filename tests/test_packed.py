@@ -23,7 +23,8 @@ from petl.cli import app
 from petl.compact import compact, offer, undo
 from petl.errors import UserError
 from petl.fabricate import fabricate
-from petl.packed import packs
+from petl.files import write_json
+from petl.packed import BULKY, packs
 from petl.runs import RunDir, Runs
 from petl.study import Study, load_study
 from slurm.plan import Plan
@@ -98,6 +99,22 @@ def test_whoever_asks_for_a_run_finds_it_packed(study: Study, tmp_path: Path, fo
     plan = Plan(study, tmp_path)
     assert plan.counts() == {"done": 10}
     assert Runs(folder).task(task.run_id) == task.to_json()
+
+
+@pytest.mark.parametrize("indented", [False, True])
+def test_a_view_tells_all_of_a_result_but_what_is_long(
+    study: Study, folder: Path, indented
+) -> None:
+    for task in study.tasks:
+        run = RunDir(folder / task.run_id)
+        whole = run.result() or {}
+        if indented:
+            write_json(run.result_file, whole)
+        brief = {name: part for name, part in whole.items() if name not in BULKY}
+        assert whole["confusion"]["test_last"] and "timing" in brief
+        assert Runs(folder).result(task.run_id) == brief
+        run.result_file.write_bytes(run.result_file.read_bytes()[:-3])
+        assert Runs(folder).result(task.run_id) is None
 
 
 def test_the_log_of_a_packed_run_is_shown(study: Study, tmp_path: Path, folder: Path) -> None:
@@ -215,6 +232,8 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
         pack(folder)
     states = set()
     for attempt in range(200):
+        for marker in folder.glob("packed/.takeover.*"):
+            os.utime(marker, (0, 0))  # ten minutes later: until then nobody dares
         process = multiprocessing.get_context("fork").Process(target=action, args=(folder, runs))
         process.start()
         time.sleep(0.002 * attempt)

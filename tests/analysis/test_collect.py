@@ -7,6 +7,7 @@ from made_runs import finished, stopped
 from analysis import history, load, synthetic
 from analysis.collect import metrics
 from petl.errors import UserError
+from petl.runs import RunDir
 
 
 def test_a_finished_run_is_a_row_with_its_metrics_costs_and_origin(made_study):
@@ -187,6 +188,18 @@ def test_a_damaged_history_is_left_out_and_listed(made_study):
     assert set(frame["run_id"]) == {good.path.name}
     (listed,) = frame.attrs["broken"]
     assert str(bad.metrics_file) in listed
+
+
+def test_epochs_that_say_more_than_others_leave_the_others_empty(made_study):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1, 2]})
+    for task in made.study.tasks:
+        stopped(task, made.runs, 2)
+    more = RunDir.of(made.study.tasks[1], made.runs).metrics_file
+    more.write_text('{"epoch": 1, "val_new": 7}\n{"epoch": 2, "val_new": 8}\n')
+    frame = history(made.study, made.runs)
+    assert list(frame["fold"]) == [0, 0, 1, 1, 2, 2]
+    assert list(frame["val_new"].fillna(-1)) == [-1, -1, 7, 8, -1, -1]
+    assert list(frame["lr"].isna()) == [False, False, True, True, False, False]
 
 
 def test_history_of_nothing_has_no_rows_but_its_columns(made_study):
