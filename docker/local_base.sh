@@ -17,7 +17,7 @@ prefix=$(dirname "$(dirname "$python")")
 # What Python's own modules are linked against; no compiler, no pip but the one that venv brings.
 libraries=libbz2-1.0,libcrypt1,libexpat1,libffi8,liblzma5,libncursesw6,libreadline8,libsqlite3-0,libssl3,libuuid1,zlib1g
 
-work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d) && trap 'rm -rf --one-file-system "$work"' EXIT     # debootstrap may have left /proc there
 root=$work/root
 debootstrap --variant=minbase --include="ca-certificates,tzdata,$libraries" bookworm "$root" "$mirror" \
     >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; exit 1; }
