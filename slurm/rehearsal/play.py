@@ -22,14 +22,13 @@ PATIENCE_S = 5.0
 """A person looks again so often, and submits again when there is a reason."""
 SILENCE_S = 15.0
 """After so long the person says how far it is."""
-LIMIT_S = 400.0
+LIMIT_S = 900.0
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Event:
-    at: float
     what: str
     runs: tuple[str, ...] = ()
     """Whom it hit."""
@@ -155,7 +154,7 @@ class _Director:
 
     def _note(self, what: str, hit: Sequence[Victim] = (), trouble: Trouble | None = None) -> None:
         runs = tuple(victim.run_id for victim in hit)
-        self.seen.events.append(Event(self.now, trouble.what if trouble else what, runs))
+        self.seen.events.append(Event(trouble.what if trouble else what, runs))
         self._tell(what)
 
     def _tell(self, what: str) -> None:
