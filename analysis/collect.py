@@ -257,9 +257,10 @@ def _flat(tree: Row, prefix: str = "", lists: bool = False, into: Row | None = N
     """`{"params": {"total": 3}}` -> `params.total`; a result's lists do not fit a cell."""
     flat = {} if into is None else into
     for key, value in tree.items():
-        if isinstance(value, dict):
+        kind = type(value)
+        if kind is dict:
             _flat(value, f"{prefix}{key}.", lists, flat)
-        elif not isinstance(value, list):
+        elif kind is not list:
             flat[f"{prefix}{key}"] = value
         elif lists and any(isinstance(part, dict) for part in value):
             _flat({str(i): part for i, part in enumerate(value)}, f"{prefix}{key}.", lists, flat)
