@@ -152,9 +152,7 @@ class RunDir:
 
     def metrics(self) -> list[dict[str, Any]]:
         """A last line cut short by a kill is left out."""
-        lines = (self.read(self.metrics_file.name) or b"").split(b"\n")[:-1]
-        rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
-        return rows
+        return _rows(self.read(self.metrics_file.name))
 
     def state(self) -> State:
         if self.result() is not None:
@@ -219,7 +217,9 @@ class Runs:
         }
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
-        return self.run(run_id).metrics() if run_id in self else []
+        if run_id in self.packed:
+            return _rows(self.packed.file(run_id, "metrics.jsonl"))
+        return self.run(run_id).metrics() if run_id in self.loose else []
 
     def state(self, run_id: str) -> State:
         if run_id in self.packed:
@@ -249,6 +249,12 @@ def _parsed(content: bytes | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _rows(content: bytes | None) -> list[dict[str, Any]]:
+    lines = (content or b"").split(b"\n")[:-1]
+    rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
+    return rows
 
 
 def _without_matrices(result: bytes) -> bytes:
