@@ -60,13 +60,6 @@ def at_work(run: RunDir) -> bool:
     return len(run.metrics()) > 1 and run.claim_file.exists()
 
 
-def come_back_at_once(cluster: DevCluster) -> None:
-    """Slurm lets a requeued job rest for two minutes."""
-    until(lambda: " PENDING " in cluster.run("squeue", "-h", "-o", " %T "))
-    job = cluster.run("squeue", "-h", "-t", "PENDING", "-o", "%i").split()[0]
-    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
 def job_of(cluster: DevCluster) -> str:
     return cluster.run("squeue", "-h", "-t", "RUNNING", "-o", "%i").split()[0]
 
@@ -82,7 +75,6 @@ def test_told_to_leave_a_run_goes_on_later_with_the_same_numbers(
         in_cluster.run("scancel", f"--signal={wish.split()[0]}", job_of(in_cluster))
     until(lambda: first(study, places).kind == "pending")
     assert run.resume_file.exists() and not run.claim_file.exists()
-    come_back_at_once(in_cluster)
     until(run.result_file.exists)
     assert numbers(run) == numbers(undisturbed)
     result = run.result()
@@ -101,7 +93,6 @@ def test_a_preempted_run_comes_back_by_itself(
     in_cluster.run("sbatch", "--partition=urgent", "--output=/dev/null", *everything)
     until(lambda: first(study, places).kind == "pending")
     assert not run.claim_file.exists() and run.resume_file.exists()
-    come_back_at_once(in_cluster)
     until(run.result_file.exists)
     assert numbers(run) == numbers(undisturbed)
 
@@ -143,9 +134,9 @@ def test_a_time_limit_is_met_by_a_checkpoint_and_a_requeue(
 ) -> None:
     study = submit(epochs=4000, more="partition: short, time: 1, signal_lead_s: 50")
     (run,) = runs(study, places)
-    until(lambda: first(study, places).kind == "pending" and run.resume_file.exists(), 90)
+    until(lambda: "requeue" in first(study, places).state.reason, 90)
+    assert run.resume_file.exists()
     assert run.metrics() and not run.claim_file.exists()
-    assert "requeue" in first(study, places).state.reason
 
 
 def test_after_three_failures_of_one_kind_the_rest_is_held_and_the_user_told(
