@@ -89,6 +89,22 @@ def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
     assert petl("status", loaded.path, places=places).endswith("6 of 6 done\n")
 
 
+def test_runs_packed_into_jobs_end_as_if_alone(
+    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+) -> None:
+    loaded = study("linear", "all", SHORT)
+    profile = written(tmp_path, "tasks_per_job: 3, side_by_side: 2")
+    told = petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
+    assert "5 new" in told and "2 jobs in 1 array" in told
+    until(lambda: all_done(loaded, places), 120)
+    here = Places(tmp_path / "here", places.data, places.cache)
+    local.run_local(Plan(loaded, here.runs), here, local.cpus(), lambda remark: None)
+    for there, here_ in zip(runs(loaded, places), runs(loaded, here), strict=True):
+        assert numbers(there) == numbers(here_)
+    jobs = {run.result()["environment"]["slurm"]["job_id"] for run in runs(loaded, places)}
+    assert len(jobs) == 2
+
+
 def test_what_is_submitted_while_others_run_waits_until_the_throttle_has_room(
     study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
