@@ -56,12 +56,13 @@ image-test: setup  ## build the image, run it sealed off, compare its numbers wi
 	TAG=petl-ast:test docker/build.sh -- $(BUILD)
 	docker/smoke_test.py petl-ast:test --compare .venv/bin/python -- $(RUN)
 
-bench: setup  ## features, memory and time of a step, the loop, 100,000 runs; ARGS=--quick for small
+bench: setup  ## features, memory and time of a step, the loop, 100,000 runs, 10,000 jobs; ARGS=--quick for small
 	.venv/bin/python -m benchmarks.features $(ARGS)
 	.venv/bin/python -m benchmarks.memory $(ARGS)
 	.venv/bin/python -m benchmarks.step $(ARGS)
 	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.loop $(ARGS)
 	.venv/bin/python -m benchmarks.scale $(ARGS)
+	.venv/bin/python -m benchmarks.submit $(ARGS)
 
 lint: setup  ## ruff and mypy
 	.venv/bin/ruff check .
