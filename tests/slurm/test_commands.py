@@ -42,8 +42,8 @@ def test_status_ls_and_logs_tell_of_a_run_from_the_queue_to_its_end(
     loaded = study("linear", "[0, 1, 2]", 40)
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     first, _, last = runs(loaded, places)
-    told = petl("status", places=places)  # of all that was submitted from here
-    assert "throttle" in told and "0 of 3 done" in told
+    until(lambda: "throttle" in petl("status", places=places))  # of all submitted from here
+    assert "0 of 3 done" in petl("status", places=places)
     assert petl("ls", loaded.path, "state=pending", places=places).startswith(last.path.name)
     follow = start("logs", loaded.path, "fold=0", "-f", places=places)
     watch = start("status", loaded.path, "--watch", places=places)
