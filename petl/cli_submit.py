@@ -158,13 +158,13 @@ def _here(study: Path, local: int | None, places: Places) -> None:
 
 
 def _cluster(name: str, places: Places, changes: Sequence[str] = ()) -> Cluster:
-    from petl.options import Options
+    from petl.options import Options, tracked
     from slurm.profile import load_profile
     from slurm.submit import Cluster
 
     profile = load_profile(name, changes)
     threads = max(1, profile.cpus // profile.side_by_side)
-    return Cluster(name, profile, places, Options(threads=threads))
+    return Cluster(name, profile, places, Options(threads=threads, track=tracked()))
 
 
 def _to_cluster(

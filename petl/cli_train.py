@@ -50,7 +50,7 @@ def train(
       petl train experiments/quickstart.yaml --method conformer --fold 0
     """
     need("torch", "train")
-    from petl.options import Options
+    from petl.options import Options, tracked
     from petl.places import Places
     from petl.runs import RunDir
     from petl.select import one_task
@@ -71,7 +71,7 @@ def train(
                 result = run_task(
                     task,
                     places,
-                    Options(track=tuple(track or ())),
+                    Options(track=tuple(track or tracked())),
                     on_epoch=lambda row: screen.print(_epoch(row, task)),
                     stop=stop,
                 )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from petl.errors import UserError, nearest
+
+TRACKERS = ("tensorboard", "wandb")
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,12 @@ class Options:
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Options:
         return cls(**(said | {"track": tuple(said["track"])}))
+
+
+def tracked() -> tuple[str, ...]:
+    """What PETL_TRACK asks for, as in PETL_TRACK=tensorboard,wandb."""
+    names = tuple(name.strip() for name in os.environ.get("PETL_TRACK", "").split(",") if name)
+    for name in names:
+        if name not in TRACKERS:
+            raise UserError(f"PETL_TRACK: there is no tracker '{name}'{nearest(name, TRACKERS)}")
+    return names

@@ -21,7 +21,7 @@ import submitit
 from submitit.core.utils import environment_variables
 
 from petl.errors import UserError
-from petl.options import Options
+from petl.options import Options, tracked
 from petl.places import Places
 from slurm import worker
 from slurm.plan import Item, Plan
@@ -48,7 +48,8 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     manifest = folder / "manifest.jsonl"
     threads = max(1, cpus() // workers)
-    worker.write_manifest(manifest, [item.task for item in todo], places, Options(threads=threads))
+    options = Options(threads=threads, track=tracked())
+    worker.write_manifest(manifest, [item.task for item in todo], places, options)
 
     crew = _Crew(folder / "submitit", workers, threads)
     waiting = deque(enumerate(todo))
