@@ -33,7 +33,7 @@ BATCH = 32
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few steps")
-    rounds, steps = (1, 2) if parser.parse_args().quick else (9, 20)
+    rounds, steps = (1, 2) if parser.parse_args().quick else (4, 20)
     print(machine())
     task = next(t for t in load_study(STUDY).tasks if t.names.method == "conformer-pfeiffer")
     task = _with_frames(task, 498)
