@@ -29,10 +29,10 @@ import pandas as pd
 from pydantic_core import to_json
 
 from petl.config import Task
+from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
-from petl.runs import Runs
-from petl.study import Study, load_study
+from petl.runs.directory import Runs
 
 Source: TypeAlias = "Study | str | Path | Sequence[str | Path]"
 """A study, its YAML file, or folders: of one study's runs, or of many studies'."""

@@ -1,93 +1,16 @@
-"""How every picture looks: for print, for grey, and for eyes that do not tell red from green.
-
-Nothing is said by colour alone: lines have markers and dashes of their own, areas have hatches, and
-every colour of a line is dark enough to be read on paper. Fonts are embedded as they are (Type 42).
-"""
+"""What is written on every picture of runs: axis labels, made-up numbers, missing runs."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from io import BytesIO
-from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.collect import synthetic
 from analysis.measure import Measure
-from petl.errors import UserError
-from petl.files import write_atomic
+from petl.picture import annotate
 
-ONE_COLUMN, TWO_COLUMNS, PANEL_HEIGHT = 3.4, 7.16, 2.55  # inches
-WIDTHS = {"single": ONE_COLUMN, "double": TWO_COLUMNS}
-MARKERS = [("o", 4.6), ("s", 4.2), ("D", 3.9), ("^", 5), ("v", 5), ("P", 5.4), ("X", 5.2)]
-MARKERS += [("p", 5.4), ("<", 5), (">", 5), ("*", 7), ("h", 5.2), ("d", 5.4), ("8", 4.8)]
-DASHES: list[Any] = ["-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5))]
-DASHES += [(0, (9, 2)), (0, (3, 1.2, 1, 1.2, 1, 1.2))]
-HATCHES = ["", "/////", ".....", "\\\\\\\\\\", "xxxxx", "-----", "+++++", "ooo"]
-INK, FAINT, WARNING = "#333333", "#dedede", "#aa0000"
-STYLE = {
-    "font.size": 7.5,
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,  # type 3, the default, is refused by some publishers
-}
-KINDS = ("png", "pdf")
-METADATA = {"png": {"Software": "petl-ast"}, "pdf": {"Creator": "petl-ast", "CreationDate": None}}
 MADE_UP = "SYNTHETIC: made-up numbers, measured by nobody"
-BANNER = {"size": 8, "weight": "bold", "color": WARNING}
-SMALL, LEADING = 6.2, 8.0  # points, of a footnote
 LISTED = 4
-
-
-def sheet(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=300, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def color_of(i: int, brightest: float = 0.6) -> tuple[float, ...]:
-    """Of a palette that colour-blind people can tell apart, darkened until it shows in grey too."""
-    palette = sns.color_palette("colorblind")
-    red, green, blue = palette[i % len(palette)]
-    brightness = 0.3 * red + 0.59 * green + 0.11 * blue
-    return tuple(channel * min(1, brightest / brightness) for channel in (red, green, blue))
-
-
-def line_look(i: int) -> dict[str, Any]:
-    """Dark enough, unlike a point's colour, for a line a hair wide."""
-    marker, size = MARKERS[i % len(MARKERS)]
-    color = color_of(i, brightest=0.45)
-    look = {"color": color, "linewidth": 1.1, "marker": marker, "markersize": 0.7 * size}
-    return look | {"markeredgewidth": 0.7}
-
-
-def dress(axis: Axes) -> None:
-    """A faint grid behind, round numbers up the side, no box around."""
-    axis.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axis.grid(color=FAINT, lw=0.5)
-    axis.set_axisbelow(True)
-    axis.tick_params(length=2.5, width=0.6)
-    sns.despine(ax=axis)
-
-
-def entitle(axis: Axes, title: str) -> None:
-    """On the left, and a dollar in a name is a dollar."""
-    axis.set_title(title, loc="left", size=8, weight="bold", color=INK).set_parse_math(False)
 
 
 def in_words(measure: Measure) -> str:
@@ -95,9 +18,6 @@ def in_words(measure: Measure) -> str:
     where = {"test": "Test", "val": "Validation", "train": "Training"}.get(split.partition("_")[0])
     words = " ".join(filter(None, (where, name.replace("_", " ")))).capitalize()
     return f"{words} (%)" if measure.percent else words
-
-
-# --- what a reader must know ----------------------------------------------------------------------
 
 
 def sign(figure: Figure, frame: pd.DataFrame, *notes: str) -> Figure:
@@ -114,46 +34,3 @@ def missing(frame: pd.DataFrame) -> list[str]:
     some = ", ".join(f"{label} ({count})" for label, count in counts.iloc[:LISTED].items())
     more = f" and {len(counts) - LISTED} other methods" if len(counts) > LISTED else ""
     return [f"{len(lacking)} of {len(frame)} runs are missing: {some}{more}"]
-
-
-def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
-    """The picture grows by both: what is between them keeps its size."""
-    width, height = figure.get_size_inches()
-    foot = textwrap.wrap("  ".join(f"{n}." for n in notes), int(width * 72 / (0.5 * SMALL)))
-    above = 13 / 72 if banner else 0.0
-    below = (LEADING * len(foot) + 2) / 72 if foot else 0.0
-    whole = height + above + below
-    figure.set_size_inches(width, whole)
-    figure.get_layout_engine().set(rect=(0, below / whole, 1, height / whole))
-    for legend in figure.legends:  # the layout has them at the edge of the whole, over the banner
-        legend.borderaxespad += 72 * above / legend.get_texts()[0].get_size()
-    if banner:
-        title = figure.suptitle(banner, y=1 - 2 / 72 / whole, va="top", **BANNER)
-        title.set(parse_math=False, in_layout=False)
-    look = {"size": SMALL, "color": "#555555", "va": "bottom", "parse_math": False}
-    figure.text(2 / 72 / width, 2 / 72 / whole, "\n".join(foot), **look)
-    return figure
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-@mpl.rc_context(STYLE)
-def to_bytes(figure: Figure, kind: str) -> bytes:
-    """The same picture gives the same bytes: no date in it."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format=kind, dpi=300, metadata=METADATA[kind])
-    return buffer.getvalue()
-
-
-def save(figure: Figure, paths: Mapping[str, Path]) -> None:
-    """A file of each kind. One that petl did not make stays as it is, and then none is written."""
-    for path in paths.values():
-        if path.exists() and not (path.is_file() and b"petl-ast" in path.read_bytes()):
-            raise UserError(f"{path} was not made by petl; move it, or name another file")
-    for kind, path in paths.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, to_bytes(figure, kind))
-        except OSError as error:
-            raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None

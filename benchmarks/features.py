@@ -29,10 +29,11 @@ import torch
 
 from benchmarks.full_size import machine
 from petl.config import Dataset
-from petl.data import esc50, sounds
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Clip
 from petl.data.features import RATE, Recipe, read, spectrogram
+from petl.data.layouts import esc50
+from petl.data.made import quickstart as sounds
 from petl.data.resample import resample
 
 CORPUS, ORIGINAL_RATE = "clips", 44_100
@@ -41,7 +42,7 @@ JOB = """
 import json, sys, time
 started = time.perf_counter()
 from petl.config import AST, Dataset, Task
-from petl.data import load
+from petl.data.load import load
 from petl.places import Places
 from pathlib import Path
 imported = time.perf_counter()

@@ -16,11 +16,11 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from petl import methods
 from petl.backbones import ast, naming
 from petl.backbones.encoder import Encoder
-from petl.model import Model
-from petl.study import EXPERIMENTS, load_study
+from petl.config.study import EXPERIMENTS, load_study
+from petl.methods import attach as methods
+from petl.model.build import Model
 
 CLASSES = 50
 METHOD = "conformer-pfeiffer"

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 
 from benchmarks.full_size import machine
 from petl.config import Task
-from petl.data import TaskData
+from petl.config.study import load_study
+from petl.data.load import TaskData
 from petl.data.splits import Split
-from petl.model import build_model
-from petl.study import load_study
+from petl.model.build import build_model
 from petl.train.loop import Fit, Watcher
 from petl.train.optim import optimiser, schedule
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from benchmarks.full_size import FULL, QUICK, Library, Size, attentions, clips, machine, ours
 from petl.backbones.encoder import Encoder, Layer, unwrap
-from petl.model import Model
+from petl.model.build import Model
 
 Operands = list[tuple[Tensor, Tensor]]
 PRODUCTS = "its matrix products alone"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,6 @@ from petl.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from petl.config import Task
-    from petl.places import Places
 
 MISTAKE, INTERRUPTED = 2, 130
 
@@ -34,6 +32,19 @@ DataDir = Annotated[
 CacheDir = Annotated[
     Path | None, typer.Option("--cache", metavar="DIR", help="Spectrograms [PETL_CACHE or cache].")
 ]
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[STUDY] [FIELD=VALUE]...",
+        help="Such as experiments/table1.yaml method=conformer-* fold=0-2 state=failed.",
+    ),
+]
+ClusterName = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="PROFILE", help="A name or a file [PETL_CLUSTER]."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Petl(TyperGroup):
@@ -89,27 +100,17 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def agrees(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("nobody here to ask: --yes goes ahead without")
+    return typer.confirm(question)
+
+
 def need(module: str, extra: str) -> None:
     """A login node has the base package only: say what is missing instead of failing to import."""
     if find_spec(module) is None:
         get = f"pip install 'petl-ast[{extra}]'"
         raise UserError(f"this needs {module}, which is not installed here: {get}")
-
-
-def prepare(tasks: Sequence[Task], places: Places) -> None:
-    """Make each dataset ready once, before many processes would do it at the same time."""
-    need("torch", "train")
-    from petl import data
-    from petl.data.features import form_of
-
-    wanted = {(task.dataset, form_of(task.backbone)): task.names.dataset for task in tasks}
-    for (dataset, form), name in wanted.items():
-        with console().status(f"preparing {name}") as status:
-
-            def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
-                show(f"preparing {name}: {done} of {total} clips")
-
-            data.prepare(dataset, places, tell, form)
 
 
 def console() -> Console:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from petl.files import append_json_line, read_json_lines, write_json
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 
 GIVEN_UP = "given up"
 

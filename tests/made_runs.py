@@ -6,7 +6,7 @@ from pathlib import Path
 
 from petl.config import Task
 from petl.files import append_json_line, write_json
-from petl.runs import SCHEMA, RunDir
+from petl.runs.directory import SCHEMA, RunDir
 
 
 def finished(task: Task, runs: Path, accuracy: float = 0.5, seconds: float = 60.0) -> RunDir:

@@ -12,11 +12,11 @@ from made_runs import failed, finished, stopped
 from typer.testing import CliRunner, Result
 
 from petl import __version__
-from petl.claim import Claim
 from petl.cli import app
+from petl.config.schema import study_schema
+from petl.config.study import EXPERIMENTS, Study, load_study
 from petl.errors import UserError
-from petl.schema import study_schema
-from petl.study import EXPERIMENTS, Study, load_study
+from petl.runs.claim import Claim
 
 QUICKSTART = EXPERIMENTS / "quickstart.yaml"
 
@@ -58,7 +58,7 @@ def test_a_bug_gets_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(path: Path) -> Study:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("petl.study.load_study", bug)
+    monkeypatch.setattr("petl.config.study.load_study", bug)
     assert isinstance(petl("plan", QUICKSTART).exception, ZeroDivisionError)
 
 
@@ -66,7 +66,7 @@ def test_a_mistake_of_several_lines_is_told_in_one(monkeypatch: pytest.MonkeyPat
     def mistake(path: Path) -> Study:
         raise UserError("one\n  two")
 
-    monkeypatch.setattr("petl.study.load_study", mistake)
+    monkeypatch.setattr("petl.config.study.load_study", mistake)
     assert petl("plan", QUICKSTART).stderr == "petl: one two\n"
 
 

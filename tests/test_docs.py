@@ -12,17 +12,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from petl import describe as described
 from petl.config import Task
-from petl.count import count
-from petl.study import EXPERIMENTS, load_study
-from petl.yamlfile import read_yaml
+from petl.config.study import EXPERIMENTS, load_study
+from petl.config.yamlfile import read_yaml
+from petl.model import describe as described
+from petl.model.count import count
 
 DOCS = EXPERIMENTS.parent / "docs"
 METHODS, FIDELITY = (DOCS / "methods.md").read_text(), (DOCS / "fidelity.md").read_text()
 task_of = cache(described.task_of)
 PRESETS = read_yaml(EXPERIMENTS / "presets.yaml").data
-PAPER = read_yaml(EXPERIMENTS.parent / "analysis" / "paper.yaml").data
+PAPER = read_yaml(EXPERIMENTS / "paper.yaml").data
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", METHODS, flags=re.DOTALL)
 STUDY = """\
 description: every line of the documentation

@@ -1,7 +1,7 @@
 """Where a method is right and what it takes for what, from the confusion matrices of its runs.
 
 The frames are those of `analysis.load` with two more columns, `classes` and `confusion`
-(`analysis.figures.with_confusions`). Matrices are summed over folds and seeds.
+(`analysis.figures.figure.with_confusions`). Matrices are summed over folds and seeds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.measure import Measure
-from analysis.style import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sheet, sign
+from analysis.style import sign
 from petl.errors import UserError
+from petl.picture import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sheet
 
 ROW, TITLE, LABELS, BESIDE = 0.17, 0.3, 0.75, 1.75  # inches
 CELL_TEXT, LABEL_TEXT = 0.16, 0.085

@@ -1,7 +1,7 @@
 """How methods converged, dataset by dataset: the curves of `petl curves`, a row for each dataset.
 
 The frame is that of `analysis.load` with one more column, `rows`, which holds a run's lines of
-metrics.jsonl (`analysis.figures.with_epochs`).
+metrics.jsonl (`analysis.figures.figure.with_epochs`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.curves import Group, name, plot
+from analysis.figures.curves import Group, name, plot
 from analysis.measure import Measure
-from analysis.style import ONE_COLUMN, PANEL_HEIGHT, STYLE, TWO_COLUMNS, entitle, sheet, sign
+from analysis.style import sign
 from petl.errors import UserError
+from petl.picture import ONE_COLUMN, PANEL_HEIGHT, STYLE, TWO_COLUMNS, entitle, sheet
 
 BAND = "Thin: runs; thick: their mean, in a band of one standard deviation"
 

@@ -18,10 +18,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.cells import Cell, Row, Table, build, short
+from analysis.figures.names import Named, write_names
 from analysis.measure import Measure
-from analysis.names import Named, write_names
-from analysis.style import (
-    MADE_UP,
+from analysis.style import MADE_UP, in_words, missing
+from petl.picture import (
     MARKERS,
     ONE_COLUMN,
     PANEL_HEIGHT,
@@ -31,8 +31,6 @@ from analysis.style import (
     color_of,
     dress,
     entitle,
-    in_words,
-    missing,
     sheet,
 )
 

@@ -15,7 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.cells import Table, build
 from analysis.measure import Measure
-from analysis.style import (
+from analysis.style import in_words, sign
+from petl.errors import UserError
+from petl.picture import (
     HATCHES,
     INK,
     MARKERS,
@@ -25,11 +27,8 @@ from analysis.style import (
     color_of,
     dress,
     entitle,
-    in_words,
     sheet,
-    sign,
 )
-from petl.errors import UserError
 
 ROW, AROUND = 0.24, 0.75  # inches
 BAND = 0.62

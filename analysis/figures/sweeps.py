@@ -24,7 +24,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from analysis.cells import KEY, PARAMS, Cell, build, short
 from analysis.measure import Measure
-from analysis.style import (
+from analysis.style import in_words, sign
+from petl.errors import UserError
+from petl.picture import (
     DASHES,
     INK,
     ONE_COLUMN,
@@ -33,12 +35,9 @@ from analysis.style import (
     TWO_COLUMNS,
     dress,
     entitle,
-    in_words,
     line_look,
     sheet,
-    sign,
 )
-from petl.errors import UserError
 
 KERNEL = re.compile(r"method\..*kernel")
 SIZE = re.compile(r"method\..*(reduction|length|experts|slots|layers)")

@@ -15,11 +15,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from analysis.cells import Table
-from analysis.figures import FIGURES, with_confusions, with_epochs
+from analysis.figures.figure import FIGURES, with_confusions, with_epochs
 from analysis.html.element import Html, el, join, scrolling
 from analysis.html.report import Report
-from analysis.style import STYLE
 from petl.errors import UserError
+from petl.picture import STYLE
 
 ORDER = ("parameters", "scaling", "kernel", "few-shot", "folds", "convergence", "classes", "cost")
 LARGE = 200_000

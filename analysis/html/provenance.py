@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.cells import KEY, Table
 from analysis.html.report import Report
-from analysis.trace import CODE, mixed
+from analysis.tables.trace import CODE, mixed
 from petl import __version__
 
 SCHEMA = 1

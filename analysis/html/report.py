@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis import collect
 from analysis.measure import PRIMARY, measured
-from analysis.tabulate import Tabulated, Wanted, tabulate
+from analysis.tables.tabulate import Tabulated, Wanted, tabulate
+from petl.config.study import EXPERIMENTS, Study
 from petl.errors import UserError
 from petl.files import write_atomic
-from petl.study import EXPERIMENTS, Study
 
 MOMENTS = ("test_last", "test_best")
 MADE_BY = b"petl-ast report"

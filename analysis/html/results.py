@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.cells import Table
 from analysis.html.element import Html, el, join, table
 from analysis.html.report import Report
-from analysis.markup import fragment
+from analysis.tables.markup import fragment
 
 
 def tables(report: Report) -> Html:

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from analysis.figures import draw
+from analysis.figures.figure import draw
 from analysis.style import to_bytes
 from petl.config import Task
-from petl.fabricate import fabricate, plausible
-from petl.study import Study, load_study
+from petl.config.study import Study, load_study
+from petl.runs.synthetic import fabricate, plausible
 
 HERE = Path(__file__).parent
 DPI, COLORS = 110, 256

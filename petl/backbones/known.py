@@ -11,10 +11,10 @@ from typing import Any
 
 from petl import config
 from petl.backbones.encoder import Dropout, Encoder
+from petl.backbones.library import BUILTIN
 from petl.data.features import BINS
 from petl.errors import UserError
 from petl.files import read_json
-from petl.interop.huggingface import BUILTIN
 
 _BASE = {
     "hidden_size": 768,

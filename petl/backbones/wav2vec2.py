@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from petl import config
 from petl.backbones import naming
 from petl.backbones.encoder import Dropout, Encoder, Geometry, drop
+from petl.backbones.library import expect, read_checkpoint
 from petl.errors import UserError
-from petl.interop.huggingface import expect, read_checkpoint
 
 _WEIGHT_NORM = "encoder.pos_conv_embed.conv.parametrizations.weight."
 NAMING = naming.Naming(

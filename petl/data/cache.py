@@ -27,10 +27,10 @@ import numpy as np
 import soundfile
 import torch
 
-from petl.claim import Claim, RunIsTaken, is_alive
 from petl.data.corpus import Clip, first_few
 from petl.data.features import Recipe
 from petl.errors import UserError
+from petl.runs.claim import Claim, RunIsTaken, is_alive
 
 Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""

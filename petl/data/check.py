@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from petl.config import Dataset
-from petl.corpora import OFFICIAL, Official
 from petl.data import features
 from petl.data.cache import Progress
 from petl.data.corpus import Clip, Corpus, first_few
+from petl.data.published import OFFICIAL, Official
 from petl.errors import UserError
 
 FRAMES_PER_SECOND = features.RATE / features.HOP

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from petl import config
-from petl.claim import Claim
-from petl.data import TaskData, load
+from petl.config.options import Options
+from petl.data.load import TaskData, load
 from petl.files import append_json_line, write_json
-from petl.model import build_model, count_parameters
-from petl.options import Options
+from petl.model.build import build_model, count_parameters
 from petl.places import Places
-from petl.runs import SCHEMA, RunDir
+from petl.runs.claim import Claim
+from petl.runs.directory import SCHEMA, RunDir
 from petl.train.checkpoint import Checkpoints
 from petl.train.environment import environment
 from petl.train.failures import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class

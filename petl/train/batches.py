@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.data import TaskData
 from petl.data.augment import draw_masks, draw_mixup
 from petl.data.features import normalise
+from petl.data.load import TaskData
 from petl.train.seeding import generator
 
 ROOM = 0.4

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from petl.errors import UserError
 from petl.files import write_atomic
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 from petl.train.failures import DISK_FULL, DiskFull
 
 DIGEST = 32

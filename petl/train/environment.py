@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import petl
-from petl.provenance import base_image, git_commit, lock_hash
+from petl.runs.provenance import base_image, git_commit, lock_hash
 
 
 def environment() -> dict[str, Any]:

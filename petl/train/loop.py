@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.data import TaskData
+from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.gradual import start_epoch
-from petl.model import Model, restore, trained_state
+from petl.model.build import Model, restore, trained_state
 from petl.train import memory, sentinel
 from petl.train.batches import Batches
 from petl.train.failures import Diverged, OutOfMemory, is_out_of_memory

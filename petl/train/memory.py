@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from petl.model import Model
+from petl.model.build import Model
 
 MARGIN = 0.85
 """Of what is free, so much can be used: allocators leave gaps, and layers need room to work in."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from petl import config
-from petl.per_class import averages
+from petl.runs.confusion import averages
 
 
 class Objective(ABC):

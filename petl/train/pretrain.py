@@ -19,24 +19,24 @@ from torch.nn import functional as F
 
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder
+from petl.backbones.library import BUILTIN
+from petl.config.base import Count, Rate, Seed, Settings
+from petl.config.dataset import Statistics
+from petl.config.validate import validate
+from petl.config.yamlfile import read_yaml
 from petl.data.features import BINS, normalise, spectrogram
-from petl.data.pretraining_sounds import KINDS, pretraining_sounds
-from petl.dataset_config import Statistics
+from petl.data.made.pretraining import KINDS, pretraining_sounds
 from petl.errors import UserError
 from petl.files import write_atomic
-from petl.interop.huggingface import BUILTIN
-from petl.model import Model
-from petl.part import Count, Part, Rate, Seed
+from petl.model.build import Model
 from petl.train.optim import cosine
 from petl.train.seeding import derive, generator, seeded
-from petl.validate import validate
-from petl.yamlfile import read_yaml
 
 SMALL = BUILTIN / "small"
 HELD_OUT = 10  # one clip in ten measures, the others teach
 
 
-class Shape(Part):
+class Shape(Settings):
     hidden: Count
     layers: Count
     heads: Count
@@ -46,7 +46,7 @@ class Shape(Part):
     time_stride: Count
 
 
-class Pretrain(Part):
+class Pretrain(Settings):
     seed: Seed
     threads: Count
     shape: Shape

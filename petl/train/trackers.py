@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from petl.config import Task
 from petl.errors import UserError, nearest
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import json
 
 from petl.config import Task
 from petl.files import write_atomic
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 from petl.train.loop import Outcome
 
 

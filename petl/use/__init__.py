@@ -1,1 +1,1 @@
-"""What one does with a trained run: evaluate it, ask it about sound files, hand it to others."""
+"""Trained runs: evaluate them, predict with them, export them, import the paper's checkpoints."""

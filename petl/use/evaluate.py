@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import torch
 
-from petl.data import Progress, load
-from petl.per_class import per_class
+from petl.data.load import Progress, load
 from petl.places import Places
+from petl.runs.confusion import per_class
 from petl.train.metrics import objective
 from petl.use.load import LoadedRun
 

@@ -15,12 +15,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import petl
-from petl import backbones
+from petl.backbones import families as backbones
 from petl.backbones.encoder import Wrapper
 from petl.data.features import BINS, RATE
 from petl.errors import UserError
 from petl.files import write_atomic
-from petl.model import trained_state
+from petl.model.build import trained_state
 from petl.use.load import ADAPTER, LoadedRun
 from petl.use.to_library import to_library
 

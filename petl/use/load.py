@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.backbones.library import read_tensors
 from petl.data.features import normalise
 from petl.errors import UserError
 from petl.files import read_json
-from petl.interop.huggingface import read_tensors
-from petl.model import Model, build_model, restore, trained_state
+from petl.model.build import Model, build_model, restore, trained_state
 from petl.places import Places
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
+from petl.runs.find import find_run, read_task, task_in
 from petl.train.loop import autocast
 from petl.train.seeding import seeded
-from petl.use.find import find_run, read_task, task_in
 
 ADAPTER = "adapter.json"
 LISTED = 4

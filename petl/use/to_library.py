@@ -23,7 +23,7 @@ from petl.backbones.encoder import Encoder, Wrapper
 from petl.data.features import BINS, RATE
 from petl.errors import UserError
 from petl.methods.merge import merge
-from petl.model import Model
+from petl.model.build import Model
 from petl.use.load import LoadedRun
 
 INSTEAD = "`--format adapter` exports it"

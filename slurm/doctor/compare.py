@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from petl.claim import SILENT_S
+from petl.runs.claim import SILENT_S
 from slurm.doctor.errand import Brought
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
 from slurm.doctor.software import SAME, user_site_warning

@@ -20,9 +20,9 @@ from slurm.doctor.findings import Patient
 from slurm.doctor.probe import MARK, PATIENCE_S, PINGS, POLL_S, Mark, mark, probe
 from slurm.doctor.site import seconds
 from slurm.doctor.software import software
-from slurm.profile import Image, Profile
 from slurm.scheduler import SlurmTrouble, run
-from slurm.script import Array, job_script
+from slurm.submit.profile import Image, Profile
+from slurm.submit.script import Array, job_script
 from slurm.words import duration
 
 LIMIT_S = 300

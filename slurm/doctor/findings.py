@@ -12,8 +12,8 @@ from typing import Literal
 
 from petl.places import Places
 from slurm.doctor.site import Site
-from slurm.profile import Profile
 from slurm.scheduler import SlurmTrouble
+from slurm.submit.profile import Profile
 
 Level = Literal["ok", "warning", "failure"]
 

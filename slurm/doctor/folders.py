@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from slurm.container import image as image_of
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
-from slurm.profile import Apptainer, Charliecloud, Image, Pyxis, Venv
 from slurm.scheduler import SlurmTrouble, run
+from slurm.submit.container import image as image_of
+from slurm.submit.profile import Apptainer, Charliecloud, Image, Pyxis, Venv
 from slurm.words import size
 
 GB = 1e9

@@ -11,9 +11,9 @@ from pathlib import Path
 from petl.errors import nearest
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
 from slurm.doctor.site import COMMANDS, PATIENCE_S, Row, number, seconds
-from slurm.profile import Profile
 from slurm.scheduler import SlurmTrouble, run
-from slurm.script import Array, job_script
+from slurm.submit.profile import Profile
+from slurm.submit.script import Array, job_script
 from slurm.words import duration, several
 
 SLOW_S = 3.0

@@ -24,12 +24,12 @@ from typing import Any
 from petl.files import read_json, write_json
 from slurm.doctor.folders import caches_in_home
 from slurm.doctor.software import software
-from slurm.stop import INTERRUPTED, WISHES, Stop
+from slurm.node.stop import INTERRUPTED, WISHES, Stop
 
 PINGS = 3
 POLL_S = 0.05
 PATIENCE_S = 60.0
-NEEDED = ("torch", "transformers", "librosa", "petl.train")
+NEEDED = ("torch", "transformers", "librosa", "petl.train.run")
 MARK = ".petl-doctor-"
 
 Mark = dict[str, Any]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Event, Thread
 
-from slurm.profile import Profile
 from slurm.scheduler import SlurmTrouble, run
+from slurm.submit.profile import Profile
 
 PATIENCE_S = 8.0
 ENDLESS = ("UNLIMITED", "INFINITE", "NONE", "N/A", "")

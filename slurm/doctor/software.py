@@ -14,7 +14,7 @@ from typing import Any
 
 import petl
 import slurm
-from petl.provenance import git_commit, lock_hash
+from petl.runs.provenance import git_commit, lock_hash
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
 
 SAME = ("submitit", "cloudpickle")

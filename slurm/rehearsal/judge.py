@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 from slurm.devcluster import DevCluster
-from slurm.plan import Item
 from slurm.rehearsal.play import Play
 from slurm.rehearsal.stage import AT_A_TIME, GPU, Stage, label
+from slurm.status.plan import Item
 
 OF_THE_ATTEMPT = {"timing", "environment", "peak_memory_mb"}
 """When, where and how fast: all else in a result has to be equal."""

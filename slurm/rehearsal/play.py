@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 from slurm.devcluster import ClusterError, DevCluster
 from slurm.rehearsal.stage import Look, Stage, label, look
 from slurm.rehearsal.troubles import TROUBLES, Repair, Trouble, Victim, too_slow
-from slurm.view import summary
+from slurm.status.view import summary
 
 POLL_S = 0.5
 PAUSE_S = (0.5, 3.0)

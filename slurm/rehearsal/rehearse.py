@@ -12,11 +12,11 @@ from random import Random
 
 from petl.places import Places
 from slurm.devcluster import DevCluster
-from slurm.local import cpus
-from slurm.plan import Item
 from slurm.rehearsal.judge import complaints
 from slurm.rehearsal.play import Play, Say, play, troubles
 from slurm.rehearsal.stage import Stage, label
+from slurm.status.plan import Item
+from slurm.submit.local import cpus
 from slurm.words import duration, several
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petl.config import Task
+from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.files import write_atomic
 from petl.places import Places
-from petl.study import Study, load_study
 from slurm.devcluster import DevCluster
-from slurm.plan import Plan
 from slurm.scheduler import Job
+from slurm.status.plan import Plan
 from slurm.submission import submissions, tries
 
 AT_A_TIME = 4

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from petl.claim import holder
-from petl.runs import RunDir
+from petl.runs.claim import holder
+from petl.runs.directory import RunDir
 from slurm.devcluster import DevCluster
 from slurm.scheduler import Job
 

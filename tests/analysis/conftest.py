@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from petl.config import Task
-from petl.runs import SCHEMA, RunDir
-from petl.study import Study, load_study
+from petl.config.study import Study, load_study
+from petl.runs.directory import SCHEMA, RunDir
 
 Accuracy = Callable[[Task], "float | None"]
 """What a made run measured; None for a run that does not exist."""

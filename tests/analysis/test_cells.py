@@ -8,10 +8,10 @@ import pytest
 
 from analysis import load
 from analysis.cells import DASH, build
-from analysis.layout import Extras, lay_out
 from analysis.spread import SPREADS
-from analysis.tabulate import Wanted, tabulate
-from analysis.text import to_text
+from analysis.tables.layout import Extras, lay_out
+from analysis.tables.tabulate import Wanted, tabulate
+from analysis.tables.text import to_text
 from petl.errors import UserError
 
 ACCURACY = "test_last.accuracy"

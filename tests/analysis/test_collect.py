@@ -7,7 +7,7 @@ from made_runs import finished, stopped
 from analysis import history, load, synthetic
 from analysis.collect import metrics
 from petl.errors import UserError
-from petl.runs import RunDir
+from petl.runs.directory import RunDir
 
 
 def test_a_finished_run_is_a_row_with_its_metrics_costs_and_origin(made_study):

@@ -19,7 +19,7 @@ from small_models import (
     wav2vec2,
 )
 
-from petl import backbones
+from petl.backbones import families as backbones
 
 TOLERANCE = 1e-5
 CASES = {

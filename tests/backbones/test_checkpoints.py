@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from small_models import AST, WAVES, ast, noise, vit, wav2vec2
 
-from petl import backbones
+from petl.backbones import families as backbones
+from petl.backbones.library import read_tensors
 from petl.errors import UserError
-from petl.interop.huggingface import read_tensors
 
 Tensors = dict[str, torch.Tensor]
 QUERY = "encoder.layer.1.attention.attention.query.weight"

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from benchmarks.full_size import FULL, QUICK, clips, ours
 from petl.backbones.encoder import Dropout, Encoder, Geometry
 from petl.backbones.lean import checkpoint, project
-from petl.model import Model
+from petl.model.build import Model
 from petl.train.memory import kept
 
 TOKENS = 590

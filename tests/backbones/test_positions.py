@@ -7,7 +7,7 @@ import torch
 from small_models import AST, VIT, ast, deviation, noise, vit
 from torch.nn import functional as F
 
-from petl import backbones
+from petl.backbones import families as backbones
 from petl.backbones.patches import fit_positions
 from petl.errors import UserError
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from small_models import AST, VIT, WAVES, ast, deviation, noise, vit, wav2vec2
 
-from petl import backbones, config, methods
-from petl.model import Model
-from petl.study import load_study
+from petl import config
+from petl.backbones import families as backbones
+from petl.config.study import load_study
+from petl.methods import attach as methods
+from petl.model.build import Model
 
 STUDY = """\
 description: a study

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from petl.data import cache, esc50
+from petl.data import cache
 from petl.data.features import Recipe, read
+from petl.data.layouts import esc50
 from petl.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from petl.claim import Claim
-from petl.data import cache, esc50, features, pooled
+from petl.data import cache, features
 from petl.data.corpus import Clip
 from petl.data.features import Recipe
+from petl.data.layouts import esc50
+from petl.data.load import pooled
 from petl.errors import UserError
+from petl.runs.claim import Claim
 
 
 @pytest.fixture

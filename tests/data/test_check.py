@@ -12,9 +12,9 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
-from petl.corpora import Official
-from petl.data import esc50
 from petl.data.check import check, differences
+from petl.data.layouts import esc50
+from petl.data.published import Official
 from petl.errors import UserError
 
 Check = Callable[..., Result]
@@ -162,7 +162,7 @@ def test_every_broken_clip_is_listed_where_a_screen_can_hold_them(petl_check, ti
     for number in range(7):
         clip(tiny, number).write_bytes(b"")
     assert petl_check().stdout.count("broken   audio/") == 7
-    monkeypatch.setattr("petl.cli_data.SHOWN", 3)
+    monkeypatch.setattr("petl.data.commands.SHOWN", 3)
     short = petl_check().stdout
     assert short.count("broken   audio/") == 3
     assert "broken   and 4 more; --list shows all" in short

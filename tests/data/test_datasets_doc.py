@@ -10,8 +10,8 @@ import pytest
 import trees
 import yaml
 
-from petl.corpora import OFFICIAL
-from petl.study import EXPERIMENTS, load_study
+from petl.config.study import EXPERIMENTS, load_study
+from petl.data.published import OFFICIAL
 
 TEXT = (EXPERIMENTS.parent / "docs" / "datasets.md").read_text()
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)

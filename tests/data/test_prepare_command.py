@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
-from petl.data import load
+from petl.config.study import load_study
+from petl.data.load import load
 from petl.places import Places
-from petl.study import load_study
 
 STUDY = """\
 description: two backbones, one of which reads waveforms

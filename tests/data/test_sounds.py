@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from petl.data import prepare, sounds
-from petl.data.pretraining_sounds import KINDS, pretraining_sounds
+from petl.data.load import prepare
+from petl.data.made import quickstart as sounds
+from petl.data.made.pretraining import KINDS, pretraining_sounds
 from petl.places import Places
 
 

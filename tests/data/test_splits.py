@@ -10,8 +10,8 @@ import pytest
 from ways import WAYS
 
 from petl.config import Dataset
-from petl.data import esc50
 from petl.data.corpus import Clip, Corpus
+from petl.data.layouts import esc50
 from petl.data.splits import Split, split
 from petl.errors import UserError
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petl.data import load, sounds
+from petl.config.study import load_study
+from petl.data.load import load
+from petl.data.made import quickstart as sounds
+from petl.data.ready import prepare_all
 from petl.places import Places
-from petl.study import load_study
-from petl.terminal import prepare
-from petl.train import run_task
+from petl.train.run import run_task
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -61,7 +62,7 @@ def test_a_task_reads_what_its_backbone_does(tasks, places):
 
 
 def test_both_inputs_are_prepared_before_the_tasks_begin(tasks, places, monkeypatch):
-    prepare(tasks, places)
+    prepare_all(tasks, places)
     monkeypatch.setattr("petl.data.cache._compute", None)
     for task in tasks:
         load(task, places)

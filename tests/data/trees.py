@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from petl.config import Dataset
-from petl.study import load_study
+from petl.config.study import load_study
 
 QUIRKS = (
     (16_000, 1, "PCM_16"),

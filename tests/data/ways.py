@@ -8,8 +8,8 @@ from pathlib import Path
 import trees
 
 from petl.config import Dataset
-from petl.data import READERS
 from petl.data.corpus import Corpus
+from petl.data.load import READERS
 
 
 def own(settings: str) -> str:

@@ -11,7 +11,7 @@ from tiny_encoders import make_model, over, tasks
 from torch import Tensor
 
 from petl.config import Task
-from petl.model import Model
+from petl.model.build import Model
 
 
 @pytest.fixture(autouse=True)

@@ -112,7 +112,7 @@ def test_experts_may_be_convpass(model, x) -> None:
 def test_as_run_convpass_experts_drop_a_tenth(tmp_path) -> None:
     from tiny_encoders import GOLDEN
 
-    from petl.study import load_study
+    from petl.config.study import load_study
 
     path = tmp_path / "s.yaml"
     path.write_text(f"""\

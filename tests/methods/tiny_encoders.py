@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from petl import backbones
+from petl.backbones import families as backbones
 from petl.backbones.encoder import Encoder
 from petl.config import Task
-from petl.model import Model, assemble
-from petl.study import EXPERIMENTS, load_study
-from petl.yamlfile import read_yaml
+from petl.config.study import EXPERIMENTS, load_study
+from petl.config.yamlfile import read_yaml
+from petl.model.build import Model, assemble
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 PRESETS = list(read_yaml(EXPERIMENTS / "presets.yaml").data["methods"])

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tiny import SHORT, Make, write_study
 
+from petl.config.study import Study
 from petl.places import Places
-from petl.study import Study
 from slurm.devcluster import ClusterError, DevCluster
 from slurm.devcluster.packages import why_not
 
@@ -58,7 +58,7 @@ def _jobs(cluster: DevCluster) -> set[str]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made sounds, decoded once for all tests here."""
-    from petl.data import prepare
+    from petl.data.load import prepare
 
     folder = tmp_path_factory.mktemp("prepared")
     study = write_study(folder / "study.yaml", "linear", "0", SHORT)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from petl.config.study import Study, load_study
 from petl.places import Places
-from petl.runs import RunDir
-from petl.study import Study, load_study
+from petl.runs.directory import RunDir
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from petl.config.study import load_study
 from petl.places import Places
-from petl.study import load_study
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -38,7 +38,7 @@ methods:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory) -> Places:
-    from petl.data.sounds import make_corpus
+    from petl.data.made.quickstart import make_corpus
 
     root = tmp_path_factory.mktemp("places")
     make_corpus(root / "data" / "tiny", takes=1)

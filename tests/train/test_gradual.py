@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from petl.config import Task
-from petl.data import load
-from petl.model import build_model
+from petl.data.load import load
+from petl.model.build import build_model
 from petl.train.loop import Fit, Row, Watcher
 
 

@@ -11,7 +11,7 @@ import sklearn.metrics
 import torch
 from torch.nn import functional as F
 
-from petl.per_class import averages, per_class
+from petl.runs.confusion import averages, per_class
 from petl.train.metrics import Classification, Objective, Regression, objective
 
 CLASSES = 7

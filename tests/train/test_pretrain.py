@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from petl import backbones, config
+from petl import config
+from petl.backbones import families as backbones
 from petl.errors import UserError
 from petl.train.pretrain import SMALL, pretrain_checkpoint
 

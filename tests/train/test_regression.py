@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from petl import config
-from petl.options import Options
+from petl.config.options import Options
 from petl.places import Places
-from petl.runs import RunDir
-from petl.train import run_task
+from petl.runs.directory import RunDir
+from petl.train.run import run_task
 
 RATE, CLIPS = 16_000, 60
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from golden_cases import CASES, INDEX, Case, deviation
 
-from petl.data import TaskData
+from petl.data.load import TaskData
 from petl.data.splits import Split
 from petl.train.loop import Fit, Watcher
 from petl.train.seeding import generator

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from petl.options import Options
+from petl.config.options import Options
 from petl.places import Places
-from petl.runs import RunDir
-from petl.train import Interrupted, run_task
+from petl.runs.directory import RunDir
+from petl.train.run import Interrupted, run_task
 
 EACH_STEP = Options(threads=1, checkpoint_minutes=0)
 
@@ -88,7 +88,7 @@ def test_a_run_killed_at_many_random_moments_ends_as_an_undisturbed_one(tasks, t
     run_task(task, twice[0], Options(threads=1))
     run = RunDir.of(task, twice[1].runs)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["petl.train", "transformers"])
+    context.set_forkserver_preload(["petl.train.run", "transformers"])
     draw = random.Random(0)
     kills = 0
     while run.result() is None:

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from petl.claim import Claim, RunIsTaken
-from petl.options import Options
+from petl.config.options import Options
 from petl.places import Places
-from petl.runs import RunDir
-from petl.train import run_task
+from petl.runs.claim import Claim, RunIsTaken
+from petl.runs.directory import RunDir
 from petl.train.loop import Diverged
+from petl.train.run import run_task
 
 
 def by_method(tasks, method):

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from petl.data import TaskData
+from petl.config.options import Options
+from petl.data.load import TaskData
 from petl.data.splits import Split
 from petl.errors import UserError
-from petl.model import build_model
-from petl.options import Options
+from petl.model.build import build_model
 from petl.places import Places
-from petl.runs import RunDir
-from petl.train import run_task, sentinel
+from petl.runs.directory import RunDir
+from petl.train import sentinel
 from petl.train.failures import Diverged, OutOfMemory, failure_class
 from petl.train.loop import Fit
+from petl.train.run import run_task
 
 
 def by_method(tasks, method, **train):
@@ -118,7 +119,7 @@ def test_out_of_memory_says_what_would_fit(tasks):
     small = task.backbone.model_copy(update={"source": "builtin:small"})
     task = task.model_copy(update={"dataset": dataset, "backbone": small})
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["petl.train", "transformers"])
+    context.set_forkserver_preload(["petl.train.run", "transformers"])
 
     def tell(task):
         said = context.SimpleQueue()

@@ -12,10 +12,10 @@ import pytest
 from made_runs import stopped
 
 from petl.config import Task
+from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
 from petl.files import append_json_line
-from petl.runs import RunDir
-from petl.study import EXPERIMENTS, load_study
+from petl.runs.directory import RunDir
 from petl.train.trackers import check, trackers
 
 ROOT = EXPERIMENTS.parent
@@ -58,7 +58,7 @@ def row(epoch: int) -> dict[str, float]:
 def test_none_asked_for_is_none_imported() -> None:
     code = """
 import sys
-import petl.train, petl.train.trackers
+import petl.train.run, petl.train.trackers
 petl.train.trackers.trackers((), None, None)
 print(sorted({"tensorboard", "wandb", "tensorflow"} & set(sys.modules)))
 """

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from petl import config
+from petl.config.options import Options
+from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
-from petl.options import Options
-from petl.runs import RunDir
-from petl.study import EXPERIMENTS, load_study
-from petl.train import run_task
+from petl.runs.directory import RunDir
+from petl.train.run import run_task
 
 TEXT = (EXPERIMENTS.parent / "docs" / "training.md").read_text()
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)

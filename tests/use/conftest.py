@@ -10,13 +10,13 @@ import torch
 from made_runs import finished
 
 from petl.config import Task
+from petl.config.options import Options
+from petl.config.study import load_study
 from petl.files import write_json
-from petl.model import build_model, trained_state
-from petl.options import Options
+from petl.model.build import build_model, trained_state
 from petl.places import Places
-from petl.runs import RunDir
-from petl.study import load_study
-from petl.train import run_task
+from petl.runs.directory import RunDir
+from petl.train.run import run_task
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 STUDY = f"""
@@ -49,7 +49,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory) -> Places:
-    from petl.data.sounds import make_corpus
+    from petl.data.made.quickstart import make_corpus
 
     root = tmp_path_factory.mktemp("use")
     make_corpus(root / "data" / "tiny", takes=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from petl.study import EXPERIMENTS, load_study
+from petl.config.study import EXPERIMENTS, load_study
 from petl.use.to_library import POOLED, STAYS
 
 DOCUMENT = (EXPERIMENTS.parent / "docs" / "using-a-run.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
-from petl.per_class import per_class
+from petl.runs.confusion import per_class
 from petl.use.evaluate import evaluate
 from petl.use.load import load_run
 

@@ -19,7 +19,7 @@ from petl.backbones.known import bare
 from petl.cli import app
 from petl.data.features import read, spectrogram
 from petl.files import write_json
-from petl.methods import METHODS
+from petl.methods.attach import METHODS
 from petl.use.load import load_run
 from petl.use.to_library import STAYS
 

@@ -8,14 +8,14 @@ import pytest
 from made_runs import finished, stopped
 from safetensors.torch import load_file, save_file
 
-from petl.compact import compact
 from petl.config import Task
+from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
-from petl.model import trained_state
+from petl.model.build import trained_state
 from petl.places import Places
-from petl.runs import RunDir
-from petl.study import EXPERIMENTS, load_study
-from petl.use.find import find_run
+from petl.runs.compact import compact
+from petl.runs.directory import RunDir
+from petl.runs.find import find_run
 from petl.use.load import load_run
 
 

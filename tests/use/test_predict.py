@@ -13,7 +13,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
-from petl.data import esc50, load
+from petl.data.layouts import esc50
+from petl.data.load import load
 from petl.use.files import sound_files
 from petl.use.load import load_run
 from petl.use.predict import predict

@@ -30,7 +30,7 @@ module load apptainer
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/project,/scratch/runs,/scratch/data,/scratch/my cache' --cleanenv /images/petl-ast.sif python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/project,/scratch/runs,/scratch/data,/scratch/my cache' --cleanenv /images/petl-ast.sif python3 -u -m slurm.node.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown

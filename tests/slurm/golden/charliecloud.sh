@@ -23,7 +23,7 @@ export USER=${USER:-$(id -un)}  # cron sets none, ch-run insists
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 ch-run --bind /project:/project --bind /scratch/runs:/scratch/runs --bind /scratch/data:/scratch/data --bind '/scratch/my cache:/scratch/my cache' /images/petl-ast.sif -- /opt/petl/venv/bin/python -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 ch-run --bind /project:/project --bind /scratch/runs:/scratch/runs --bind /scratch/data:/scratch/data --bind '/scratch/my cache:/scratch/my cache' /images/petl-ast.sif -- /opt/petl/venv/bin/python -u -m slurm.node.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown

@@ -23,7 +23,7 @@ export HF_HOME=${HF_HOME:-'/scratch/my cache/huggingface'}
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 --container-image=/images/petl-ast.sif '--container-mounts=/project:/project,/scratch/runs:/scratch/runs,/scratch/data:/scratch/data,/scratch/my cache:/scratch/my cache' --no-container-mount-home python3 -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 --container-image=/images/petl-ast.sif '--container-mounts=/project:/project,/scratch/runs:/scratch/runs,/scratch/data:/scratch/data,/scratch/my cache:/scratch/my cache' --no-container-mount-home python3 -u -m slurm.node.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown

@@ -19,7 +19,7 @@ export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 /opt/petl/bin/python -u -m slurm.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 /opt/petl/bin/python -u -m slurm.node.job /scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl
 
 
 # teardown

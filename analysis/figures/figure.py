@@ -1,0 +1,108 @@
+"""Pictures of a study's runs: `draw("folds", "experiments/table1.yaml")` is a matplotlib Figure.
+
+Each is a function `(frame, measure, width) -> Figure` over the rows of `analysis.load`; FIGURES has
+them by name. One that lacks its data says so in a UserError of one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.collect import load
+from analysis.figures import classes, convergence, parameters, runs, sweeps
+from analysis.measure import Measure, choose
+from petl.config.selection import some_tasks
+from petl.config.study import Study, load_study
+from petl.errors import UserError, nearest
+from petl.picture import KINDS, WIDTHS, save
+from petl.places import Places
+from petl.runs.directory import RunDir, Runs
+
+Draw = Callable[[pd.DataFrame, Measure, "float | None"], Figure]
+More = Callable[[pd.DataFrame, Path], pd.DataFrame]
+
+
+def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last") -> pd.DataFrame:
+    """`classes` and `confusion` of each finished run, None where it has none."""
+    found = []
+    for run in frame[["study", "run_id", "state"]].itertuples():
+        done = run.state == "done"
+        result = (RunDir(folder / run.study / run.run_id).result() if done else None) or {}
+        matrix = (result.get("confusion") or {}).get(split)
+        found.append((result.get("classes"), matrix) if matrix else (None, None))
+    names, matrices = zip(*found, strict=True)
+    columns = {"classes": names, "confusion": matrices}
+    return frame.assign(**{k: pd.Series(v, frame.index, object) for k, v in columns.items()})
+
+
+def with_epochs(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """`rows`: each run's lines of metrics.jsonl so far."""
+    views = {study: Runs(folder / study) for study in frame["study"].unique()}
+    who = frame[["study", "run_id"]].itertuples(index=False)
+    rows = [views[study].metrics(run_id) for study, run_id in who]
+    return frame.assign(rows=pd.Series(rows, frame.index, object))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`more` reads what `load` leaves in the runs' own files."""
+
+    draw: Draw
+    about: str
+    more: More | None = None
+
+
+FIGURES = {
+    "parameters": Kind(parameters.parameters, "accuracy against trainable parameters"),
+    "scaling": Kind(sweeps.scaling, "each method in several sizes"),
+    "kernel": Kind(sweeps.kernel, "the kernel of a convolution"),
+    "few-shot": Kind(sweeps.few_shot, "the examples of each class"),
+    "folds": Kind(runs.folds, "every fold of every method"),
+    "convergence": Kind(convergence.convergence, "epoch by epoch", with_epochs),
+    "classes": Kind(classes.classes, "every class under every method", with_confusions),
+    "confusion": Kind(classes.confusion, "what a method takes for what", with_confusions),
+    "cost": Kind(runs.cost, "GPU hours of each method"),
+}
+
+
+def draw(
+    name: str,
+    study: Study | str | Path,
+    runs: Path | None = None,
+    *,
+    metric: str | None = None,
+    width: str | None = None,
+    **chosen: str | None,
+) -> Figure:
+    """`width` is single or double, else what fits; `chosen` are patterns: `method="lora*"`."""
+    if name not in FIGURES:
+        raise UserError(
+            f"no figure '{name}'{nearest(name, FIGURES)}; there are {', '.join(FIGURES)}"
+        )
+    kind, folder = FIGURES[name], runs or Places.choose().runs
+    found = study if isinstance(study, Study) else load_study(study)
+    found = replace(found, tasks=list(some_tasks(found.tasks, found.path, **chosen)))
+    frame = load(found, folder)
+    if not (frame["state"] == "done").any() and kind.more is not with_epochs:
+        raise UserError(
+            f"no finished run of {found.name} under {folder}; petl submit {found.path} makes them"
+        )
+    wanted = metric or found.report
+    measure = choose(frame, wanted) if (frame["state"] == "done").any() else Measure.of(wanted)
+    if kind.more is with_confusions:
+        frame = with_confusions(frame, folder, measure.column.partition(".")[0])
+    elif kind.more:
+        frame = kind.more(frame, folder)
+    return kind.draw(frame, measure, WIDTHS[width] if width else None)
+
+
+def write(figure: Figure, name: str, out: Path) -> list[Path]:
+    """NAME.png and NAME.pdf in the folder `out`."""
+    paths = {kind: out / f"{name}.{kind}" for kind in KINDS}
+    save(figure, paths)
+    return list(paths.values())

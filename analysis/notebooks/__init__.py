@@ -1,0 +1,1 @@
+"""Notebooks, and how one becomes a page."""

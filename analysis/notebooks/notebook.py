@@ -1,0 +1,159 @@
+"""What the notebooks beside this file are made of, and how one becomes a page.
+
+In a notebook, what cannot be shown of a study is one line, and the next cell goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from petl.errors import UserError, nearest
+from petl.files import write_atomic
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+FOLDER = Path(__file__).parent
+PARAMETERS = "parameters"
+"""The tag of the cell that says which runs and studies: papermill's, a line for each name."""
+MADE_BY = '<meta name="generator" content="petl-ast">'
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+{made_by}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62em;
+  margin: 1.5em auto; padding: 0 1em }}
+pre {{ font-size: 12.5px; white-space: pre-wrap; margin: .3em 0 }}
+.input pre {{ color: #666; background: #f6f6f6; padding: .5em .8em; border-radius: 4px }}
+.prompt, .anchor-link {{ display: none }}
+.output_png, .output_svg {{ overflow-x: auto }}
+img {{ max-width: 100%; height: auto }}
+{style}
+</style>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+# --- for the notebooks' cells ---------------------------------------------------------------------
+
+
+def table(study: str, runs: str | Path, **wanted: Any) -> None:
+    """The table of `petl table`, and what a reader must know; `wanted` is its Wanted."""
+    from IPython.display import HTML, display
+
+    from analysis.tables.markup import fragment, style
+    from analysis.tables.tabulate import Wanted, tabulate
+    from petl.config.study import load_study
+
+    try:
+        made = tabulate(load_study(study), Path(runs), Wanted(**wanted))
+    except UserError as error:
+        print(error)
+        return
+    look = f"<style>{style(made.colors)}</style>"
+    display(HTML(look + fragment(made.table, made.extras)))
+    print(*made.warnings, sep="\n")
+
+
+def figure(name: str, study: str, runs: str | Path, **how: Any) -> None:
+    """The figure of `petl figure`; one whose data the study lacks says so."""
+    from IPython.display import Image, display
+
+    from analysis.figures.figure import draw
+    from petl.picture import to_bytes
+
+    try:
+        picture = draw(name, study, Path(runs), **how)
+    except UserError as error:
+        print(error)
+        return
+    display(Image(to_bytes(picture, "png"), width=96 * picture.get_figwidth()))
+
+
+# --- from a notebook to a page --------------------------------------------------------------------
+
+
+def to_page(
+    name: str,
+    out: Path,
+    runs: Path,
+    studies: Sequence[str] = (),
+    tell: Callable[[int, int], None] = lambda cell, cells: None,
+) -> None:
+    """Execute it on these runs, of these studies if any are named, into one HTML file."""
+    known = {file.stem: file for file in FOLDER.glob("*.ipynb")}
+    if name not in known:
+        raise UserError(f"no notebook '{name}'{nearest(name, known)}; there are {_names(known)}")
+    if out.exists() and not (out.is_file() and MADE_BY.encode() in out.read_bytes()):
+        raise UserError(f"{out} was not made by petl notebook; move it, or name another file")
+    values = {"RUNS": str(runs.resolve())} | ({"STUDIES": list(studies)} if studies else {})
+    notebook = read(known[name], values)
+    execute(notebook, tell)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, page(notebook, name).encode())
+    except OSError as error:
+        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+
+
+def read(file: Path, values: dict[str, Any]) -> NotebookNode:
+    """With these values in the cell of its parameters."""
+    import nbformat
+
+    notebook = nbformat.read(file, as_version=4)
+    for cell in notebook.cells:
+        if PARAMETERS in cell.metadata.get("tags", []):
+            lines = {line.partition(" = ")[0]: line for line in cell.source.splitlines()}
+            lines |= {key: f"{key} = {value!r}" for key, value in values.items()}
+            cell.source = "\n".join(lines.values())
+    return notebook
+
+
+def execute(
+    notebook: NotebookNode, tell: Callable[[int, int], None] = lambda cell, cells: None
+) -> None:
+    """In a kernel of its own: no port is opened, and nothing is left in anybody's home."""
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    with TemporaryDirectory(prefix="petl-") as folder:
+        manager = AsyncKernelManager(
+            kernel_name="python3",
+            transport="ipc",
+            connection_file=str(Path(folder) / "kernel.json"),
+        )
+        client = NotebookClient(
+            notebook,
+            km=manager,
+            timeout=None,
+            on_cell_start=lambda cell, cell_index: tell(cell_index + 1, len(notebook.cells)),
+        )
+        try:
+            client.execute(env=os.environ | {"IPYTHONDIR": folder}, cleanup_kc=True)
+        except CellExecutionError as error:
+            raise UserError(f"the notebook stopped: {error.ename}: {error.evalue}") from None
+
+
+def page(notebook: NotebookNode, title: str) -> str:
+    from nbconvert import HTMLExporter
+
+    from analysis.tables.markup import style
+
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    return PAGE.format(made_by=MADE_BY, title=escape(title), style=style(), body=body)
+
+
+def _names(known: dict[str, Path]) -> str:
+    return ", ".join(sorted(known))

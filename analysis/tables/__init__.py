@@ -1,0 +1,1 @@
+"""A study's runs as a table: LaTeX, CSV, Markdown, HTML and text."""

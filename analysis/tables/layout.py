@@ -1,0 +1,187 @@
+"""What every format shows of a table: its heads, its lines entry by entry, and its notes.
+
+Decided here once, so that LaTeX, HTML, Markdown and a terminal cannot say different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from analysis.cells import DASH, Cell, Row, Table
+from analysis.tables.paper import Reference
+from analysis.tables.significance import Comparison
+
+MADE_UP = "\u2021"  # a double dagger
+COUNTED = "Params: trainable, without the head"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`mean` alone is aligned; `beside` stands behind it, smaller. `mark`: best or second."""
+
+    mean: str = ""
+    beside: str = ""
+    mark: str = ""
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row's method, or under it what others measured. `rule`: a kind of methods begins."""
+
+    row: int
+    label: str
+    entries: tuple[Entry, ...]
+    kind: Literal["method", "reference"] = "method"
+    rule: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """`wide` ones have something beside their means."""
+
+    title: str
+    group: str
+    kind: Literal["params", "cell", "average"]
+    of: int | range
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is asked for beyond the study's own numbers."""
+
+    references: tuple[Reference, ...] = ()
+    tolerance: float | None = None
+    comparison: Comparison | None = None
+
+    def outside(self, difference: float) -> bool:
+        """1.48 is within 1.48, whatever the last bit of a subtraction says."""
+        return self.tolerance is not None and abs(difference) > self.tolerance + 1e-9
+
+
+@dataclass(frozen=True)
+class Layout:
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    banner: str
+    notes: tuple[str, ...]
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """The common heads with how many columns each spans; "" spans those without one."""
+        return [(head, len(list(of))) for head, of in groupby(c.group for c in self.columns)]
+
+    @property
+    def has_groups(self) -> bool:
+        return any(column.group for column in self.columns)
+
+
+def lay_out(table: Table, extras: Extras) -> Layout:
+    columns = tuple(_columns(table, bool(extras.references)))
+    marks = [table.marks(i) for i in range(len(table.datasets) + 1)]
+    lines: list[Line] = []
+    for i, row in enumerate(table.rows):
+        rule = table.grouped and i > 0 and row.group != table.rows[i - 1].group
+        entries = tuple(_entry(table, extras, i, column, marks) for column in columns)
+        lines.append(Line(i, row.label, entries, rule=rule))
+        lines += _reference_lines(table, extras, i, columns)
+    return Layout(columns, tuple(lines), banner(table), tuple(notes(table, extras)))
+
+
+def banner(table: Table) -> str:
+    """Nothing, unless numbers are made up: then every format begins with it."""
+    if not table.synthetic:
+        return ""
+    measured = sum(cell.found > 0 for row in table.rows for cell in row.cells)
+    which = "all numbers" if table.synthetic == measured else f"the numbers marked {MADE_UP}"
+    return f"SYNTHETIC: {which} are made up, nothing was trained"
+
+
+def notes(table: Table, extras: Extras) -> Iterator[str]:
+    spread = table.spread.in_words
+    yield f"Mean \u00b1 {spread} over folds, seeds averaged within their fold first"
+    yield COUNTED
+    yield f"{table.measure.in_words}{', lower is better' if table.measure.lowest_first else ''}"
+    if extras.comparison:
+        yield from extras.comparison.notes
+    for reference in extras.references:
+        yield f"{reference.name}, and ours minus it: {reference.source}"
+        yield from reference.about(table)
+    if extras.tolerance is not None:
+        yield f"!: further than {extras.tolerance:g} away"
+
+
+def _columns(table: Table, compared: bool) -> Iterator[Column]:
+    for block in table.params_blocks:
+        yield Column("Params", "", "params", block, wide=False)
+        for i in block:
+            dataset = table.datasets[i]
+            cells = [row.cells[i] for row in table.rows]
+            wide = any(_beside(table, cell, None) for cell in cells)
+            yield Column(dataset.title, dataset.group, "cell", i, wide or compared)
+    if table.has_average:
+        wide = compared or any(row.synthetic for row in table.rows)
+        yield Column("Avg", "", "average", len(table.datasets), wide)
+
+
+def _entry(table: Table, extras: Extras, i: int, column: Column, marks: list[list[str]]) -> Entry:
+    row = table.rows[i]
+    if isinstance(column.of, range):
+        return Entry(row.params(column.of))
+    mark = marks[column.of][i]
+    if column.kind == "average":
+        average = row.average
+        if average is None:
+            return Entry(DASH)
+        return Entry(table.measure.text(average), MADE_UP if row.synthetic else "", mark)
+    cell = row.cells[column.of]
+    test = extras.comparison and extras.comparison.found.get((i, column.of))
+    star = "*" if test and test.significant else ""
+    return Entry(
+        table.measure.text(cell.mean) if cell.found else DASH,
+        _beside(table, cell, star),
+        mark,
+    )
+
+
+def _beside(table: Table, cell: Cell, star: str | None) -> str:
+    spread = "" if cell.spread is None else f"\u00b1 {table.measure.text(cell.spread)}"
+    flags = (star or "") + (MADE_UP if cell.synthetic else "")
+    return " ".join(part for part in (spread, cell.counts, flags) if part)
+
+
+def _reference_lines(
+    table: Table, extras: Extras, i: int, columns: tuple[Column, ...]
+) -> Iterator[Line]:
+    """None for a row of which the reference has nothing but, perhaps, parameters."""
+    row = table.rows[i]
+    for reference in extras.references:
+        entries = tuple(_theirs(table, extras, reference, row, column) for column in columns)
+        cells = [e for e, c in zip(entries, columns, strict=True) if c.kind == "cell"]
+        if any(entry.mean for entry in cells):
+            yield Line(i, reference.name, entries, kind="reference")
+
+
+def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column: Column) -> Entry:
+    if isinstance(column.of, range):
+        labels = [table.datasets[i].label for i in column.of]
+        known = dict.fromkeys(filter(None, (reference.parameters(row, name) for name in labels)))
+        return Entry(DASH.join(known))
+    if column.kind == "average":
+        datasets = frozenset(dataset.label for dataset in table.datasets)
+        value, ours, place = reference.average(row, datasets), row.average, "Avg"
+    else:
+        place, cell = table.datasets[column.of].label, row.cells[column.of]
+        value, ours = reference.value(row, place), cell.mean if cell.found else None
+    if value is None:
+        return Entry()
+    text = reference.text(value, place)
+    if ours is None or ours != ours:
+        return Entry(text)
+    difference = ours - value
+    outside = extras.outside(difference)
+    return Entry(text, table.measure.signed(difference) + "!" * outside, outside=outside)

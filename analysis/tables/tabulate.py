@@ -1,0 +1,153 @@
+"""What `petl table` does: a study's finished runs -> the table in one format or in all files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import collect
+from analysis.cells import Table, build
+from analysis.figures import parameters
+from analysis.measure import choose
+from analysis.tables import latex, markup, paper, significance, text, trace
+from analysis.tables.layout import Extras, lay_out
+from petl.config.study import Study
+from petl.errors import UserError
+from petl.files import write_atomic
+from petl.picture import to_bytes as picture_bytes
+
+TEXTS = ("table.tex", "table_alone.tex", "table.csv", "table.md", "table.html", "table.trace.json")
+FILES = (*TEXTS, "figure.png", "figure.pdf")
+CSV_BEGINS = b"study,metric,unit,dataset,backbone"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`metric` is `test_best.loss`, or `test_best` for its accuracy [as the study says]."""
+
+    metric: str | None = None
+    digits: int | None = None
+    spread: str = "population-std"
+    published: bool = False
+    tolerance: float | None = None
+    reference: str | None = None
+    colors: str = "paper"
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """`warnings` is what a reader must know before believing it; `missing` counts tasks."""
+
+    folder: Path
+    frame: pd.DataFrame
+    table: Table
+    extras: Extras
+    colors: str
+    warnings: list[str]
+    missing: int
+
+    def in_format(self, name: str, styled: bool = False) -> str:
+        if name == "text":
+            notes = [f"{note}." for note in lay_out(self.table, self.extras).notes]
+            body = text.to_text(self.table, self.extras, styled)
+            return "\n".join([body, "", *notes, ""])
+        if name == "latex":
+            return latex.to_latex(self.table, self.extras, self.colors)
+        if name == "csv":
+            return text.to_csv(self.table, self.extras)
+        if name == "markdown":
+            return markup.to_markdown(self.table, self.extras)
+        return markup.to_html(self.table, self.extras, self.colors)
+
+    def trace(self, row: str, column: str) -> str:
+        return f"{trace.show(self.frame, self.table, row, column)}\n\nIn {self.folder}"
+
+    def write(self, out: Path) -> tuple[list[Path], list[str]]:
+        """The files, and which of ours they replaced; anybody else's stops us before any is."""
+        paths = [out / name for name in FILES]
+        replaced = _refuse_to_replace_others(paths)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for path, data in zip(paths, self._contents(), strict=True):
+                write_atomic(path, data)
+        except OSError as error:
+            raise UserError(f"{out}: cannot write there: {error.strerror or error}") from None
+        return paths, replaced
+
+    def _contents(self) -> list[bytes]:
+        texts = [
+            self.in_format("latex"),
+            latex.alone(self.table, self.extras),
+            *map(self.in_format, ("csv", "markdown", "html")),
+            trace.to_json(self.frame, self.table, self.warnings),
+        ]
+        picture = parameters.draw(self.table)
+        pictures = [picture_bytes(picture, kind) for kind in ("png", "pdf")]
+        return [*(content.encode() for content in texts), *pictures]
+
+
+def tabulate(
+    study: Study, runs: Path, wanted: Wanted | None = None, frame: pd.DataFrame | None = None
+) -> Tabulated:
+    """`frame`: the study's rows, where they are loaded already."""
+    wanted = wanted or Wanted()
+    frame = collect.load(study, runs) if frame is None else frame
+    if not (frame["state"] == "done").any():
+        raise UserError(
+            f"no finished run of {study.name} under {runs}; petl submit {study.path} makes them"
+        )
+    measure = choose(frame, wanted.metric or study.report, wanted.digits)
+    table = build(frame, measure, wanted.spread)
+    compared = wanted.published or wanted.tolerance is not None
+    extras = Extras(
+        paper.beside(table) if compared else (),
+        wanted.tolerance,
+        significance.compare(table, frame, wanted.reference) if wanted.reference else None,
+    )
+    missing = int((frame["state"] != "done").sum())
+    warnings = _warnings(frame, table)
+    return Tabulated(runs / study.name, frame, table, extras, wanted.colors, warnings, missing)
+
+
+def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:
+    done, metric = frame["state"] == "done", table.measure.column
+    lines = []
+    if not done.all():
+        states = frame.loc[~done, "state"].value_counts()
+        kinds = ", ".join(f"{count} {state}" for state, count in states.items())
+        lines.append(f"{(~done).sum()} of {len(frame)} runs are missing: {kinds}.")
+    lines += _few([f"Broken: {reason}" for reason in frame[frame["state"] == "broken"]["reason"]])
+    lines += _few([f"Counted once: {line}" for line in frame.attrs.get("duplicates", [])])
+    lines += _few(
+        [
+            f"Warning: {metric} is not a number in run {run.run_id}"
+            f" ({run.dataset} · {run.method} · fold {run.fold} · seed {run.seed})"
+            for run in frame[done & frame[metric].isna()].itertuples()
+        ]
+    )
+    return lines + trace.warnings(frame, table)
+
+
+def _few(lines: list[str], most: int = 5) -> list[str]:
+    more = len(lines) - most
+    return lines if more <= 0 else [*lines[:most], f"... and {more} more like this"]
+
+
+def _refuse_to_replace_others(paths: Iterable[Path]) -> list[str]:
+    old = [path for path in paths if os.path.lexists(path)]
+    for path in old:
+        if not _is_ours(path):
+            raise UserError(f"{path} was not made by petl table; move it, or name another folder")
+    return [path.name for path in old]
+
+
+def _is_ours(path: Path) -> bool:
+    """Every file says so within, except the CSV, which its header gives away."""
+    if not path.is_file():
+        return False
+    data = path.read_bytes()
+    return b"petl-ast" in data or data.startswith(CSV_BEGINS)

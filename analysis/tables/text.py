@@ -1,0 +1,88 @@
+"""The table for a terminal, and line by line for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from analysis.cells import Table
+from analysis.tables.layout import Entry, Extras, Line, lay_out
+
+STYLES = {"best": "bold", "second": "underline", "": ""}
+CSV_COLUMNS = (
+    *("study", "metric", "unit", "dataset", "backbone", "method", "dataset_label", "method_label"),
+    *("mean", "std", "n", "expected", "params", "spread", "spread_kind", "folds", "synthetic"),
+    *("published", "reproduction", "outside", "reference", "difference", "p", "p_holm"),
+)
+
+
+def to_text(table: Table, extras: Extras | None = None, styled: bool = False) -> str:
+    """Aligned columns; `styled` adds bold and underline for a terminal that can show them."""
+    layout = lay_out(table, extras or Extras())
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("\nMethod" if layout.has_groups else "Method")
+    for column in layout.columns:
+        head = f"{column.group}\n{column.title}" if layout.has_groups else column.title
+        grid.add_column(Text(head), justify="right" if column.kind == "params" else "left")
+    entries = (line.entries for line in layout.lines)
+    columns = [_aligned(column) for column in zip(*entries, strict=True)]
+    for i, line in enumerate(layout.lines):
+        if line.rule:
+            grid.add_section()
+        grid.add_row(_label(line), *(column[i] for column in columns))
+    buffer = StringIO()
+    colours = "standard" if styled else None
+    Console(file=buffer, width=10_000, force_terminal=styled, color_system=colours).print(grid)
+    lines = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
+    return f"{layout.banner}\n\n{lines}" if layout.banner else lines
+
+
+def _label(line: Line) -> Text:
+    return Text(line.label if line.kind == "method" else f"  {line.label}")
+
+
+def _aligned(entries: Sequence[Entry]) -> list[Text]:
+    """The decimal points of the means in line."""
+    width = max(len(entry.mean) for entry in entries)
+    after = max(len(entry.mean.partition(".")[2]) for entry in entries)
+    texts = []
+    for entry in entries:
+        digits = len(entry.mean.partition(".")[2])
+        missing = after - digits if digits and entry.beside else 0
+        text = Text(" " * max(0, width - len(entry.mean) - missing))
+        text.append(entry.mean, STYLES[entry.mark]).append(" " * missing)
+        texts.append(text.append(f" {entry.beside}") if entry.beside else text)
+    return texts
+
+
+def to_csv(table: Table, extras: Extras | None = None) -> str:
+    """A line per cell, with every digit."""
+    extras = extras or Extras()
+    comparison = extras.comparison
+    lines = []
+    for i, row in enumerate(table.rows):
+        for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
+            theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
+            apart = [cell.mean - value for value in theirs.values() if value is not None]
+            test = comparison.found.get((i, j)) if comparison else None
+            limit = extras.tolerance
+            lines.append(
+                (
+                    *(table.study, table.measure.column, "percent" * table.measure.percent),
+                    *(dataset.name, row.backbone, row.method, dataset.label, row.label),
+                    *(cell.mean, cell.std, cell.found, cell.expected, cell.params),
+                    *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
+                    *(theirs.get("published"), theirs.get("reproduction")),
+                    None if limit is None or not apart else any(map(extras.outside, apart)),
+                    *(comparison and comparison.reference, test and test.mean),
+                    *(test and test.p, test and test.adjusted),
+                )
+            )
+    frame = pd.DataFrame(lines, columns=list(CSV_COLUMNS)).astype({"params": "Int64"})
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -1,0 +1,104 @@
+"""A backbone's files: config.json and its weights, from a folder or by their Hugging Face name.
+
+Weights come from safetensors, or from pytorch_model.bin through torch's weights-only unpickler,
+which builds tensors and runs no code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petl.errors import UserError, nearest
+from petl.files import read_json
+
+BUILTIN = Path(__file__).resolve().parent
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The checkpoint's config and its tensors under the names it gives them."""
+    config_file, weights_file = _locate(source)
+    config = read_json(config_file)
+    if not isinstance(config, dict):
+        raise UserError(f"{config_file}: not a JSON object; a backbone needs its config.json")
+    return _Config(config_file, config), read_tensors(weights_file)
+
+
+class _Config(dict[str, Any]):
+    """A config.json that says which key it lacks."""
+
+    def __init__(self, file: Path, values: dict[str, Any]):
+        super().__init__(values)
+        self.file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(f"{self.file}: '{key}' is missing")
+
+
+def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
+    """Refuse a checkpoint that our encoder would read and compute something else with."""
+    for key, value in wanted.items():
+        if config.get(key, value) != value:
+            have = f"its {key} is {config[key]!r}"
+            raise UserError(f"{source}: {have}; only {value!r} is known here")
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(str(path)))
+        tensors = torch.load(str(path), map_location="cpu", weights_only=True)
+    except Exception as error:  # each library has its own way of refusing a broken file
+        raise UserError(f"{path}: cannot be read as weights: {error}".splitlines()[0]) from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise UserError(f"{path}: holds something else than named tensors")
+    return tensors
+
+
+def _locate(source: str) -> tuple[Path, Path]:
+    if source.startswith("builtin:"):
+        name = source.removeprefix("builtin:")
+        folder = BUILTIN / name
+        if not (folder / "config.json").is_file():
+            have = [f"builtin:{p.parent.name}" for p in BUILTIN.glob("*/config.json")]
+            raise UserError(f"backbone.source: there is no '{source}'{nearest(source, have)}")
+        return _in_folder(folder)
+    if Path(source).is_dir():
+        return _in_folder(Path(source))
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise UserError(
+            f"backbone.source: no folder '{source}', and not a Hugging Face name either"
+        )
+    return _from_hub(source)
+
+
+def _in_folder(folder: Path) -> tuple[Path, Path]:
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / "config.json", folder / name
+    raise UserError(f"{folder}: has neither {' nor '.join(WEIGHTS)}")
+
+
+def _from_hub(name: str) -> tuple[Path, Path]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import EntryNotFoundError
+
+    try:
+        config = Path(hf_hub_download(name, "config.json"))
+        for weights in WEIGHTS:
+            try:
+                return config, Path(hf_hub_download(name, weights))
+            except EntryNotFoundError:
+                continue
+    except Exception as error:  # no network, no such name, no access: one line for all
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"backbone.source: cannot fetch '{name}' from Hugging Face: {reason}"
+        ) from error
+    raise UserError(f"backbone.source: '{name}' has neither {' nor '.join(WEIGHTS)}")

@@ -1,0 +1,141 @@
+"""What a task says about its data: which clips, in which layout, split how, shown how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from petl.config.base import Count, Finite, Rate, Settings
+
+Layout = Literal[
+    "esc50",
+    "urbansound8k",
+    "speech-commands",
+    "fluent-speech-commands",
+    "iemocap",
+    "folders",
+    "table",
+]
+
+SPLITS: dict[str, tuple[str, ...]] = {
+    "esc50": ("paper", "ast-recipe"),
+    "urbansound8k": ("paper", "held-out"),
+    "speech-commands": ("paper",),
+    "fluent-speech-commands": ("paper",),
+    "iemocap": ("paper",),
+    "folders": ("given", "ratio"),
+    "table": ("given", "ratio"),
+}
+"""Which splits a layout knows; what they are is in petl/data/splits.py."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Statistics(Settings):
+    """Spectrograms become (x - mean) / (2 std), as the AST was pre-trained."""
+
+    mean: Finite
+    std: Rate
+
+
+class SpecAugment(Settings):
+    """One band of mel bins and one stretch of frames are blanked in each training spectrogram."""
+
+    frequency: Annotated[int, Field(ge=0)]
+    time: Annotated[int, Field(ge=0)]
+    mask: Literal["after-normalisation", "before-normalisation"]
+
+
+class FewShot(Settings):
+    """Only so many training clips of each class: the first ones, or drawn by seed and fold."""
+
+    per_class: Count
+    draw: Literal["first", "seeded"]
+
+
+class Ratio(Settings):
+    """Shares for validation and test; the rest trains. Drawn class by class, by the fold."""
+
+    validation: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _some_are_left(self) -> Ratio:
+        if self.validation + self.test >= 1:
+            raise ValueError("dataset.ratio leaves no clip to train on")
+        if not self.validation:
+            raise ValueError("dataset.ratio.validation is 0: the best epoch needs validation clips")
+        return self
+
+
+class Table(Settings):
+    """A CSV file in the corpus's folder, a clip a row; paths in it are relative to that folder.
+
+    `fold` names a column of numbers from 1: fold i tests the clips of fold i + 1 and validates on
+    those of the fold before it. `part` names a column that says train, validation or test.
+    """
+
+    file: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
+    label: str | None = None
+    fold: str | None = None
+    part: str | None = None
+
+
+class Dataset(Settings):
+    """Which clips, in which published folder layout, cut to how many frames of 10 ms, split how.
+
+    `classes` makes it a classification, `targets`, columns of a table, a regression.
+    """
+
+    corpus: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    layout: Layout
+    classes: Annotated[int, Field(ge=2)] | None = None
+    targets: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    table: Table | None = None
+    folds: Count
+    frames: Annotated[int, Field(ge=16)]
+    split: Literal["paper", "ast-recipe", "held-out", "given", "ratio"]
+    ratio: Ratio | None = None
+    channel: Literal["mean", "left"] = "mean"
+    few_shot: FewShot | None = None
+    statistics: Statistics | Literal["training-split"]
+    spec_augment: SpecAugment | None
+
+    @property
+    def outputs(self) -> int:
+        return len(self.targets) or self.classes or 0
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Dataset:
+        if (self.classes is None) == (not self.targets):
+            raise ValueError(
+                "dataset needs either 'classes' (how many) or 'targets' (which columns)"
+            )
+        if self.targets and self.layout != "table":
+            raise ValueError(f"dataset.targets are columns of a table; the layout is {self.layout}")
+        if self.split not in SPLITS[self.layout]:
+            can = ", ".join(SPLITS[self.layout])
+            raise ValueError(f"dataset.split '{self.split}': layout {self.layout} has {can}")
+        if (self.split == "ratio") != (self.ratio is not None):
+            raise ValueError("dataset.ratio and 'split: ratio' belong together")
+        if (self.layout == "table") != (self.table is not None):
+            raise ValueError("dataset.table and 'layout: table' belong together")
+        if self.table is not None:
+            self._table_fits(self.table)
+        if self.targets and self.few_shot:
+            raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
+        return self
+
+    def _table_fits(self, table: Table) -> None:
+        if self.classes and table.label is None:
+            raise ValueError("dataset.table.label is missing: the column that names the class")
+        if self.targets and table.label is not None:
+            raise ValueError("dataset.table.label is for classes; dataset.targets has the columns")
+        splitting = [column for column in (table.fold, table.part) if column is not None]
+        if len(splitting) != (self.split == "given"):
+            raise ValueError(
+                "dataset.table: 'split: given' needs either 'fold' or 'part', a column; "
+                "'split: ratio' needs neither"
+            )

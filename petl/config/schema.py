@@ -1,0 +1,71 @@
+"""The JSON Schema of a study: editors complete and check one with it while it is written.
+
+It comes from the same models that check a study when it is read. A study gives parts of a task, so
+nothing of a task is required here; what must be there in the end is checked when a task is whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from petl.config.overlay import TASK_PARTS
+from petl.config.study import EXPERIMENTS
+from petl.config.study_file import StudyFile
+from petl.config.task import Task
+from petl.config.yamlfile import read_yaml
+
+Schema = dict[str, Any]
+KINDS = ("dataset", "backbone", "method")
+
+
+def study_schema() -> Schema:
+    study, task = StudyFile.model_json_schema(), Task.model_json_schema()
+    parts = {part: _optional(task["properties"][part]) for part in TASK_PARTS}
+    definitions = study["$defs"] | {name: _optional(d) for name, d in task["$defs"].items()}
+    for kind in KINDS:
+        definitions |= _names(kind)
+    definitions["Parts"] = {"type": "object", "properties": parts, "additionalProperties": False}
+
+    definitions["Preset"]["properties"] |= parts
+    for holder in (study, definitions["When"]):
+        holder["properties"]["set"] = {"$ref": "#/$defs/Parts"}
+    for model in ("Matrix", "When", "TaskMatch"):
+        names = {kind: {"$ref": f"#/$defs/{kind}-names"} for kind in KINDS}
+        definitions[model]["properties"] |= names
+
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    plain: Schema = _plain(study | {"$defs": definitions})
+    return {"$schema": draft, "title": "petl-ast study"} | plain
+
+
+def _names(kind: str) -> Schema:
+    """The suite's presets are offered; a study may have its own, and a rule may have patterns."""
+    known = sorted(read_yaml(EXPERIMENTS / "presets.yaml").data[f"{kind}s"])
+    name = {"$ref": f"#/$defs/{kind}-name"}
+    return {
+        f"{kind}-name": {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]},
+        f"{kind}-names": {"anyOf": [name, {"type": "array", "items": name, "minItems": 1}]},
+    }
+
+
+def _optional(schema: Schema) -> Schema:
+    """With nothing required, one tree may fit several methods: any of them will do."""
+    schema = {
+        key: value for key, value in schema.items() if key not in ("required", "discriminator")
+    }
+    if "oneOf" in schema:
+        schema["anyOf"] = schema.pop("oneOf")
+    if "properties" in schema:
+        schema["properties"] = {k: _optional(v) for k, v in schema["properties"].items()}
+    return schema
+
+
+def _plain(node: Any) -> Any:
+    """Without pydantic's titles and defaults, which repeat the key or say nothing."""
+    if isinstance(node, list):
+        return [_plain(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    noise = {key for key in ("title", "default") if not isinstance(node.get(key), dict)}
+    noise |= {"default"} if node.get("default") == {} else set()
+    return {key: _plain(value) for key, value in node.items() if key not in noise}

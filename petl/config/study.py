@@ -1,0 +1,239 @@
+"""A study: a YAML file that becomes an ordered list of Tasks.
+
+A task is laid together from layers, each over the one before:
+
+    defaults < profile < dataset preset < backbone preset < method preset < `set` < `when` rules
+
+The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
+file and line that set it, so that a mistake is reported where it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from petl.config.overlay import Layer, Layers, fill, value_at
+from petl.config.study_file import Match, PresetFile, StudyFile, TaskMatch, Tree
+from petl.config.task import Task
+from petl.config.validate import validate
+from petl.config.yamlfile import KeyPath, YamlFile, read_yaml
+from petl.errors import UserError, nearest
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+NO_STUDIES = ("presets", "paper")
+"""Files beside the studies: what these pick from, and what others published."""
+
+
+@dataclass(frozen=True)
+class Study:
+    name: str
+    path: Path
+    description: str
+    report: str
+    tasks: list[Task]
+
+
+def load_study(path: str | Path) -> Study:
+    """`table1` alone is experiments/table1.yaml, unless there is a file of that name here."""
+    source = read_yaml(_study_file(Path(path)))
+    file = validate(StudyFile, source.data, source.where)
+    tasks = list(_Expansion(source, file).tasks())
+    if not tasks:
+        raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' leave no task")
+    return Study(source.path.stem, source.path, file.description, file.report, tasks)
+
+
+def _study_file(path: Path) -> Path:
+    known = {file.stem: file for file in EXPERIMENTS.glob("*.yaml") if file.stem not in NO_STUDIES}
+    if len(path.parts) != 1 or path.suffix or path.exists():
+        return path
+    if path.name not in known:
+        raise UserError(f"no study '{path}' in {EXPERIMENTS}{nearest(path.name, known)}")
+    return known[path.name]
+
+
+class _Expansion:
+    """One study's combinations, resolved and validated once per (dataset, backbone, method)."""
+
+    def __init__(self, source: YamlFile, file: StudyFile):
+        self.source, self.file = source, file
+        self.presets = read_yaml(EXPERIMENTS / "presets.yaml")
+        validate(PresetFile, self.presets.data, self.presets.where)
+        self._check_matches()
+
+    def tasks(self) -> Iterator[Task]:
+        matrix = self.file.matrix
+        for dataset, backbone, method in product(matrix.dataset, matrix.backbone, matrix.method):
+            first = self._resolve(dataset, backbone, method)
+            folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
+            for seed, fold in product(matrix.seed, folds):
+                if self._wanted(dataset, backbone, method, fold, seed):
+                    yield first.model_copy(
+                        update={
+                            "fold": self._fold(first, fold),
+                            "seed": seed,
+                            "weights": self._weights(),
+                        }
+                    )
+
+    def _weights(self) -> Literal["none", "last", "best"]:
+        """Those that the study reports are those worth keeping."""
+        if not self.file.keep_weights:
+            return "none"
+        return "last" if self.file.report == "test_last" else "best"
+
+    def _fold(self, task: Task, fold: int) -> int:
+        if fold >= task.dataset.folds:
+            last = task.dataset.folds - 1
+            have = f"folds 0-{last}" if last else "only fold 0"
+            at = self.source.where(("matrix", "fold"))
+            raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
+        return fold
+
+    def _resolve(self, dataset: str, backbone: str, method: str) -> Task:
+        layers: list[Layer] = []
+        labels = {}
+        for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
+            chain = self._preset_chain(f"{kind}s", name)
+            labels[kind] = _label(chain) or name
+            layers += chain
+        layers.append((self.source, ("set",)))
+        for i, rule in enumerate(self.file.when):
+            if _matches(rule, dataset=dataset, backbone=backbone, method=method):
+                layers.append((self.source, ("when", i, "set")))
+
+        # which of the profile's switches apply depends on the method that is chosen above them
+        tree = Layers(layers)
+        profile = self._profile_layers(tree.data)
+        tree.fill_from(Layers([(self.presets, ("defaults",)), *profile]))
+        self._fill_parts(tree.data)
+        tree.data["names"] = {
+            "study": self.source.path.stem,
+            "dataset": dataset,
+            "backbone": backbone,
+            "method": method,
+            "dataset_label": labels["dataset"],
+            "method_label": labels["method"],
+        }
+        tree.data |= {"fold": 0, "seed": 0}
+        at = self.source.where(self._matrix_key("method", method))
+        combination = f"{at}: {dataset}, {backbone}, {method}"
+        return validate(Task, tree.data, lambda key: tree.where(key) or combination)
+
+    def _fill_parts(self, task: Tree) -> None:
+        """Each method of a combination gets the switches that it would get alone."""
+        method = task.get("method")
+        if isinstance(method, dict) and isinstance(method.get("methods"), list):
+            method["methods"] = deepcopy(method["methods"])  # the preset's own stay
+            for part in filter(lambda part: isinstance(part, dict), method["methods"]):
+                profile = Layers([*self._profile_layers(task | {"method": part})])
+                fill(part, profile.data.get("method", {}))
+
+    def _preset_chain(self, kind: str, name: str) -> list[Layer]:
+        """The preset and those it is `like`, the most general first."""
+        chain: list[Layer] = []
+        names: list[str] = []
+        wanted_at = self.source.where(self._matrix_key(kind[:-1], name))
+        wanted: str | None = name
+        while wanted is not None:
+            if wanted in names:
+                circle = " -> ".join([*names, wanted])
+                raise UserError(f"{wanted_at}: {kind[:-1]} '{wanted}' is like itself ({circle})")
+            file = self._preset_file(kind, wanted, wanted_at)
+            chain.insert(0, (file, (kind, wanted)))
+            names.append(wanted)
+            wanted_at = file.where((kind, wanted, "like"))
+            wanted = file.data[kind][wanted].get("like")
+        return chain
+
+    def _preset_file(self, kind: str, name: str, wanted_at: str) -> YamlFile:
+        """A study's own preset hides the suite's of the same name."""
+        for file in (self.source, self.presets):
+            if name in file.data.get(kind, {}):
+                return file
+        known = {*self.source.data.get(kind, {}), *self.presets.data[kind]}
+        raise UserError(f"{wanted_at}: unknown {kind[:-1]} '{name}'{nearest(name, known)}")
+
+    def _matrix_key(self, kind: str, name: str) -> KeyPath:
+        """Where the matrix names it: a list may stand over several lines."""
+        given = self.source.data["matrix"][kind]
+        return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
+
+    def _profile_layers(self, task: Tree) -> Iterator[Layer]:
+        """Switches for every task, of its backbone, of its method and block, of both at once."""
+        root: KeyPath = ("profiles", self.file.profile)
+        layout, backbone, family, kind = (
+            _text_at(task, key)
+            for key in (
+                ("dataset", "layout"),
+                ("backbone", "family"),
+                ("method", "family"),
+                ("method", "block", "kind"),
+            )
+        )
+        few = "few-shot" if value_at(task, ("dataset",)).get("few_shot") else ""
+        both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
+        for key in ("every", layout, few, backbone, family, kind, *both):
+            if key in value_at(self.presets.data, root):
+                yield self.presets, (*root, key)
+
+    def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
+        def asked_for(match: TaskMatch) -> bool:
+            names = {"dataset": dataset, "backbone": backbone, "method": method}
+            return _matches(match, **names, fold=fold, seed=seed)
+
+        if self.file.only and not any(map(asked_for, self.file.only)):
+            return False
+        return not any(map(asked_for, self.file.except_))
+
+    def _check_matches(self) -> None:
+        """A rule that names what the matrix does not have would be silently idle: refuse it."""
+        sections: dict[str, Sequence[Match]] = {
+            "when": self.file.when,
+            "only": self.file.only,
+            "except": self.file.except_,
+        }
+        rules = ((name, i, rule) for name in sections for i, rule in enumerate(sections[name]))
+        for (section, i, rule), kind in product(rules, ("dataset", "backbone", "method")):
+            have = getattr(self.file.matrix, kind)
+            for pattern in getattr(rule, kind) or []:
+                if not any(fnmatchcase(name, pattern) for name in have):
+                    at = self.source.where((section, i, kind))
+                    raise UserError(
+                        f"{at}: {section}: '{pattern}' matches no {kind} of the matrix"
+                        f"{nearest(pattern, have)}"
+                    )
+
+
+def _label(chain: Sequence[Layer]) -> str | None:
+    """The label of the preset itself, not of those it is like: those are other rows of a table."""
+    file, key = chain[-1]
+    label = value_at(file.data, key).get("label")
+    return str(label) if label is not None else None
+
+
+def _text_at(tree: Any, key: KeyPath) -> str:
+    """What a tree that nobody has checked yet says there, if it says a word."""
+    for part in key:
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, str) else ""
+
+
+def _matches(rule: Match, **asked: str | int) -> bool:
+    for key, value in asked.items():
+        wanted = getattr(rule, key, None)
+        if wanted is None:
+            continue
+        if isinstance(value, str):
+            if not any(fnmatchcase(value, pattern) for pattern in wanted):
+                return False
+        elif value not in wanted:
+            return False
+    return True

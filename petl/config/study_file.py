@@ -1,0 +1,99 @@
+"""What may stand in a study's YAML file, and in the presets that studies pick from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from petl.config.base import Seed, Settings
+
+
+def _one_or_many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[
+    list[Name],
+    BeforeValidator(_one_or_many, json_schema_input_type=Name | list[Name]),
+    Field(min_length=1),
+]
+Fold = Annotated[int, Field(ge=0)]
+Folds = Annotated[
+    list[Fold],
+    BeforeValidator(_one_or_many, json_schema_input_type=Fold | list[Fold]),
+    Field(min_length=1),
+]
+Seeds = Annotated[
+    list[Seed],
+    BeforeValidator(_one_or_many, json_schema_input_type=Seed | list[Seed]),
+    Field(min_length=1),
+]
+Tree = dict[str, Any]
+"""Part of a task's tree; checked when it has been laid into a whole Task."""
+
+
+class Matrix(Settings):
+    """Every combination becomes a task."""
+
+    dataset: Names
+    method: Names
+    backbone: Names
+    fold: Literal["all"] | Folds
+    seed: Seeds
+
+
+class Match(Settings):
+    """Picks combinations by name; `*` stands for anything. All given keys must agree."""
+
+    dataset: Names | None = None
+    backbone: Names | None = None
+    method: Names | None = None
+
+
+class TaskMatch(Match):
+    fold: Folds | None = None
+    seed: Seeds | None = None
+
+
+class When(Match):
+    """An adjustment for the combinations it matches."""
+
+    set: Tree
+
+
+class Preset(Settings):
+    """A name for part of a task's settings; `like` starts from another preset of the same kind."""
+
+    label: str | None = None
+    like: Name | None = None
+    dataset: Tree = Field(default={})
+    backbone: Tree = Field(default={})
+    method: Tree = Field(default={})
+    train: Tree = Field(default={})
+
+
+class StudyFile(Settings):
+    model_config = ConfigDict(title="petl-ast study")
+
+    description: str
+    profile: Literal["as-run", "as-intended"]
+    report: Literal["test_last", "test_best"]
+    keep_weights: bool = False
+    matrix: Matrix
+    datasets: dict[str, Preset] = Field(default={})
+    backbones: dict[str, Preset] = Field(default={})
+    methods: dict[str, Preset] = Field(default={})
+    set: Tree = Field(default={})
+    when: list[When] = Field(default=[])
+    only: list[TaskMatch] = Field(default=[])
+    except_: list[TaskMatch] = Field(default=[], alias="except")
+
+
+class PresetFile(Settings):
+    defaults: Tree
+    profiles: dict[str, Tree]
+    datasets: dict[str, Preset]
+    backbones: dict[str, Preset]
+    methods: dict[str, Preset]

@@ -1,0 +1,170 @@
+"""The vocabulary of the suite: a Task says what can change a run's numbers, and nothing else.
+
+Every field is typed and required; a value that depends on whom you follow, the released code or the
+paper's text, comes from a profile in experiments/presets.yaml, never from a default hidden here.
+`extra="forbid"` refuses a misspelt key, `strict` refuses "False" for a bool and "128" for a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from petl.config.base import Seed, Settings
+from petl.config.dataset import Dataset
+from petl.config.method import Method, has_batch_norm, prompt_length
+from petl.config.train import Train
+
+# --- backbone -------------------------------------------------------------------------------------
+
+Source = Annotated[str, Field(min_length=1)]
+"""A Hugging Face name, a folder, or `builtin:small`, the one that comes along."""
+
+
+class Patches(Settings):
+    """Backbones that read a spectrogram in patches, behind a CLS token.
+
+    `pooling: cls+dist` is what the library's own AST classifier does: the mean of CLS and DIST,
+    normalised once more. With it a run can become such a classifier (`petl export`).
+    """
+
+    source: Source
+    position_embeddings: Literal["zeros", "interpolate", "crop"]
+    pooling: Literal["all", "cls", "cls+dist", "prompts", "speech", "prompts+speech"]
+
+
+class AST(Patches):
+    family: Literal["ast"]
+
+
+class ViT(Patches):
+    family: Literal["vit"]
+
+
+class Wav2Vec2(Settings):
+    """It reads waveforms, has no special token and is pooled over time.
+
+    `dropout: checkpoint` lets the checkpoint's dropouts and skipped layers act while training, also
+    in frozen layers.
+    """
+
+    pooling: ClassVar[str] = "all"
+
+    family: Literal["wav2vec2"]
+    source: Source
+    dropout: Literal["checkpoint", "none"]
+
+
+Backbone = Annotated[AST | ViT | Wav2Vec2, Field(discriminator="family")]
+
+
+# --- the task -------------------------------------------------------------------------------------
+
+
+class Names(Settings):
+    """What people call the parts: row and column of a table. Not part of the run's identity."""
+
+    study: str
+    dataset: str
+    backbone: str
+    method: str
+    dataset_label: str
+    method_label: str
+
+
+class Task(Settings):
+    """One run, fully resolved."""
+
+    names: Names
+    dataset: Dataset
+    backbone: Backbone
+    method: Method
+    train: Train
+    fold: Annotated[int, Field(ge=0)]
+    seed: Seed
+    weights: Literal["none", "last", "best"] = "none"
+    """Which trained weights stay in the run directory. Changes no number, so not in the id."""
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Task:
+        if self.fold >= self.dataset.folds:
+            have = f"folds 0-{self.dataset.folds - 1}" if self.dataset.folds > 1 else "only fold 0"
+            raise ValueError(f"fold {self.fold}: {self.dataset.corpus} has {have}")
+        if "prompts" in self.backbone.pooling and not prompt_length(self.method):
+            raise ValueError(
+                f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
+                f"not '{self.method.family}'"
+            )
+        if self.backbone.pooling == "cls+dist" and (
+            self.backbone.family != "ast" or prompt_length(self.method)
+        ):
+            raise ValueError(
+                "backbone.pooling 'cls+dist' needs a distillation token: only the AST has one, "
+                "and prompts take its place"
+            )
+        if self.backbone.family == "wav2vec2" and prompt_length(self.method):
+            raise ValueError("prompts stand behind CLS, which wav2vec 2.0 does not have")
+        if self.backbone.family == "wav2vec2" and self.dataset.spec_augment is not None:
+            raise ValueError(
+                "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
+                "set it to null"
+            )
+        if self.dataset.targets and self.train.label_smoothing:
+            raise ValueError("train.label_smoothing is for classes; a regression has none")
+        if self.dataset.classes and self.train.loss != "mse":
+            raise ValueError(
+                f"train.loss '{self.train.loss}' is for a regression; "
+                "a classification minimises cross-entropy"
+            )
+        if self.train.micro_batch is not None and has_batch_norm(self.method):
+            raise ValueError(
+                "train.micro_batch would give a conformer's BatchNorm other statistics; "
+                "'layer_checkpointing: on' saves more memory and changes no number"
+            )
+        return self
+
+    @property
+    def run_id(self) -> str:
+        """16 hex digits over everything that can change the numbers: the same task, the same id.
+
+        A setting at its default is left out, so that an option added later changes no older id.
+        """
+        settings = {**_canonical(self), "fold": str(self.fold), "seed": str(self.seed)}
+        canonical = ",".join([f'"{name}":{settings[name]}' for name in sorted(settings)])
+        return hashlib.sha256(f"{{{canonical}}}".encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def __str__(self) -> str:
+        names = self.names
+        return f"{names.dataset} · {names.method} · fold {self.fold} · seed {self.seed}"
+
+
+_NOT_SHARED = ("names", "weights", "fold", "seed")
+_SHARED = tuple(name for name in Task.model_fields if name not in _NOT_SHARED)
+_known: dict[tuple[int, ...], tuple[tuple[Any, ...], dict[str, str]]] = {}
+_MOST_KNOWN = 10_000
+
+
+def _canonical(task: Task) -> dict[str, str]:
+    """All parts but fold and seed as canonical JSON.
+
+    The thousands of tasks of a study share few of them, and very objects: these, which cannot
+    change, are kept beside their text, so that their ids stay theirs.
+    """
+    shared = tuple([getattr(task, name) for name in _SHARED])
+    key = tuple(map(id, shared))
+    if key not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        settings = task.model_dump(mode="json", exclude={*_NOT_SHARED}, exclude_defaults=True)
+        text = {
+            name: json.dumps(part, sort_keys=True, separators=(",", ":"))
+            for name, part in settings.items()
+        }
+        _known[key] = shared, text
+    return _known[key][1]

@@ -1,0 +1,53 @@
+"""A clip of each class as the model sees it: what no count of files shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from petl.errors import UserError
+from petl.picture import INK, KINDS, STYLE, TWO_COLUMNS, save, sheet
+
+ACROSS, HEIGHT = 5, 1.05
+DARKEST = 2.0
+"""Per cent of all values that may be darker than black, and as many lighter than white."""
+
+Panel = tuple[str, np.ndarray]
+"""A title, and a spectrogram (frames, bins) as long as the clip."""
+
+
+def write_clips(panels: Sequence[Panel], frames: int, path: Path) -> None:
+    """A file that petl did not make stays as it is."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in KINDS:
+        raise UserError(f"{path}: a picture's name ends in .png or .pdf")
+    save(draw(panels, frames), {kind: path})
+
+
+@mpl.rc_context(STYLE)
+def draw(panels: Sequence[Panel], frames: int) -> Figure:
+    """One scale of loudness for all. What stays white behind a short clip is padded."""
+    across = min(ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    figure = sheet(TWO_COLUMNS, HEIGHT * down + 0.4)
+    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+    values = np.concatenate([spectrogram.ravel() for _, spectrogram in panels])
+    quiet, loud = np.percentile(values, (DARKEST, 100 - DARKEST))
+    for axis, (title, spectrogram) in zip(axes, panels, strict=False):
+        extent = (0.0, len(spectrogram) / 100, 0.0, float(spectrogram.shape[1]))
+        look = {"cmap": "magma", "vmin": quiet, "vmax": loud, "interpolation": "nearest"}
+        axis.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, **look)
+        axis.set_title(title, size=7, color=INK, pad=2).set_parse_math(False)
+        axis.set(xlim=(0, frames / 100), yticks=[])
+        axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.tick_params(length=2, width=0.6, labelsize=6.5)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    figure.supxlabel("Seconds", size=8)
+    figure.supylabel("Mel bins, 20 Hz to 8 kHz", size=8)
+    return figure

@@ -1,0 +1,1 @@
+"""One file for each published folder layout: a function from a folder to a Corpus."""

@@ -1,0 +1,223 @@
+"""The made sounds: ten classes of one-second clips, synthesised, laid out on disk as ESC-50 is.
+
+They let the suite be tried without a download. Each class is a recipe whose parameters (pitch,
+rate, depth, level, onset, length) are drawn per clip, then sunk in coloured noise: easy to name for
+a person who sees the spectrogram, hard enough that ways of fine-tuning come apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import secrets
+import shutil
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+NAME = "made-sounds"
+RATE = 16_000
+SAMPLES = RATE
+SEED = 10
+SNR_DB = (6.0, 26.0)
+"""Of sound to noise, while the sound lasts."""
+LEVEL_DB = (-24.0, -6.0)
+"""Of the clip's peak against full scale."""
+
+README = """Made sounds: {count} clips of ten classes, one second each, 16 kHz, 16 bit, mono.
+
+petl-ast made these files itself (petl/data/made/quickstart.py, seed {seed}); nobody recorded them.
+Each clip has its own random generator, seeded by (seed, class, fold, take): delete this folder, and
+the same files are made again. The layout is ESC-50's: meta/esc50.csv and
+audio/<fold>-<source>-<take>-<target>.wav.
+"""
+
+
+# --- what sounds are made of ---------------------------------------------------------------------
+
+
+def between(rng: Generator, low: float, high: float) -> float:
+    """Even in ratio rather than difference: how pitches and rates are heard."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def seconds(samples: int) -> np.ndarray:
+    return np.arange(samples) / RATE
+
+
+def sine(hertz: np.ndarray | float, samples: int) -> np.ndarray:
+    """A sine whose frequency may change from sample to sample."""
+    return np.sin(2 * np.pi * np.cumsum(np.broadcast_to(hertz, samples)) / RATE)
+
+
+def fade(samples: int, attack: float, release: float) -> np.ndarray:
+    """Rises for `attack` seconds, falls for the last `release`: an edge would be a click."""
+    t = seconds(samples)
+    return np.clip(np.minimum(t / attack, (samples / RATE - t) / release), 0, 1)
+
+
+def coloured_noise(rng: Generator, samples: int, slope: float) -> np.ndarray:
+    """Falls by `slope` x 6 dB per octave: 0 hisses, 1 rumbles."""
+    return _shaped_noise(rng, samples, lambda hertz: np.maximum(hertz, 50.0) ** -slope)
+
+
+def band_noise(rng: Generator, samples: int, centre: float, ratio: float) -> np.ndarray:
+    """Around `centre` hertz, fading out towards centre / ratio and centre * ratio."""
+    return _shaped_noise(
+        rng,
+        samples,
+        lambda hertz: np.exp(-np.square(np.log(np.maximum(hertz, 1) / centre) / np.log(ratio))),
+    )
+
+
+def _shaped_noise(
+    rng: Generator, samples: int, shape: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    made = np.fft.irfft(spectrum * shape(np.fft.rfftfreq(samples, 1 / RATE)), samples)
+    return made / np.sqrt(np.mean(np.square(made)))
+
+
+# --- the ten classes: (generator, samples) -> waveform -------------------------------------------
+
+
+def steady_tone(rng: Generator, samples: int) -> np.ndarray:
+    return sine(between(rng, 250, 4000), samples) * fade(samples, 0.02, 0.05)
+
+
+def rising_chirp(rng: Generator, samples: int) -> np.ndarray:
+    low, ratio = between(rng, 250, 2500), between(rng, 1.3, 3)
+    return sine(low * ratio ** np.linspace(0, 1, samples), samples) * fade(samples, 0.02, 0.05)
+
+
+def falling_chirp(rng: Generator, samples: int) -> np.ndarray:
+    low, ratio = between(rng, 250, 2500), between(rng, 1.3, 3)
+    return sine(low * ratio ** np.linspace(1, 0, samples), samples) * fade(samples, 0.02, 0.05)
+
+
+def noise_burst(rng: Generator, samples: int) -> np.ndarray:
+    """At once, then dying away: the swell's opposite."""
+    decay = np.exp(-np.linspace(0, rng.uniform(2.5, 6), samples))
+    return band_noise(rng, samples, between(rng, 500, 3500), between(rng, 1.6, 4)) * decay
+
+
+def click_train(rng: Generator, samples: int) -> np.ndarray:
+    gap = int(RATE / between(rng, 8, 30))
+    ring = int(0.01 * RATE)
+    click = sine(between(rng, 800, 4000), ring) * np.exp(-np.linspace(0, rng.uniform(4, 9), ring))
+    train = np.zeros(samples + ring)
+    train[rng.integers(gap) : samples : gap] = 1
+    return np.convolve(train, click)[:samples]
+
+
+def am_tone(rng: Generator, samples: int) -> np.ndarray:
+    depth, rate = rng.uniform(0.8, 1), between(rng, 4, 14)
+    swing = np.sin(2 * np.pi * (rate * seconds(samples) + rng.random()))
+    return sine(between(rng, 250, 4000), samples) * (1 + depth * swing) * fade(samples, 0.02, 0.05)
+
+
+def warble(rng: Generator, samples: int) -> np.ndarray:
+    depth, rate = between(rng, 0.05, 0.2), between(rng, 4, 10)
+    swing = np.sin(2 * np.pi * (rate * seconds(samples) + rng.random()))
+    return sine(between(rng, 300, 3500) * (1 + depth * swing), samples) * fade(samples, 0.02, 0.05)
+
+
+def harmonic_stack(rng: Generator, samples: int) -> np.ndarray:
+    pitch, tilt = between(rng, 120, 600), rng.uniform(0.3, 1.2)
+    partials = range(1, int(rng.integers(4, 9)))
+    return sum(sine(pitch * k, samples) / k**tilt for k in partials) * fade(samples, 0.02, 0.05)
+
+
+def melody_step(rng: Generator, samples: int) -> np.ndarray:
+    """Two notes, the second four to twelve semitones away on either side."""
+    step = 2 ** (rng.choice([-1, 1]) * rng.integers(4, 13) / 12)
+    second = np.arange(samples) > samples * rng.uniform(0.35, 0.65)
+    pitch = between(rng, 350, 3000)
+    return sine(np.where(second, pitch * step, pitch), samples) * fade(samples, 0.02, 0.05)
+
+
+def noise_swell(rng: Generator, samples: int) -> np.ndarray:
+    rise = np.linspace(0, 1, samples) ** rng.uniform(1.5, 3)
+    return band_noise(rng, samples, between(rng, 500, 3500), between(rng, 1.6, 4)) * rise
+
+
+CLASSES: tuple[Callable[[Generator, int], np.ndarray], ...] = (
+    steady_tone,
+    rising_chirp,
+    falling_chirp,
+    noise_burst,
+    click_train,
+    am_tone,
+    warble,
+    harmonic_stack,
+    melody_step,
+    noise_swell,
+)
+
+
+# --- clips ---------------------------------------------------------------------------------------
+
+
+def clip(
+    rng: Generator,
+    recipe: Callable[[Generator, int], np.ndarray],
+    snr_db: tuple[float, float] = SNR_DB,
+    level_db: tuple[float, float] = LEVEL_DB,
+) -> np.ndarray:
+    """One second of noise with the sound somewhere in it, both at random levels; peak below 1."""
+    samples = int(rng.uniform(0.4, 0.85) * SAMPLES)
+    onset = rng.integers(SAMPLES - samples)
+    sound = recipe(rng, samples)
+    mixed = coloured_noise(rng, SAMPLES, rng.uniform(0, 1))
+    loudness = 10 ** (rng.uniform(*snr_db) / 20)
+    mixed[onset : onset + samples] += sound * loudness / np.sqrt(np.mean(np.square(sound)))
+    return mixed / np.abs(mixed).max() * 10 ** (rng.uniform(*level_db) / 20)
+
+
+def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10) -> None:
+    """Write the corpus, unless the folder is there already, of which nothing is touched.
+
+    It appears whole under its name; of two processes that make it at once, one is let in.
+    """
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        _write(temporary, seed, folds, takes)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(folder: Path, seed: int, folds: int, takes: int) -> None:
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    rows = []
+    for fold in range(1, folds + 1):
+        for target, recipe in enumerate(CLASSES):
+            for take in range(takes):
+                source = f"{fold}{target:02}{take:03}"
+                file = f"{fold}-{source}-A-{target}.wav"
+                rng = np.random.default_rng((seed, target, fold, take))
+                _write_wav(folder / "audio" / file, clip(rng, recipe))
+                rows.append([file, fold, target, recipe.__name__, False, source, "A"])
+    with (folder / "meta" / "esc50.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
+        table.writerows(rows)
+    (folder / "README.txt").write_text(README.format(count=len(rows), seed=seed))
+
+
+def _write_wav(path: Path, waveform: np.ndarray) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.round(waveform * 32767).astype("<i2").tobytes())

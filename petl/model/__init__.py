@@ -1,0 +1,1 @@
+"""Backbone + method + head: built, counted, described and drawn."""

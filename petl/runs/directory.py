@@ -1,0 +1,273 @@
+"""The run directory: what each file is called, who writes it, and what state it means.
+
+    runs/<study>/<run id>/
+      task.json       the resolved task, written first
+      claim.json      who works on it now; gone when nobody does
+      metrics.jsonl   one line per epoch
+      resume.pt       how far it is, exactly; resume.before.pt the time before: gone at success
+      result.json     written last: its presence IS success, nothing else decides
+      failure.json    why the last try failed, and its class; gone when the next try starts
+      weights.safetensors   what was trained, when the study keeps it
+      log.txt         what a person reads then
+
+task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
+is under way. A finished run may have moved, file by file the same, into runs/<study>/packed/
+(petl/runs/packed.py): what reads runs here reads it there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from pydantic_core import from_json
+
+from petl.config import Task
+from petl.errors import UserError
+from petl.files import json_lines, read_json, write_atomic, write_json
+from petl.runs.claim import is_alive
+from petl.runs.packed import BULKY, packs
+
+SCHEMA = 1
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+Kind = Literal["done", "running", "failed", "stopped", "waiting"]
+
+
+@dataclass(frozen=True)
+class State:
+    """`reason` is for a person: `epoch 3/20`, or the failure's one line."""
+
+    kind: Kind
+    reason: str = ""
+    epoch: int = 0
+
+
+class RunDir:
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def of(cls, task: Task, runs: Path) -> RunDir:
+        return cls(runs / task.names.study / task.run_id)
+
+    # --- its files; made when asked for, because a plan holds 100,000 of these
+
+    @property
+    def task_file(self) -> Path:
+        return self.path / "task.json"
+
+    @property
+    def claim_file(self) -> Path:
+        return self.path / "claim.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result_file(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def failure_file(self) -> Path:
+        return self.path / "failure.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def weights_file(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def resume_file(self) -> Path:
+        return self.path / "resume.pt"
+
+    @property
+    def older_resume_file(self) -> Path:
+        return self.path / "resume.before.pt"
+
+    # --- writing
+
+    def start(self, task: Task) -> None:
+        """Make the directory say which task it is for; to be called by the claim's holder.
+
+        What a killed one was just writing goes.
+        """
+        for file in self.path.glob(".*"):
+            if not file.name.startswith((".claim", ".takeover")):
+                file.unlink(missing_ok=True)
+        write_json(self.task_file, task.to_json())
+        self.failure_file.unlink(missing_ok=True)
+
+    def rewind(self, epoch: int) -> None:
+        """Forget the metrics of later epochs: they are going to be trained again."""
+        rows = self.metrics()
+        kept = [row for row in rows if row["epoch"] <= epoch]
+        if not kept:
+            self.metrics_file.unlink(missing_ok=True)
+        elif kept != rows or not self.metrics_file.read_bytes().endswith(b"\n"):
+            write_atomic(self.metrics_file, json_lines(kept))
+
+    # --- reading
+
+    def read(self, name: str) -> bytes | None:
+        """A file of the run, wherever it lies."""
+        found = _bytes_of(self.path / name)
+        return packs(self.path.parent).file(self.path.name, name) if found is None else found
+
+    @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """Likewise, for who needs a path: of a packed run it is a copy, for as long as this lasts.
+
+        Where the run has no such file, neither has the path.
+        """
+        path = self.path / name
+        found = None if path.exists() else packs(self.path.parent).file(self.path.name, name)
+        if found is None:
+            yield path
+            return
+        with TemporaryDirectory(prefix="petl-") as folder:
+            copy = Path(folder) / name
+            copy.write_bytes(found)
+            yield copy
+
+    def task(self) -> dict[str, Any] | None:
+        """task.json as it is: it may be of another version."""
+        return _parsed(self.read(self.task_file.name))
+
+    def result(self) -> dict[str, Any] | None:
+        """result.json, or None when the run has not succeeded: a damaged one is no success."""
+        result = _parsed(_bytes_of(self.result_file))
+        if result is None:
+            result = _parsed(packs(self.path.parent).file(self.path.name, self.result_file.name))
+        return result if result is None else _of_this_version(result, self.result_file)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """A last line cut short by a kill is left out."""
+        return _rows(self.read(self.metrics_file.name))
+
+    def state(self) -> State:
+        if self.result() is not None:
+            return State("done")
+        metrics = self.metrics()
+        epoch = int(metrics[-1]["epoch"]) if metrics else 0
+        if is_alive(self.claim_file):
+            return State("running", f"epoch {epoch}", epoch)
+        failure = read_json(self.failure_file)
+        if failure is not None:
+            return State("failed", str(failure["message"]), epoch)
+        if self.result_file.exists():
+            return State("stopped", f"{self.result_file.name} is damaged", epoch)
+        if self.task_file.exists():
+            return State("stopped", f"interrupted in epoch {epoch + 1}", epoch)
+        return State("waiting")
+
+
+class Runs:
+    """A study's folder, looked at once: for whoever asks about very many runs.
+
+    What has begun since is not seen; make a new one.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.loose = _run_folders(folder)  # first: what leaves from here is packed already
+        self.packed = packs(folder)
+        self.packed.fetch()
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all runs that are there in any state."""
+        return iter(sorted(self.loose.union(self.packed)))
+
+    def __bool__(self) -> bool:
+        return bool(self.loose or self.packed)
+
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self.loose or run_id in self.packed
+
+    def run(self, run_id: str) -> RunDir:
+        return RunDir(self.folder / run_id)
+
+    def task(self, run_id: str) -> dict[str, Any] | None:
+        if run_id in self.packed:
+            return self.packed.task(run_id)
+        task = self.run(run_id).task()
+        return task if task and isinstance(task.get("names"), dict) else None
+
+    def result(self, run_id: str) -> dict[str, Any] | None:
+        """Without what is bulky: the task, and what is as long as a confusion matrix."""
+        if run_id in self.packed:
+            return _of_this_version(self.packed.result(run_id), self.folder)
+        if run_id not in self.loose:
+            return None
+        file = self.folder / run_id / "result.json"
+        result = _parsed(_without_matrices(_bytes_of(file) or b""))
+        if result is None:  # or it has been packed since
+            result = self.run(run_id).result()
+        return result and {
+            name: part for name, part in _of_this_version(result, file).items() if name not in BULKY
+        }
+
+    def metrics(self, run_id: str) -> list[dict[str, Any]]:
+        if run_id in self.packed:
+            return _rows(self.packed.file(run_id, "metrics.jsonl"))
+        return self.run(run_id).metrics() if run_id in self.loose else []
+
+    def state(self, run_id: str) -> State:
+        if run_id in self.packed:
+            return State("done")
+        return self.run(run_id).state() if run_id in self.loose else State("waiting")
+
+
+def _run_folders(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if RUN_ID.fullmatch(entry.name)}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _parsed(content: bytes | None) -> dict[str, Any] | None:
+    """None where there is nothing, or not whole JSON."""
+    try:
+        found = from_json(content) if content else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _rows(content: bytes | None) -> list[dict[str, Any]]:
+    lines = (content or b"").split(b"\n")[:-1]
+    rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
+    return rows
+
+
+def _without_matrices(result: bytes) -> bytes:
+    """Most of its text is the confusion matrices: they are stepped over instead of parsed."""
+    start = result.find(b'"confusion": {')
+    end = result.find(b"}", start)
+    if start < 0 or end < 0:
+        return result
+    return result[:start] + b'"confusion": null' + result[end + 1 :]
+
+
+def _of_this_version(result: dict[str, Any], file: Path) -> dict[str, Any]:
+    if result.get("schema") != SCHEMA:
+        found = result.get("schema")
+        raise UserError(f"{file}: schema {found}; this version reads {SCHEMA}")
+    return result

@@ -1,0 +1,288 @@
+"""A made study: run directories as training leaves them, from chosen accuracies, without training.
+
+For tests, notebooks and benchmarks. Every result says `"synthetic": true`, every log says so in its
+first line, and a file in the study's folder says it too; `analysis` hands the label on to whatever
+is made of these numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import petl
+from petl.config import Task
+from petl.config.study import Study
+from petl.config.yamlfile import read_yaml
+from petl.data.published import OFFICIAL
+from petl.errors import UserError, nearest
+from petl.files import json_lines
+from petl.runs.confusion import averages
+from petl.runs.directory import SCHEMA, Runs
+
+LABEL = "SYNTHETIC.txt"
+NOTE = (
+    "The runs in this folder were made up by `petl fabricate`: nothing was trained, and no number "
+    "in them was measured.\n"
+)
+AST, WIDTH, LAYERS = 86_000_000, 768, 12
+HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
+"""What a family gives by default over the others, roughly as published."""
+
+Accuracy = Callable[[Task], float]
+"""The true accuracy of a task's method on its dataset; of a regression, its CCC."""
+Scores = dict[str, float]
+Confusion = list[list[int]]
+
+
+def fabricate(
+    study: Study,
+    runs: Path,
+    accuracy: Accuracy | None = None,
+    *,
+    spread: float = 0.015,
+    seed: int = 0,
+    share: float = 1.0,
+    tell: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Make the study's finished runs, or a share of them; how many were made.
+
+    What is there already stays. The same seed makes the same runs, but for those left out.
+    """
+    accuracy = accuracy or plausible(seed)
+    folder = runs / study.name
+    there = _made_up_so_far(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / LABEL).write_text(NOTE)
+    made = 0
+    for done, task in enumerate(study.tasks, 1):
+        run_id = task.run_id
+        left_out = Random(f"{seed} {run_id} share").random() >= share
+        if run_id not in there and not left_out:
+            there.add(run_id)
+            _write(folder / run_id, files(task, accuracy(task), spread, seed))
+            made += 1
+        tell(done)
+    return made
+
+
+def _made_up_so_far(folder: Path) -> set[str]:
+    """Made-up runs among real ones would be found only when it is too late."""
+    view = Runs(folder)
+    there = set(view)
+    for run_id in there:
+        if not (view.result(run_id) or {}).get("synthetic"):
+            raise UserError(
+                f"{folder}: run {run_id} was not made by petl fabricate; "
+                "made-up runs go into a folder of their own"
+            )
+    return there
+
+
+def plausible(seed: int) -> Accuracy:
+    """Methods differ by some percent, in the same way in every fold."""
+
+    def accuracy(task: Task) -> float:
+        names = task.names
+        on_dataset = Random(f"{seed} {names.dataset} {names.backbone}").uniform(0.65, 0.92)
+        of_method = Random(f"{seed} {names.dataset} {names.backbone} {names.method}").gauss(0, 0.02)
+        return min(0.99, on_dataset + of_method + HELPS.get(task.method.family, 0.0))
+
+    return accuracy
+
+
+def read_accuracies(path: Path, tasks: Sequence[Task]) -> Accuracy:
+    """`esc50: {lora: 0.84, "conformer-*": 0.86}` or `"*": 0.7`; the first that matches counts."""
+    source = read_yaml(path)
+
+    def pick(table: Any, names: Sequence[str], key: tuple[str, ...] = ()) -> float:
+        if isinstance(table, Mapping) and names:
+            for pattern, below in table.items():
+                if fnmatchcase(names[0], str(pattern)):
+                    return pick(below, names[1:], (*key, pattern))
+            near = nearest(names[0], map(str, table))
+            raise UserError(f"{source.where(key)}: nothing for '{names[0]}'{near}")
+        if isinstance(table, bool) or not isinstance(table, int | float) or not 0 <= table <= 1:
+            raise UserError(f"{source.where(key)}: an accuracy is 0..1, not {table!r}")
+        return float(table)
+
+    named = dict.fromkeys((task.names.dataset, task.names.method) for task in tasks)
+    chosen = {names: pick(source.data, names) for names in named}
+    return lambda task: chosen[task.names.dataset, task.names.method]
+
+
+# --- one run --------------------------------------------------------------------------------------
+
+
+def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]:
+    """What lies in the run's directory, by name."""
+    random = Random(f"{seed} {task.run_id}")
+    test = min(1.0, max(0.0, random.gauss(true, spread)))
+    rows = _history(task, test, random)
+    result = _result(task, test, rows, random)
+    log = [f"SYNTHETIC: {task}  (run {task.run_id}); nothing was trained"]
+    log += ["  ".join(f"{k} {v:.6g}" for k, v in row.items()) for row in rows]
+    log += [f"done: {result['metrics']}", ""]
+    return {
+        "task.json": (json.dumps(task.to_json(), indent=1) + "\n").encode(),
+        "metrics.jsonl": json_lines(rows),
+        "log.txt": "\n".join(log).encode(),
+        "result.json": (json.dumps(result) + "\n").encode(),
+    }
+
+
+def _write(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Whole or not at all. Not flushed to the disk: it can be made again."""
+    aside = folder.with_name(f".fabricate.{folder.name}.{secrets.token_hex(4)}")
+    aside.mkdir()
+    try:
+        for name, data in content.items():
+            (aside / name).write_bytes(data)
+        aside.rename(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
+    """Validation rises to about what the test will say, in a curve that flattens."""
+    epochs, chance = task.train.epochs, 1 / max(2, task.dataset.outputs)
+    pace = random.uniform(3, 6) / epochs
+    seconds = random.uniform(8, 40)
+    rows = []
+    for epoch in range(1, epochs + 1):
+        learned = (1 - math.exp(-pace * epoch)) / (1 - math.exp(-pace * epochs))
+        score = chance + (end - chance) * learned + random.gauss(0, 0.01)
+        lr = task.train.lr * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+        row = {"epoch": epoch, "train_loss": _loss(score + 0.03 * learned)}
+        row |= {f"val_{k}": v for k, v in _scores(task, min(1.0, max(0.0, score)), random).items()}
+        rows.append({**row, "lr": lr, "seconds": seconds * random.uniform(0.97, 1.05)})
+    return rows
+
+
+def _result(
+    task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random
+) -> dict[str, Any]:
+    primary = "val_accuracy" if task.dataset.classes else "val_ccc"
+    best = max(rows, key=lambda row: row[primary])  # the first of equals
+    test_best = min(1.0, max(0.0, test + random.gauss(0, 0.004)))
+    confusion = {"test_last": None, "test_best": None}
+    if task.dataset.classes:
+        clips = _clips(task)
+        confusion = {
+            "test_last": _confusion(clips, test, random),
+            "test_best": _confusion(clips, test_best, random),
+        }
+        tested = {name: _of(matrix) for name, matrix in confusion.items()}
+    else:
+        scores = {"test_last": test, "test_best": test_best}
+        tested = {name: _scores(task, score, random) for name, score in scores.items()}
+    said = {name.removeprefix("val_"): v for name, v in best.items() if name.startswith("val_")}
+    return {
+        "schema": SCHEMA,
+        "synthetic": True,
+        "run_id": task.run_id,
+        "task": task.to_json(),
+        "classes": [f"class {i}" for i in range(task.dataset.classes or 0)],
+        "statistics": None,
+        "params": _params(task),
+        "metrics": {**tested, "val_best": said},
+        "confusion": confusion,
+        "best_epoch": best["epoch"],
+        "epochs": len(rows),
+        "timing": {
+            "seconds": sum(row["seconds"] for row in rows) + 20,
+            "data_seconds": 12.0,
+            "tries": 1,
+        },
+        "peak_memory_mb": random.uniform(4000, 9000),
+        "environment": {
+            "petl": petl.__version__,
+            **dict.fromkeys(("git_commit", "lock_hash", "image", "python", "torch"), "synthetic"),
+            **dict.fromkeys(("cuda", "gpu", "host"), "synthetic"),
+            "threads": 1,
+            "slurm_job_id": None,
+        },
+    }
+
+
+def _scores(task: Task, score: float, random: Random) -> Scores:
+    """With what else is measured close to it."""
+    if task.dataset.classes:
+        near = ("balanced_accuracy", "precision", "recall", "f1")
+        others = dict.fromkeys(near, score)
+        return {"accuracy": score, **others, "loss": _loss(score)}
+    found: Scores = {}
+    error = math.sqrt(1 - score)
+    values = {"mae": 0.8 * error, "rmse": error, "ccc": score, "pearson": min(1.0, score + 0.01)}
+    for name, value in values.items():
+        found[name] = value
+        found |= {f"{name}_{target}": value for target in task.dataset.targets}
+    return found | {"loss": error**2}
+
+
+def _loss(score: float) -> float:
+    """Of a classifier that is right so often and as sure as it should be."""
+    return -math.log(min(0.999, max(1e-3, score)))
+
+
+def _of(matrix: Confusion) -> Scores:
+    clips = sum(map(sum, matrix))
+    accuracy = sum(row[i] for i, row in enumerate(matrix)) / clips
+    return {"accuracy": accuracy, **averages(matrix), "loss": _loss(accuracy)}
+
+
+def _confusion(clips: Sequence[int], accuracy: float, random: Random) -> Confusion:
+    """A row for each class; so many clips are off the diagonal that the accuracy comes out."""
+    classes = len(clips)
+    matrix = [[0] * classes for _ in clips]
+    labels = [label for label, number in enumerate(clips) for _ in range(number)]
+    wrong = set(random.sample(range(len(labels)), round((1 - accuracy) * len(labels))))
+    for i, label in enumerate(labels):
+        taken_for = (label + random.randrange(1, classes)) % classes if i in wrong else label
+        matrix[label][taken_for] += 1
+    return matrix
+
+
+def _clips(task: Task) -> list[int]:
+    """Test clips of each class: as many as the published dataset has, spread evenly."""
+    classes, official = task.dataset.classes or 0, OFFICIAL.get(task.dataset.corpus)
+    total = 20 * classes
+    if official and official.folds:
+        total = official.folds[task.fold % len(official.folds)]
+    elif official and "test" in official.parts:
+        total = official.parts["test"]
+    return [total // classes + (label < total % classes) for label in range(classes)]
+
+
+def _params(task: Task) -> dict[str, int]:
+    """Of the method by its size, else by its name; nothing was counted."""
+    known = {"full": AST, "linear": 1_536, "bitfit": 102_144}
+    drawn = round(10 ** Random(f"{task.names.method} params").uniform(5.0, 5.7))
+    without_head = known.get(task.method.family) or _roughly(task.method) or drawn
+    trainable = without_head + 769 * task.dataset.outputs
+    total = trainable if task.method.family == "full" else AST + trainable
+    return {
+        "trainable": trainable,
+        "trainable_without_head": without_head,
+        "total": total,
+    }
+
+
+def _roughly(method: Any) -> int | None:
+    """The weights of two maps through a narrow middle, or of the prompts, in each layer."""
+    if reduction := getattr(getattr(method, "block", method), "reduction", None):
+        places = getattr(method, "placement", None) or getattr(method, "targets", ["one"])
+        named = {"pfeiffer": 1, "houlsby": 2}
+        many = named[places] if isinstance(places, str) else len(places)
+        return LAYERS * many * 2 * WIDTH * (WIDTH // reduction)
+    if length := getattr(method, "length", None):
+        return WIDTH * length * (1 if getattr(method, "depth", "") == "shallow" else LAYERS)
+    return None

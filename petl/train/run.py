@@ -1,0 +1,65 @@
+"""One task in, one run directory out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from petl import config
+from petl.config.options import Options
+from petl.errors import UserError
+from petl.places import Places
+from petl.runs.claim import Claim
+from petl.runs.directory import RunDir
+from petl.train.attempt import Attempt, Result
+from petl.train.failures import Interrupted
+from petl.train.loop import Row
+
+__all__ = ["Interrupted", "run_task"]
+
+
+def run_task(
+    task: config.Task,
+    places: Places,
+    options: Options | None = None,
+    *,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Train one task unless its run is done already; the claim keeps a second process away.
+
+    When `stop` says so, the run is left in a checkpoint and Interrupted is raised; the next call
+    goes on from there, as it does after any other end but success.
+    """
+    run = RunDir.of(task, places.runs)
+    if (result := run.result()) is not None:
+        return result
+    _make_folder(run)
+    with Claim(run.claim_file) as claim:
+        if (result := run.result()) is not None:  # done while we waited for the claim
+            return result
+        run.start(task)
+        attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
+        try:
+            return attempt.carry_out(places)
+        except Interrupted:
+            attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
+            raise
+        except OSError as error:
+            known = attempt.explain(error)
+            attempt.fail(known)
+            raise known from None
+        except Exception as error:
+            attempt.fail(error)
+            raise
+        finally:
+            attempt.end_tracking(None)
+
+
+def _make_folder(run: RunDir) -> None:
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{run.path}: {(error.strerror or str(error)).lower()}; "
+            "--runs or PETL_RUNS names another folder"
+        ) from None

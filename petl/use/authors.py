@@ -1,0 +1,248 @@
+"""The paper's released code: its flags become our task, its tensors our model.
+
+Its names follow the library's (`model.encoder.layer.0...`), with the new modules put in between.
+Ours, less the `inner` of wrappers, map onto them one to one, except that it keeps queries, keys and
+values apart and stacks the deep prompts of all layers in one tensor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petl import config
+from petl.backbones import families as backbones
+from petl.errors import UserError
+from petl.methods import attach as methods
+from petl.model.build import Model
+
+Names = dict[str, tuple[str, ...]]
+
+_BLOCKS = {
+    "bottleneck": {"down": "linear_downsample", "up": "linear_upsample"},
+    "conformer": {
+        "norm": "lnorm",
+        "gated": "pwise_conv1",
+        "depthwise": "dwise_conv",
+        "batch_norm": "bnorm",
+        "up": "pwise_conv2",
+    },
+    "convpass": {"down": "adapter_down", "conv": "adapter_conv", "up": "adapter_up"},
+}
+_PLACES = {"MHSA": ("attention",), "FFN": ("ffn",)}
+
+
+def method_of(flags: dict[str, Any]) -> config.Method:
+    """Their flags, in our words."""
+    name, waves = flags["method"], family_of(flags) == "wav2vec2"
+    if name == "full-FT" and waves:
+        return config.Full(family="full", layers=3)
+    if name in ("full-FT", "linear", "BitFit"):
+        simple = {"full-FT": config.Full, "linear": config.Linear, "BitFit": config.BitFit}
+        family = {"full-FT": "full", "linear": "linear", "BitFit": "bitfit"}[name]
+        return simple[name](family=family)
+    if name == "prompt-tuning":
+        depth = "deep" if flags["is_deep_prompt"] else "shallow"
+        return config.Prompt(family="prompt", depth=depth, length=flags["prompt_len_prompt"])
+    if name == "prefix-tuning":
+        return config.Prefix(family="prefix", length=flags["prompt_len_pt"])
+    if name in ("LoRA", "LoRA-ablation"):
+        targets = [t[1] for t in flags.get("lora_config", "Wq,Wv").split(",")]
+        reduction = flags["reduction_rate_lora"]
+        scale = flags["alpha_lora"] / reduction
+        return config.LoRA(
+            family="lora", reduction=reduction, targets=targets, scale=scale, init="normal"
+        )
+    if name == "adapter":
+        return config.Adapter(
+            family="adapter",
+            block=_block_of(flags),
+            placement=flags["adapter_type"].lower(),
+            composition=flags["seq_or_par"],
+            residual=flags["apply_residual"],
+            layer_norms="frozen" if waves else "trained",
+        )
+    if name == "adapter-ablation":
+        return _ablation_of(flags)
+    if name in ("Dense-MoA", "Soft-MoA"):
+        return _mixture_of(flags)
+    raise UserError(f"the released code's method '{name}' has no counterpart here")
+
+
+def _ablation_of(flags: dict[str, Any]) -> config.Adapter:
+    """Behind the branch there is one model, whichever of its two names it goes by."""
+    order = "sequential" if flags["befafter"] == "after" else flags["seq_or_par"]
+    if (flags["seq_or_par"], flags["befafter"]) == ("sequential", "before"):
+        order = "before"
+    return config.Adapter(
+        family="adapter",
+        block=_block_of(flags),
+        placement=_PLACES[flags["location"]],
+        composition=order,
+        residual=order != "parallel",
+    )
+
+
+def _mixture_of(flags: dict[str, Any]) -> config.DenseMoA | config.SoftMoA:
+    houlsby = flags["adapter_type_moa"] == "Houlsby"
+    common = {
+        "block": _expert_of(flags),
+        "experts": flags["num_adapters"],
+        "placement": "houlsby" if houlsby else _PLACES[flags["location_moa"]],
+        "attention_output": "twice",
+    }
+    if flags["method"] == "Dense-MoA":
+        return config.DenseMoA(family="dense-moa", **common)
+    normalise = "experts" if flags["normalize"] else "none"
+    return config.SoftMoA(
+        family="soft-moa", slots=flags["num_slots"], normalise=normalise, **common
+    )
+
+
+def _expert_of(flags: dict[str, Any]) -> config.Bottleneck | config.Convpass:
+    kind, reduction = flags["adapter_module_moa"], flags["reduction_rate_moa"]
+    if kind == "bottleneck":
+        return config.Bottleneck(kind=kind, reduction=reduction, init="normal")
+    return _convpass_of(reduction, dropout=0.1)
+
+
+def _convpass_of(reduction: int, dropout: float) -> config.Convpass:
+    return config.Convpass(
+        kind="convpass",
+        reduction=reduction,
+        convolution="discarded",
+        dropout=dropout,
+        init="normal",
+    )
+
+
+def _block_of(flags: dict[str, Any]) -> config.Bottleneck | config.Conformer | config.Convpass:
+    reduction, waves = flags["reduction_rate_adapter"], family_of(flags) == "wav2vec2"
+    if flags["adapter_block"] == "bottleneck":
+        return config.Bottleneck(kind="bottleneck", reduction=reduction, init="normal")
+    if flags["adapter_block"] == "convpass":  # in an adapter its dropout is left in eval mode
+        return _convpass_of(reduction, dropout=0.0)
+    return config.Conformer(
+        kind="conformer",
+        reduction=reduction,
+        kernel=flags["kernel_size"],
+        layer_norm="applied" if waves else "ignored",
+        init="kaiming" if waves else "default",
+    )
+
+
+def family_of(flags: dict[str, Any]) -> str:
+    return flags.get("backbone", "ast")
+
+
+def backbone_of(flags: dict[str, Any], source: str) -> config.Backbone:
+    if family_of(flags) == "wav2vec2":
+        frozen_is_eval = flags["method"] == "adapter"  # elsewhere it is left in train mode
+        dropout = "none" if frozen_is_eval else "checkpoint"
+        return config.Wav2Vec2(family="wav2vec2", source=source, dropout=dropout)
+    pooling = flags["final_output"].lower()
+    return config.AST(family="ast", source=source, position_embeddings="zeros", pooling=pooling)
+
+
+def load_model(
+    state: dict[str, Tensor],
+    flags: dict[str, Any],
+    backbone: str,
+    max_length: int,
+    num_classes: int,
+) -> Model:
+    """Our model with their weights; `state` may leave out what the backbone folder has."""
+    settings = backbone_of(flags, backbone)
+    encoder = backbones.build(settings, max_length)
+    method = method_of(flags)
+    methods.apply(encoder, method)
+    prompts = config.prompt_length(method)
+    model = Model(encoder, settings.pooling, prompts, encoder.shape.hidden, num_classes)
+    fill(model, flags, state)
+    return model
+
+
+def their_names(model: Model, flags: dict[str, Any]) -> Names:
+    """Our parameter or buffer -> theirs, in the order they stack; without their `model.` prefix."""
+    naming = backbones.family(family_of(flags)).NAMING
+
+    def theirs(name: str) -> tuple[str, ...]:
+        if name.startswith("head."):
+            return (name.replace("head.", "classification_head."),)
+        return naming.theirs(name.removeprefix("backbone.")) or (_new_name(name, flags),)
+
+    return {name: theirs(plain(name)) for name in model.state_dict()}
+
+
+def plain(name: str) -> str:
+    """The name as if nothing were wrapped."""
+    return name.replace(".inner", "")
+
+
+def _new_name(name: str, flags: dict[str, Any]) -> str:
+    """Their name for a tensor that a method added."""
+    parts = name.split(".")[1:]
+    if parts[0] == "tokens":
+        return "prompt_embeddings"
+    stack = "layers" if family_of(flags) == "wav2vec2" else "layer"
+    layer, rest = f"encoder.{stack}.{parts[1]}", parts[2:]
+    match rest:
+        case ["prompts"]:
+            return f"deep_prompt_embeddings[{int(parts[1]) - 1}]"
+        case [("attention" | "ffn") as place, "block", *rest] if flags["method"].endswith("MoA"):
+            return _mixture_name(layer, place, rest, flags)
+        case [("attention" | "ffn") as place, "block", module, end]:
+            where = {"attention": "_MHSA", "ffn": "_FFN"}[place]
+            where = "" if flags["method"] == "adapter-ablation" else where
+            theirs = _BLOCKS[flags["adapter_block"]][module]
+            return f"{layer}.adapter_module{where}.{theirs}.{end}"
+        case ["attention", "qkv", ("keys" | "values") as which]:
+            return f"{layer}.attention.attention.{which[:-1]}_tokens"
+        case ["attention", "qkv", "updates", target, ("down" | "up") as side, end]:
+            target = target.upper() if flags["method"] == "LoRA-ablation" else target
+            return f"{layer}.attention.attention.lora_{side}_{target}.{end}"
+        case ["attention", "out", "update", ("down" | "up") as side, end]:
+            return f"{layer}.attention.output.lora_{side}_O.{end}"
+    raise KeyError(name)
+
+
+def _mixture_name(layer: str, place: str, rest: list[str], flags: dict[str, Any]) -> str:
+    where = {"attention": "_mhsa", "ffn": "_ffn"}[place]
+    where = where if flags["adapter_type_moa"] == "Houlsby" else ""
+    match rest:
+        case ["router", end]:
+            return f"{layer}.router{where}.ff.{end}"
+        case ["experts", index, module, end]:
+            theirs = _BLOCKS[flags["adapter_module_moa"]][module]
+            return f"{layer}.moa{where}.moa.{index}.{theirs}.{end}"
+        case ["slots"]:
+            return f"{layer}.moa{where}.slot_params"
+    return f"{layer}.moa{where}.{rest[0]}"
+
+
+@torch.no_grad()
+def fill(
+    model: Model, flags: dict[str, Any], state: dict[str, Tensor], complete: bool = False
+) -> None:
+    """Put their tensors into our model. Unless `complete`, what is left out stays as it is."""
+    state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
+    for i, rows in enumerate(state.pop("deep_prompt_embeddings", [])):
+        state[f"deep_prompt_embeddings[{i}]"] = rows[None]
+    own, problems = model.state_dict(), []
+    for name, theirs in their_names(model, flags).items():
+        parts = own[name].chunk(len(theirs)) if len(theirs) > 1 else [own[name]]
+        for part, other in zip(parts, theirs, strict=True):
+            given = state.pop(other, None)
+            if given is None:
+                problems += [f"{other} is missing"] * complete
+            elif given.shape != part.shape:
+                problems.append(f"{other} is {tuple(given.shape)}, not {tuple(part.shape)}")
+            else:
+                part.copy_(given)
+    unused = backbones.family(family_of(flags)).NAMING.leftovers
+    problems += [f"{name} has no place" for name in state if not name.startswith(unused)]
+    if problems:
+        listed = "; ".join(sorted(problems)[:5])
+        raise UserError(f"{len(problems)} tensors do not fit these flags: {listed}")

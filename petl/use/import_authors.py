@@ -1,0 +1,132 @@
+"""A checkpoint of the paper's repository becomes our weights.safetensors and task.json.
+
+It is a whole model's state_dict, so nothing is downloaded: what its method trained is kept, under
+our names, and the task says which backbone the rest came from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petl.backbones.known import bare
+from petl.backbones.library import read_tensors
+from petl.config import Task
+from petl.config.study import EXPERIMENTS, load_study
+from petl.config.yamlfile import read_yaml
+from petl.errors import UserError
+from petl.files import read_json, write_atomic, write_json
+from petl.model.build import Model, assemble, trained_state
+from petl.use import authors
+
+DATASETS = {
+    "ESC-50": "esc50",
+    "urbansound8k": "urbansound8k",
+    "GSC": "speech-commands",
+    "FSC": "fluent-speech-commands",
+}
+SOURCES = {"ast": "MIT/ast-finetuned-audioset-10-10-0.4593", "wav2vec2": "facebook/wav2vec2-base"}
+
+
+class Flags(dict[str, Any]):
+    """The released code's command line; what is asked for and not given is a mistake."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UserError(f"the flag '{name}' decides what the checkpoint is: give it, too")
+
+
+def read_flags(text: str) -> Flags:
+    """A JSON file, or `method=LoRA,alpha_lora=16,...`; numbers and booleans as in JSON."""
+    if "=" not in text:
+        flags = read_json(Path(text))
+        if not isinstance(flags, dict):
+            raise UserError(f"{text}: not a JSON file with the released code's flags")
+        return Flags(flags)
+    pairs = (item.partition("=") for item in re.split(r",(?=\w+=)", text))
+    return Flags({name.strip(): _value(value) for name, _, value in pairs})
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.lower() if text in ("True", "False", "None") else text)
+    except ValueError:
+        return text
+
+
+def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
+    from safetensors.torch import save
+
+    state = read_tensors(checkpoint)
+    if (head := state.get("classification_head.weight")) is None:
+        raise UserError(f"{checkpoint}: has no classification_head, so not the released code's")
+    task = task_of(flags, classes=len(head))
+    model = assemble(bare(task.backbone, task.dataset.frames), task)
+    authors.fill(model, flags, state, complete=True)
+    _positions_are_as_run(model)
+    kept = {name: tensor.contiguous() for name, tensor in trained_state(model).items()}
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "task.json", task.to_json())
+    write_atomic(out / "weights.safetensors", save(kept))
+    return task
+
+
+def task_of(flags: Flags, classes: int) -> Task:
+    """As a study would say it, so that everything else is as the as-run profile has it."""
+    if flags["dataset_name"] not in DATASETS:
+        known = ", ".join(DATASETS)
+        raise UserError(f"dataset_name is '{flags['dataset_name']}'; known are {known}")
+    dataset: dict[str, Any] = {"classes": classes}
+    if "max_length" in flags:
+        dataset["frames"] = flags["max_length"]
+    family = authors.family_of(flags)
+    source = flags.get("model_ckpt_AST", SOURCES[family])
+    method = authors.method_of(flags)
+    study = {
+        "description": "a checkpoint of the released code",
+        "profile": "as-run",
+        "report": "test_last",
+        "matrix": {
+            "dataset": DATASETS[flags["dataset_name"]],
+            "backbone": "imported",
+            "method": flags["method"],
+            "fold": flags.get("fold", 0),
+            "seed": int(flags.get("seed", 10)),
+        },
+        "backbones": {"imported": {"backbone": _plain(authors.backbone_of(flags, source))}},
+        "methods": {flags["method"]: {"method": _plain(method)}},
+        "set": {"dataset": dataset, "train": {"lr": flags.get("lr") or _rate(method.family)}},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "imported.yaml"
+        path.write_text(json.dumps(study))
+        return load_study(path).tasks[0]
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude_defaults=True)
+
+
+def _rate(family: str) -> float:
+    """Its learning rates go by method, and are in its presets here."""
+    presets = read_yaml(EXPERIMENTS / "presets.yaml").data["methods"].values()
+    rates = {
+        preset["method"].get("family"): preset.get("train", {}).get("lr") for preset in presets
+    }
+    return float(rates[family])
+
+
+def _positions_are_as_run(model: Model) -> None:
+    """Frozen position embeddings are not kept: a run builds them anew, and as-run they are zero."""
+    for name, tensor in model.named_parameters():
+        if name.endswith(".position") and not tensor.requires_grad and _some(tensor):
+            raise UserError("the checkpoint's position embeddings are not the as-run ones, zero")
+
+
+def _some(tensor: Tensor) -> bool:
+    return bool(torch.count_nonzero(tensor))

@@ -1,0 +1,126 @@
+"""Commands that look at a study: plan, status, ls, logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from petl.terminal import RunsDir, StudyFile, Words, console, interruptible
+from slurm.status.selection import plans_of
+
+
+def plan(
+    study: StudyFile,
+    each: Annotated[bool, typer.Option("--list", help="A line for each run instead.")] = False,
+    runs: RunsDir = None,
+) -> None:
+    """Show what would run: how much is done, how much is left, how long it takes.
+
+    \b
+    Example:
+      petl plan experiments/table1.yaml
+      petl plan experiments/table1.yaml --list | grep lora
+    """
+    from petl.config.study import load_study
+    from petl.places import Places
+    from slurm.status.plan import Plan
+    from slurm.status.view import lines, overview
+
+    plan = Plan(load_study(study), Places.choose(runs).runs)
+    if each:
+        console().print(*lines(plan), sep="\n", soft_wrap=True)
+    else:
+        console().print(overview(plan))
+
+
+def status(
+    words: Words = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look on until it is over.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="GPU hours, by method.")] = False,
+    runs: RunsDir = None,
+) -> None:
+    """Show how far the runs are, and why some failed, stopped or are lost.
+
+    Without a study, all that were submitted to a cluster from here.
+
+    \b
+    Example:
+      petl status experiments/table1.yaml
+      petl status experiments/table1.yaml --watch
+    """
+    from petl.places import Places
+    from slurm.status.view import progress, troubles
+
+    folder = Places.choose(runs).runs
+    if watch:
+        from slurm.status.watch import look_on
+
+        with interruptible("the runs go on"):
+            look_on(lambda: plans_of(words, folder)[0], console())
+        return
+    plans, items = plans_of(words, folder)
+    screen = console()
+    for plan in plans:
+        if plan.trouble:
+            screen.print(f"warning: {plan.trouble}", soft_wrap=True)
+        if cost:
+            from slurm.status.cost import costs
+
+            screen.print(costs(plan))
+        else:
+            screen.print(progress(plan))
+    if not cost:
+        for line in troubles(items):
+            screen.print(line, soft_wrap=True)
+
+
+def ls(words: Words = None, runs: RunsDir = None) -> None:
+    """List runs, a line each: id, state, what it is, why.
+
+    \b
+    Example:
+      petl ls experiments/table1.yaml state=failed
+      petl ls experiments/table1.yaml method=conformer-* fold=0-2
+    """
+    from petl.places import Places
+    from slurm.status.view import line
+
+    _, items = plans_of(words, Places.choose(runs).runs)
+    console().print(*map(line, items), sep="\n", soft_wrap=True)
+
+
+def logs(
+    words: Words = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="As it comes.")] = False,
+    runs: RunsDir = None,
+) -> None:
+    """Show what a run and its job have printed; the beginning of its id is enough to name it.
+
+    \b
+    Example:
+      petl logs experiments/table1.yaml method=lora fold=0
+      petl logs 3f2a91 -f
+    """
+    from petl.places import Places
+    from slurm.status import logs
+    from slurm.status.view import line
+
+    _, items = plans_of(words, Places.choose(runs).runs)
+    screen = console()
+    if len(items) > 1:
+        lines = "".join(f"\n{line(item)}" for item in items[:10])
+        typer.echo(f"{len(items)} runs match; name one by the beginning of its id:{lines}")
+        raise typer.Exit(2)
+    if not follow and items[0].kind != "done" and not logs.files(items[0]):
+        screen.print(f"{items[0].task}: {items[0].kind}, nothing printed yet", soft_wrap=True)
+        return
+
+    def say(text: str) -> None:
+        screen.print(text, soft_wrap=True)
+
+    if not follow:
+        logs.show(items[0], say)
+        return
+    with interruptible("the run goes on"):
+        logs.follow(items[0], say)

@@ -1,0 +1,67 @@
+"""The runs that a command is about, from what a person types after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from petl.config.selection import select, setting
+from petl.config.study import Study, load_study
+from petl.errors import UserError
+from slurm.status.plan import Item, Plan
+from slurm.submission import submissions
+
+RUN_ID = re.compile(r"[0-9a-f]{4,16}")
+
+
+def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
+    """The study that is named, else all that were submitted from here; and the other words."""
+    if words and "=" not in words[0] and not _is_run(words[0]):
+        return [load_study(words[0])], _spelt_out(words[1:])
+    found: dict[str, str] = {}
+    for folder in sorted(runs.glob("*/slurm")):
+        for submission in submissions(folder):
+            found[folder.parent.name] = submission.said.study
+    if not found:
+        raise UserError(f"no study was submitted to a cluster from {runs}: name a study")
+    return [load_study(path) for path in found.values()], _spelt_out(words)
+
+
+def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[Item]]:
+    named, rest = studies(words or [], runs)
+    plans = [Plan(study, runs) for study in named]
+    return plans, chosen(plans, rest)
+
+
+def chosen(plans: Sequence[Plan], words: Sequence[str]) -> list[Item]:
+    items = [item for plan in plans for item in plan.items]
+    where = ", ".join(str(plan.study.path) for plan in plans)
+    return select(items, words, value, where)
+
+
+def of(plan: Plan, items: Sequence[Item]) -> list[Item]:
+    """Those of the items that are this plan's."""
+    chosen = {id(item) for item in items}
+    return [item for item in plan.items if id(item) in chosen]
+
+
+def value(item: Item, name: str) -> Any:
+    """A task's settings, and what is known of its run: `state=failed`, `cause=diverged`."""
+    if name == "state":
+        return item.kind
+    if name == "cause":
+        return item.state.cause
+    if name == "run":
+        return item.task.run_id
+    return setting(item.task, name)
+
+
+def _is_run(word: str) -> bool:
+    return bool(RUN_ID.fullmatch(word)) and not Path(word).exists()
+
+
+def _spelt_out(words: Sequence[str]) -> list[str]:
+    """The beginning of a run's id stands for it."""
+    return [f"run={word}*" if _is_run(word) else word for word in words]

@@ -1,0 +1,48 @@
+"""How Python is started on a node: by itself, or in one of three kinds of container."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from slurm.submit.profile import Apptainer, Charliecloud, Image, Profile, Pyxis, Venv
+
+
+def python_command(profile: Profile, folders: Sequence[str]) -> str:
+    """What starts `-m slurm.node.job`; every folder has the same path inside as outside."""
+    container = profile.container
+    if isinstance(container, Venv):
+        return shlex.quote(container.python or sys.executable)
+    if isinstance(container, Pyxis):  # srun sets the container up
+        return shlex.quote(container.python)
+    binds = _binds(container, folders)
+    if isinstance(container, Apptainer):
+        gpus = ["--nv"] if profile.gpus else []
+        words = [container.command, "exec", *gpus, "--bind", ",".join(binds)]
+        words += [*container.options, container.image]
+    else:
+        mounts = [word for folder in binds for word in ("--bind", f"{folder}:{folder}")]
+        words = ["ch-run", *mounts, *container.options, container.image, "--"]
+    return shlex.join([*words, container.python])
+
+
+def srun_arguments(profile: Profile, folders: Sequence[str]) -> list[str]:
+    # since 22.05 srun does not take the job's own number any more
+    words = [f"--cpus-per-task={profile.cpus}"]
+    container = profile.container
+    if isinstance(container, Pyxis):
+        mounts = ",".join(f"{folder}:{folder}" for folder in _binds(container, folders))
+        words += [f"--container-image={container.image}", f"--container-mounts={mounts}"]
+        words += container.options
+    return words
+
+
+def image(profile: Profile) -> str | None:
+    container = profile.container
+    return container.image if isinstance(container, Apptainer | Pyxis | Charliecloud) else None
+
+
+def _binds(container: Image, folders: Sequence[str]) -> list[str]:
+    """The profile's first: ours may lie in them, and Charliecloud makes no mount points itself."""
+    return list(dict.fromkeys([*container.binds, *folders]))

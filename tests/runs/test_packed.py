@@ -1,0 +1,296 @@
+"""Packed runs: read as before, unpacked to the byte, and nothing lost whoever dies when."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_runs import failed, finished, stopped
+from typer.testing import CliRunner
+
+from analysis import history, load
+from petl.cli import app
+from petl.config.study import Study, load_study
+from petl.errors import UserError
+from petl.files import write_json
+from petl.runs.claim import Claim
+from petl.runs.compact import compact, offer, undo
+from petl.runs.directory import RunDir, Runs
+from petl.runs.packed import BULKY, packs
+from petl.runs.synthetic import fabricate
+from slurm.status.plan import Plan
+
+STUDY = """
+description: packed
+profile: as-run
+report: test_last
+matrix:
+  dataset: esc50
+  backbone: ast
+  method: [linear, lora]
+  fold: all
+  seed: {seeds}
+set: {{train: {{epochs: 3}}}}
+"""
+
+
+def made(folder: Path, seeds: list[int]) -> Study:
+    path = folder / "many.yaml"
+    path.write_text(STUDY.format(seeds=seeds))
+    return load_study(path)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Ten finished runs with weights."""
+    study = made(tmp_path, [1])
+    fabricate(study, tmp_path)
+    for task in study.tasks:
+        RunDir.of(task, tmp_path).weights_file.write_bytes(random.randbytes(5000))
+    return study
+
+
+@pytest.fixture
+def folder(study: Study, tmp_path: Path) -> Path:
+    return tmp_path / study.name
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files of all runs, by path."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and "packed" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def pack(folder: Path) -> None:
+    found = offer(folder)
+    assert compact(folder, found.runs) == {"packed": len(found.runs)}
+
+
+def test_packed_runs_take_three_inodes_and_say_what_they_said(study: Study, tmp_path: Path) -> None:
+    folder = tmp_path / study.name
+    before = load(study, tmp_path), history(study, tmp_path), load(folder)
+    pack(folder)
+    assert sorted(path.suffix for path in (folder / "packed").iterdir()) == [".data", ".jsonl"]
+    assert {path.name for path in folder.iterdir()} == {"packed", "SYNTHETIC.txt"}
+    after = load(study, tmp_path), history(study, tmp_path), load(folder)
+    for old, new in zip(before, after, strict=True):
+        pd.testing.assert_frame_equal(old, new, check_like=True)
+
+
+def test_whoever_asks_for_a_run_finds_it_packed(study: Study, tmp_path: Path, folder: Path) -> None:
+    task = study.tasks[3]
+    run = RunDir.of(task, tmp_path)
+    before = run.result(), run.metrics(), run.state(), run.weights_file.read_bytes()
+    pack(folder)
+    with run.at_hand("weights.safetensors") as weights:
+        assert (run.result(), run.metrics(), run.state(), weights.read_bytes()) == before
+    assert not weights.exists()
+    assert run.read("log.txt").startswith(b"SYNTHETIC")
+    assert run.read("failure.json") is None
+    plan = Plan(study, tmp_path)
+    assert plan.counts() == {"done": 10}
+    assert Runs(folder).task(task.run_id) == task.to_json()
+
+
+@pytest.mark.parametrize("indented", [False, True])
+def test_a_view_tells_all_of_a_result_but_what_is_long(
+    study: Study, folder: Path, indented
+) -> None:
+    for task in study.tasks:
+        run = RunDir(folder / task.run_id)
+        whole = run.result() or {}
+        if indented:
+            write_json(run.result_file, whole)
+        brief = {name: part for name, part in whole.items() if name not in BULKY}
+        assert whole["confusion"]["test_last"] and "timing" in brief
+        assert Runs(folder).result(task.run_id) == brief
+        run.result_file.write_bytes(run.result_file.read_bytes()[:-3])
+        assert Runs(folder).result(task.run_id) is None
+
+
+def test_the_log_of_a_packed_run_is_shown(study: Study, tmp_path: Path, folder: Path) -> None:
+    pack(folder)
+    command = ["logs", str(study.path), "method=lora", "fold=0", "--runs", str(tmp_path)]
+    assert "SYNTHETIC: esc50 · lora" in CliRunner().invoke(app, command).output
+
+
+def test_undo_brings_back_the_same_bytes(folder: Path) -> None:
+    before = content(folder)
+    pack(folder)
+    some = sorted(packs(folder))[:4]
+    undo(folder, some)
+    assert sorted(packs(folder)) == sorted(set(Runs(folder)) - set(some))
+    assert len(Runs(folder).loose) == 4
+    undo(folder, list(packs(folder)))
+    assert content(folder) == before
+    assert not (folder / "packed").exists()
+
+
+def test_more_runs_join_without_ever_more_files(study: Study, tmp_path: Path) -> None:
+    folder = tmp_path / study.name
+    before = content(folder)
+    for run_id in sorted(Runs(folder)):
+        assert compact(folder, [run_id]) == {"packed": 1}
+    assert len(list((folder / "packed").iterdir())) <= 8
+    assert len(packs(folder)) == 10
+    undo(folder, list(packs(folder)))
+    assert content(folder) == before
+
+
+def test_only_finished_runs_that_nobody_works_on_are_packed(tmp_path: Path) -> None:
+    study = made(tmp_path, [1])
+    done, at_work, under_way, bad, half, strange = study.tasks[:6]
+    folder = tmp_path / study.name
+    finished(done, tmp_path)
+    stopped(under_way, tmp_path, 2)
+    failed(bad, tmp_path, "no")
+    finished(half, tmp_path).result_file.write_text('{"schema": 1, ')
+    link = finished(strange, tmp_path).path / "link"
+    link.symlink_to(tmp_path)
+    before = content(folder)
+    with Claim(finished(at_work, tmp_path).claim_file):
+        found = offer(folder)
+        assert found.left == {
+            "unfinished": 2,
+            "still being worked on": 1,
+            "holds something that is no plain file": 1,
+        }
+        became = compact(folder, [task.run_id for task in study.tasks[:6]])
+    assert became["packed"] == 1
+    assert became["its result is damaged or another run's"] == 1
+    assert set(packs(folder)) == {done.run_id}
+    left = content(folder)
+    assert {path: left[path] for path in before if done.run_id not in path} == {
+        path: data for path, data in before.items() if done.run_id not in path
+    }
+
+
+def test_what_differs_from_its_pack_stays(study: Study, tmp_path: Path, folder: Path) -> None:
+    run = RunDir.of(study.tasks[0], tmp_path)
+    shutil.copytree(run.path, tmp_path / "copy")
+    pack(folder)
+    shutil.copytree(tmp_path / "copy", run.path)
+    (run.path / "note.txt").write_text("mine")
+    assert compact(folder, [run.path.name]) == {"differs from what is packed": 1}
+    assert (run.path / "note.txt").read_text() == "mine"
+    with pytest.raises(UserError, match="is not what is packed"):
+        undo(folder, [run.path.name])
+    (run.path / "note.txt").unlink()
+    assert compact(folder, [run.path.name]) == {"packed": 1}
+    assert not run.path.exists()
+
+
+def test_damage_is_noticed_when_it_is_read(study: Study, tmp_path: Path, folder: Path) -> None:
+    pack(folder)
+    (data,) = (folder / "packed").glob("*.data")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged"):
+        undo(folder, list(packs(folder)))
+    assert len(packs(folder)) == 10
+    data.write_bytes(content[:-1])
+    os.utime(data)
+    with pytest.raises(UserError, match="not whole"):
+        load_anew(folder)
+
+
+def load_anew(folder: Path) -> None:
+    """As another process would."""
+    from petl.runs import packed
+
+    packed._known.clear()
+    packs(folder)
+
+
+def test_two_at_once_do_not_meet(folder: Path) -> None:
+    (folder / "packed").mkdir()
+    with Claim(folder / "packed" / "claim.json"), pytest.raises(UserError, match="is working on"):
+        compact(folder, list(Runs(folder)))
+    pack(folder)
+
+
+@pytest.mark.parametrize("action", [compact, undo])
+def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
+    tmp_path: Path, action: Callable[[Path, list[str]], object]
+) -> None:
+    """Real processes, killed ever later until one comes through."""
+    study = made(tmp_path, [1, 2, 3])
+    fabricate(study, tmp_path)
+    folder = tmp_path / study.name
+    before, runs = content(folder), sorted(Runs(folder))
+    if action is undo:
+        pack(folder)
+    states = set()
+    for attempt in range(200):
+        for marker in folder.glob("packed/.takeover.*"):
+            os.utime(marker, (0, 0))  # ten minutes later: until then nobody dares
+        process = multiprocessing.get_context("fork").Process(target=action, args=(folder, runs))
+        process.start()
+        time.sleep(0.002 * attempt)
+        process.kill()
+        process.join(timeout=30)
+        view = Runs(folder)
+        assert sorted(view) == runs
+        assert all(view.result(run_id) is not None for run_id in runs)
+        states.add((len(view.loose), len(view.packed)))
+        if process.exitcode == 0:
+            break
+    assert process.exitcode == 0
+    assert len(states) > 2
+    assert sorted(packs(folder)) == ([] if action is undo else runs)
+    assert not list(folder.glob(".*")) and not list(folder.glob("packed/.new.*"))
+    if action is compact:
+        undo(folder, runs)
+    assert content(folder) == before
+
+
+def test_a_reader_sees_every_run_while_they_are_packed_and_unpacked(tmp_path: Path) -> None:
+    study = made(tmp_path, [1, 2, 3])
+    fabricate(study, tmp_path)
+    folder = tmp_path / study.name
+    code = (
+        "import sys; from pathlib import Path; from petl.runs.compact import *\n"
+        "folder = Path(sys.argv[1])\n"
+        "for _ in range(2):\n"
+        "    compact(folder, offer(folder).runs); undo(folder, list(packs(folder)))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    seen = set()
+    while process.poll() is None:
+        view = Runs(folder)
+        assert len(list(view)) == len(study.tasks)
+        assert all(view.state(task.run_id).kind == "done" for task in study.tasks)
+        assert all(RunDir.of(task, tmp_path).result() for task in study.tasks[::5])
+        seen.add(bool(view.packed))
+    assert process.returncode == 0
+    assert seen == {True, False}
+
+
+def test_the_command_says_what_it_will_do_asks_and_does_it(study: Study, tmp_path: Path) -> None:
+    def petl(*arguments: str) -> tuple[int, str]:
+        command = ["compact", str(study.path), "--runs", str(tmp_path), *arguments]
+        result = CliRunner().invoke(app, command)
+        return result.exit_code, result.output
+
+    code, said = petl()
+    assert code == 2 and "10 finished runs: 60 files and folders" in said
+    assert "become 2 files" in said and "nobody here to ask" in said
+    assert len(Runs(tmp_path / study.name).loose) == 10
+    assert petl("method=lora", "--yes")[1].endswith("5 packed\n")
+    assert len(packs(tmp_path / study.name)) == 5
+    assert petl("--yes")[1].endswith("5 packed\n")
+    assert petl() == (0, "no finished runs to pack\n")
+    assert petl("method=lora", "fold=0-1", "--undo", "--yes")[1].endswith("2 unpacked\n")
+    assert len(packs(tmp_path / study.name)) == 8
+    code, said = petl("method=nothing")
+    assert code == 2 and "nothing has method" in said

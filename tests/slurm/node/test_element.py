@@ -1,0 +1,113 @@
+"""What a job does on its node, without a cluster: its environment is all it sees of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny import LONG, SHORT, Make, runs
+
+from petl.config.options import Options
+from petl.config.study import Study
+from petl.files import read_json
+from petl.places import Places
+from slurm.node.element import run_element, run_one
+from slurm.node.stop import HOLD, INTERRUPTED, Stop
+from slurm.status.plan import Plan
+from slurm.submission import Submission
+from slurm.submit.profile import Profile
+from slurm.submit.send import Batch, Cluster, prepare
+
+
+def submission(study: Study, places: Places, **settings: object) -> Submission:
+    profile = Profile(time="10", max_array_size=100, **settings)
+    plan = Plan(study, places.runs)
+    cluster = Cluster("here", profile, places, Options(threads=1))
+    return prepare(plan, Batch(plan.items, profile.mem_gb), cluster)
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    return monkeypatch
+
+
+def told() -> Stop:
+    stop = Stop()
+    stop.wished = True
+    return stop
+
+
+def test_a_run_that_never_gets_anywhere_stops(
+    study: Make, places: Places, job: pytest.MonkeyPatch
+) -> None:
+    """Requeued again and again before it has written anything."""
+    loaded = study("linear", "0", LONG)
+    made = submission(loaded, places, fruitless_requeues=2)
+    codes = []
+    for restarts in ("", "1", "2"):
+        job.setenv("SLURM_RESTART_COUNT", restarts)
+        codes.append(run_one(made, 0, told()))
+    assert codes == [INTERRUPTED, INTERRUPTED, 1]
+    (run,) = runs(loaded, places)
+    failure = read_json(run.failure_file)
+    assert failure["class"] == "no-progress"
+    assert failure["message"].startswith("started 3 times without getting to a checkpoint")
+
+
+def test_whatever_writes_checkpoints_may_be_requeued_for_ever(
+    study: Make, places: Places, job: pytest.MonkeyPatch
+) -> None:
+    loaded = study("linear", "0", LONG)
+    made = submission(loaded, places, fruitless_requeues=1)
+    (run,) = runs(loaded, places)
+    run.path.mkdir(parents=True)
+    for restarts in range(5):
+        job.setenv("SLURM_RESTART_COUNT", str(restarts))
+        run.resume_file.write_text(str(restarts))
+        assert run_one(made, 0, told()) == INTERRUPTED
+    assert not run.failure_file.exists()
+
+
+def test_the_third_failure_of_one_kind_asks_for_a_hold(
+    study: Make, places: Places, job: pytest.MonkeyPatch
+) -> None:
+    bad = "when: [{method: linear, set: {backbone: {source: /nowhere/at/all}}}]\n"
+    made = submission(study("linear", "all", SHORT, bad), places, hold_after=3)
+    assert [run_one(made, index, Stop()) for index in range(4)] == [1, 1, HOLD, HOLD]
+    assert len(list(made.folder.glob("failed-*"))) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_several_runs_in_a_job_end_as_if_alone(
+    study: Make, places: Places, job: pytest.MonkeyPatch, side_by_side: int
+) -> None:
+    """The first diverges, and nobody else is bothered; the job can come back for the rest."""
+    rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
+    loaded = study("[lora, linear]", "[0]", SHORT, rule)
+    made = submission(loaded, places, tasks_per_job=2, side_by_side=side_by_side)
+    assert made.elements(0) == 1
+    assert run_element(str(made.manifest), 0, Stop()) == 1
+    bad, good = runs(loaded, places)
+    assert read_json(bad.failure_file)["class"] == "diverged"
+    assert good.result() is not None
+    before = bad.log_file.read_text()
+    assert run_element(str(made.manifest), 0, Stop()) == 1
+    assert bad.log_file.read_text() == before
+
+
+def test_a_packed_job_that_is_told_to_leave_wants_to_come_back(
+    study: Make, places: Places, job: pytest.MonkeyPatch
+) -> None:
+    made = submission(study("linear", "all", LONG), places, tasks_per_job=5)
+    assert run_element(str(made.manifest), 0, told()) == INTERRUPTED
+    assert not any(run.path.exists() for run in runs(made_study(made), places))
+
+
+def made_study(made: Submission) -> Study:
+    from petl.config.study import load_study
+
+    return load_study(Path(made.said.study))

@@ -1,0 +1,275 @@
+"""Three witnesses, one verdict: the run directory, the scheduler, the heartbeat."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from made_runs import failed, finished, stopped
+from rich.console import Console
+
+from petl.config.study import Study, load_study
+from petl.files import write_json
+from petl.runs.claim import Claim
+from petl.runs.directory import RunDir
+from slurm.scheduler import Answer, Job, _account, _row, ranges
+from slurm.status import plan as planning
+from slurm.status.plan import Item, Plan
+from slurm.status.view import progress
+from slurm.submission import Intention, Submission
+from slurm.submit.policy import batches, choose, difference, hints
+from slurm.submit.profile import Profile
+
+STUDY = """\
+description: a study
+profile: as-run
+report: test_last
+matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1, 2, 3], seed: 1}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return load_study(path)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def submit(study: Study, runs: Path, **more: object) -> Submission:
+    said = Intention(
+        study=str(study.path),
+        cluster="here",
+        user="me",
+        host="login",
+        when=time.time(),
+        mem_gb=16.0,
+        gpus=1,
+        per_job=1,
+        per_array=100,
+        side_by_side=1,
+        fruitless_requeues=3,
+        hold_after=3,
+        runs=tuple(task.run_id for task in study.tasks),
+    )
+    submission = Submission.new(runs / study.name / "slurm", said)
+    submission.folder.mkdir(parents=True)
+    submission.declare()
+    submission.note(0, "12")
+    return submission
+
+
+class Scheduler:
+    """Says what it is told to say: each line as squeue or sacct print it for our format."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, submission: Submission):
+        self.name, self.squeue, self.sacct = submission.name(0), [], []
+        self.squeue_trouble = self.sacct_trouble = ""
+        monkeypatch.setattr(planning, "queued", self.queued)
+        monkeypatch.setattr(planning, "accounted", self.accounted)
+
+    def queued(self, arrays: list[str]) -> Answer:
+        rows = [f"{self.name}|12|{line}" for line in self.squeue]
+        return Answer(dict(pair for row in rows for pair in _row(row)), {}, self.squeue_trouble)
+
+    def accounted(self, arrays: list[str], since: float) -> Answer:
+        rows = [f"{self.name}|12_{line}" for line in self.sacct]
+        return Answer(dict(pair for row in rows for pair in _account(row)), {}, self.sacct_trouble)
+
+
+@pytest.fixture
+def scheduler(study: Study, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Scheduler:
+    return Scheduler(monkeypatch, submit(study, runs))
+
+
+def told(study: Study, runs: Path) -> list[tuple[str, str]]:
+    return [(item.kind, item.state.reason) for item in Plan(study, runs).items]
+
+
+def ago(run: RunDir, seconds: float) -> None:
+    for file in run.path.iterdir():
+        os.utime(file, (time.time() - seconds,) * 2)
+
+
+def test_what_waits_and_what_runs_is_told_with_its_reason(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.squeue = [
+        "2-3%1|PENDING|2099-01-01T14:30:00||JobArrayTaskLimit",
+        "0|RUNNING|2026-01-01T10:00:00|node7|None",
+        "1|RUNNING|2026-01-01T10:00:00|node8|None",
+    ]
+    with Claim(stopped(study.tasks[0], runs, 6).claim_file):
+        assert told(study, runs) == [
+            ("running", "epoch 6/50, 44 s left"),
+            ("running", "starting on node8"),
+            ("pending", "throttle; starts about 2099-01-01 14:30"),
+            ("pending", "throttle; starts about 2099-01-01 14:30"),
+        ]
+
+
+def test_a_requeued_run_waits_and_says_how_often_it_did(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.squeue = ["0-3|PENDING|N/A||Priority"]
+    run = stopped(study.tasks[0], runs, 6)
+    write_json(run.path / "requeues.json", {"times": 2})
+    assert told(study, runs)[0] == ("pending", "requeued 2 times; priority")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "cause", "reason"),
+    [
+        ("OUT_OF_MEMORY|0:125|n1|T", "failed", "host-memory", "out of memory"),
+        ("TIMEOUT|0:0|n1|T", "stopped", "time-limit", "time limit reached in epoch 3"),
+        ("PREEMPTED|0:0|n1|T", "stopped", "preempted", "preempted in epoch 3"),
+        ("NODE_FAIL|0:0|n1|T", "stopped", "node-failure", "its node failed (n1)"),
+        ("CANCELLED by 1000|0:0|n1|T", "stopped", "cancelled", "cancelled"),
+        ("FAILED|75:0|n1|T", "stopped", "interrupted", "interrupted in epoch 3"),
+        ("FAILED|15:0|n1|T", "stopped", "interrupted", "interrupted in epoch 3"),
+        ("FAILED|0:9|n1|T", "stopped", "killed", "killed"),
+        ("FAILED|127:0|n1|T", "failed", "crashed", "exit code 127"),
+        ("COMPLETED|0:0|n1|T", "stopped", "interrupted", "without a result"),
+        ("RUNNING|0:0|n1|Unknown", "unknown", "", "RUNNING in sacct, no longer in squeue"),
+    ],
+)
+def test_each_end_of_a_job_has_its_words(
+    study: Study, runs: Path, scheduler: Scheduler, line: str, kind: str, cause: str, reason: str
+) -> None:
+    stopped(study.tasks[0], runs, 2)
+    scheduler.sacct = [f"0|{line}"]
+    state = Plan(study, runs).items[0].state
+    assert (state.kind, state.cause) == (kind, cause)
+    assert reason in state.reason
+
+
+def test_a_failure_without_an_exit_code_is_no_verdict_at_once(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    """Seen when slurmdbd has just come back."""
+    stopped(study.tasks[0], runs, 2)
+    scheduler.sacct = [f"0|FAILED|0:0|n1|{time.strftime('%FT%T')}"]
+    assert told(study, runs)[0] == ("unknown", "its job has failed just now")
+    scheduler.sacct = ["0|FAILED|0:0|n1|2020-01-01T10:00:00"]
+    assert Plan(study, runs).items[0].state.cause == "crashed"
+
+
+def test_what_a_run_says_of_itself_counts_more_than_its_jobs_exit_code(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.sacct = ["[0-3]|FAILED|1:0|n1|T"]
+    finished(study.tasks[0], runs)
+    failed(study.tasks[1], runs, "the loss was nan in epoch 3")
+    with Claim(stopped(study.tasks[2], runs, 1).claim_file):
+        assert told(study, runs)[:3] == [
+            ("done", ""),
+            ("failed", "the loss was nan in epoch 3"),
+            ("running", "epoch 1"),
+        ]
+
+
+def test_a_failure_of_an_earlier_try_is_not_taken_for_one_of_this_try(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    ago(failed(study.tasks[0], runs, "long ago"), 3600)
+    scheduler.sacct = ["0|NODE_FAIL|0:0|n1|T"]
+    assert Plan(study, runs).items[0].state.cause == "node-failure"
+
+
+def test_nothing_is_lost_as_long_as_one_witness_is_silent(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.squeue_trouble = "squeue gave no answer within 60 s"
+    plan = Plan(study, runs)
+    assert {item.kind for item in plan.items} == {"unknown"}
+    assert plan.items[0].state.reason == "job 12_0; squeue gave no answer within 60 s"
+    assert plan.trouble and not choose(plan.items, Profile(time="1")).to_submit
+
+
+def test_lost_is_what_the_scheduler_does_not_have_and_nobody_works_on(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    run = stopped(study.tasks[0], runs, 3)
+    (kind, reason), (other_kind, never), *_ = told(study, runs)
+    assert kind == other_kind == "lost"
+    assert reason.startswith("gone from squeue and sacct, no result, last seen at ")
+    assert never == "gone from squeue and sacct, it never began (cancelled while it waited?)"
+    scheduler.sacct_trouble = "sacct: accounting is disabled"
+    ago(run, 7 * 86400)
+    assert "gone from squeue (sacct: accounting is disabled), no result" in told(study, runs)[0][1]
+
+
+def test_an_end_that_the_accounts_have_missed_does_not_block_for_ever(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.sacct = ["0|RUNNING|0:0|n1|Unknown"]
+    ago(stopped(study.tasks[0], runs, 3), 3600)
+    kind, reason = told(study, runs)[0]
+    assert kind == "lost" and "still RUNNING in sacct" in reason
+
+
+def test_an_array_that_was_given_up_is_no_try(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    planned = Plan(study, runs).items[0].tries[0].submission
+    planned.note(0, None)
+    assert {item.kind for item in Plan(study, runs).items} == {"waiting"}
+
+
+# --- what is submitted again ----------------------------------------------------------------------
+
+
+def with_causes(plan: Plan, causes: list[str]) -> list[Item]:
+    for item, cause in zip(plan.items, causes, strict=True):
+        kind = "waiting" if cause == "new" else "failed"
+        item.state = type(item.state)(kind, cause=cause)
+    return plan.items
+
+
+def test_a_submit_is_told_as_a_difference(study: Study, runs: Path, scheduler: Scheduler) -> None:
+    plan = Plan(study, runs)
+    items = with_causes(plan, ["preempted", "host-memory", "diverged", "new"])
+    profile = Profile(time="1", mem_gb=16.0)
+    choice = choose(items, profile)
+    assert difference(choice, {"done": 420, "pending": 3}) == (
+        "420 done, 3 pending, 2 to retry: 1 out of memory, 1 preempted; 1 new; "
+        "1 left alone: 1 diverged"
+    )
+    assert hints(choice.never)[0].strip() == "diverged: a lower train.lr helps"
+    normal, more = batches(choice, profile)
+    assert (normal.mem_gb, len(normal.items)) == (16.0, 2)
+    assert (more.mem_gb, len(more.items)) == (32.0, 1)
+
+
+def test_more_memory_is_given_once(study: Study, runs: Path, scheduler: Scheduler) -> None:
+    items = with_causes(Plan(study, runs), ["host-memory", "new", "new", "new"])
+    assert len(choose(items, Profile(time="1", mem_gb=16.0)).more_memory) == 1
+    assert len(choose(items, Profile(time="1", mem_gb=8.0)).more_memory) == 0
+    (left,) = choose(items, Profile(time="1", mem_gb=8.0)).never
+    assert left is items[0]
+
+
+def test_a_view_says_why_things_wait(study: Study, runs: Path, scheduler: Scheduler) -> None:
+    scheduler.squeue = ["0-2|PENDING|N/A||Priority", "3|PENDING|N/A||ReqNodeNotAvail"]
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(progress(Plan(study, runs)))
+    assert "3 pending: priority" in capture.get() and "0 of 4 done, 4 pending" in capture.get()
+    assert told(study, runs)[3] == ("pending", "its nodes are not available")
+
+
+def test_jobs_are_named_by_array_and_element() -> None:
+    ((place, job), *_) = _row("petl-x-0|12|3,5-6%2|PENDING|N/A||Priority")
+    assert (place.array, place.element, job) == (
+        "petl-x-0",
+        3,
+        Job("12_3", "PENDING", "Priority", "N/A"),
+    )
+    assert [p.element for p, _ in _account("petl-x-0|12_[0-6:3]|PENDING|0:0||")] == [0, 3, 6]
+    assert ranges([7, 1, 0, 2, 9, 8]) == "0-2,7-9"
