@@ -17,3 +17,8 @@ def nearest(wrong: object, right: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; it can be {', '.join(choices)}" if choices else ""
+
+
+def reason(error: BaseException) -> str:
+    """The system's own words for an OSError, in lower case: `no space left on device`."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

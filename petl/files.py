@@ -7,9 +7,13 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from petl.errors import UserError
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
@@ -23,6 +27,23 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """An empty folder beside the target: fill it, then rename it. Whatever is left of it goes."""
+    folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_foreign(path: Path, mark: bytes) -> None:
+    """Never replace a file that petl did not make: what petl makes contains the mark."""
+    if path.exists() and not (path.is_file() and mark in path.read_bytes()):
+        raise UserError(f"{path} was not made by petl; move it, or choose another name")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -19,8 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from petl.errors import UserError
-from petl.files import write_atomic
+from petl.errors import UserError, reason
+from petl.files import refuse_foreign, write_atomic
 
 ONE_COLUMN, TWO_COLUMNS, PANEL_HEIGHT = 3.4, 7.16, 2.55  # inches
 WIDTHS = {"single": ONE_COLUMN, "double": TWO_COLUMNS}
@@ -118,11 +118,10 @@ def to_bytes(figure: Figure, kind: str) -> bytes:
 def save(figure: Figure, paths: Mapping[str, Path]) -> None:
     """A file of each kind. One that petl did not make stays as it is, and then none is written."""
     for path in paths.values():
-        if path.exists() and not (path.is_file() and b"petl-ast" in path.read_bytes()):
-            raise UserError(f"{path} was not made by petl; move it, or name another file")
+        refuse_foreign(path, b"petl-ast")
     for kind, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, to_bytes(figure, kind))
         except OSError as error:
-            raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+            raise UserError(f"{path}: {reason(error)}") from None

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.cells import KEY
 from analysis.html.element import Html, commands, el, join, scrolling, table
 from analysis.html.report import Report
+from petl.errors import reason
 
 FACTS = {
     "git_commit": "Commit",
@@ -117,4 +118,4 @@ def _source(report: Report) -> str:
     try:
         return report.study.path.read_text(errors="replace").rstrip()
     except OSError as error:
-        return f"{report.study.path.name}: {error.strerror}"
+        return f"{report.study.path.name}: {reason(error)}"

@@ -13,7 +13,7 @@ from analysis import collect
 from analysis.measure import PRIMARY, measured
 from analysis.tables.tabulate import Tabulated, Wanted, tabulate
 from petl.config.study import EXPERIMENTS, Study
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.files import write_atomic
 
 MOMENTS = ("test_last", "test_best")
@@ -88,7 +88,7 @@ def write(page: str, out: Path) -> bool:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, page.encode())
     except OSError as error:
-        raise UserError(f"{out}: cannot write there: {error.strerror or error}") from None
+        raise UserError(f"{out}: cannot write there: {reason(error)}") from None
     return old
 
 

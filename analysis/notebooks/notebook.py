@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from petl.errors import UserError, nearest
-from petl.files import write_atomic
+from petl.errors import UserError, nearest, reason
+from petl.files import refuse_foreign, write_atomic
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -95,8 +95,7 @@ def to_page(
     known = {file.stem: file for file in FOLDER.glob("*.ipynb")}
     if name not in known:
         raise UserError(f"no notebook '{name}'{nearest(name, known)}; there are {_names(known)}")
-    if out.exists() and not (out.is_file() and MADE_BY.encode() in out.read_bytes()):
-        raise UserError(f"{out} was not made by petl notebook; move it, or name another file")
+    refuse_foreign(out, MADE_BY.encode())
     values = {"RUNS": str(runs.resolve())} | ({"STUDIES": list(studies)} if studies else {})
     notebook = read(known[name], values)
     execute(notebook, tell)
@@ -104,7 +103,7 @@ def to_page(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, page(notebook, name).encode())
     except OSError as error:
-        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{out}: {reason(error)}") from None
 
 
 def read(file: Path, values: dict[str, Any]) -> NotebookNode:

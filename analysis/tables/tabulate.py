@@ -16,7 +16,7 @@ from analysis.measure import choose
 from analysis.tables import latex, markup, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
 from petl.config.study import Study
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.files import write_atomic
 from petl.picture import to_bytes as picture_bytes
 
@@ -75,7 +75,7 @@ class Tabulated:
             for path, data in zip(paths, self._contents(), strict=True):
                 write_atomic(path, data)
         except OSError as error:
-            raise UserError(f"{out}: cannot write there: {error.strerror or error}") from None
+            raise UserError(f"{out}: cannot write there: {reason(error)}") from None
         return paths, replaced
 
     def _contents(self) -> list[bytes]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 
 def schema(
@@ -30,4 +30,4 @@ def schema(
     try:
         write_atomic(out, text.encode())
     except OSError as error:
-        raise UserError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{out}: {reason(error)}") from None

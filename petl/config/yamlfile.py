@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 KeyPath = tuple[str | int, ...]
 
@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> YamlFile:
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file (a study is YAML in UTF-8)") from None
     except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{path}: {reason(error)}") from None
     try:
         node = yaml.compose(text, Loader=_Loader)
         builder = _Builder(path)

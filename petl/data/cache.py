@@ -29,7 +29,7 @@ import torch
 
 from petl.data.corpus import Clip, first_few
 from petl.data.features import Recipe
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.runs.claim import Claim, RunIsTaken, is_alive
 
 Progress = Callable[[int, int], None]
@@ -74,7 +74,7 @@ def cached_inputs(
             except RunIsTaken:
                 _wait(file)
     except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; {ELSEWHERE}") from None
+        raise UserError(f"{folder}: {reason(error)}; {ELSEWHERE}") from None
     return found
 
 
@@ -91,7 +91,7 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
         try:
             stat = clip.path.stat()
         except OSError as error:
-            raise UserError(f"{clip.path}: {error.strerror}") from None
+            raise UserError(f"{clip.path}: {reason(error)}") from None
         files.append([clip.file, stat.st_size, stat.st_mtime_ns])
     return hashlib.sha256(json.dumps([settings, files]).encode()).hexdigest()[:32]
 
@@ -185,7 +185,7 @@ def _compute(
         temporary.replace(file)
     except OSError as error:
         raise UserError(
-            f"{file}: {error.strerror} (it takes {need / 1e6:,.1f} MB); {ELSEWHERE}"
+            f"{file}: {reason(error)} (it takes {need / 1e6:,.1f} MB); {ELSEWHERE}"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ import torch
 
 from petl.config import Backbone, Statistics
 from petl.data.resample import RATE, resample, samples_needed
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 BINS = 128
 WINDOW = 400  # 25 ms
@@ -126,7 +126,7 @@ def _reason(path: Path, error: Exception) -> str:
             if not file.read(1):
                 return "the file is empty"
     except OSError as cause:
-        return str(cause.strerror)
+        return reason(cause)
     return str(getattr(error, "error_string", error))
 
 

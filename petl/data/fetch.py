@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import os
 import re
-import secrets
 import shutil
 import tarfile
 import zipfile
@@ -25,7 +24,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from petl.data.published import Download
-from petl.errors import UserError
+from petl.errors import UserError, reason
+from petl.files import staging
 from petl.runs.claim import Claim, RunIsTaken
 
 Tell = Callable[[str, int, "int | None"], None]
@@ -74,7 +74,7 @@ def fetch(download: Download, folder: Path, tell: Tell) -> Fetched:
     except RunIsTaken:
         raise UserError(f"{folder}: another process is fetching it already") from None
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from None
+        raise UserError(f"{error.filename or folder}: {reason(error)}") from None
     return Fetched(files, size, checksum, bool(download.checksum), archive if found else None)
 
 
@@ -110,8 +110,8 @@ def _go_on(url: str, part: Path, tell: Tell) -> bool:
         part.unlink()  # longer than the whole: of something else
         return False
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(f"{url}: {getattr(reason, 'strerror', None) or reason}") from None
+        cause = getattr(error, "reason", error)
+        raise UserError(f"{url}: {reason(cause)}") from None
     with response:
         goes_on = response.status == http.client.PARTIAL_CONTENT
         if goes_on and _begins_at(response.headers) != have:
@@ -189,24 +189,22 @@ def _refused(archive: Path, why: str) -> UserError:
 
 def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
     """How many files. An archive's one outer folder, if it has one, becomes the dataset's."""
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    temporary.mkdir()
     files = size = 0
     try:
-        for name, source in _members(archive):
-            target = temporary / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as out:
-                shutil.copyfileobj(source, out, BLOCK)
-                size += out.tell()
-            files += 1
-            tell("unpacking", size, None)
-        inside = [entry for entry in temporary.iterdir() if not entry.name.startswith((".", "__"))]
-        (inside[0] if len(inside) == 1 and inside[0].is_dir() else temporary).rename(folder)
+        with staging(folder) as temporary:
+            for name, source in _members(archive):
+                target = temporary / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as out:
+                    shutil.copyfileobj(source, out, BLOCK)
+                    size += out.tell()
+                files += 1
+                tell("unpacking", size, None)
+            inside = [e for e in temporary.iterdir() if not e.name.startswith((".", "__"))]
+            whole = inside[0] if len(inside) == 1 and inside[0].is_dir() else temporary
+            whole.rename(folder)
     except BROKEN as error:
         raise _refused(archive, f"not a whole archive ({error})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return files
 
 

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from petl.errors import UserError
-from petl.files import write_atomic
+from petl.errors import UserError, reason
+from petl.files import refuse_foreign, write_atomic
 from petl.model import shapes
 from petl.model.shapes import SMALL, Shape, framed, rectangle, stack, write
 from petl.picture import INK, STYLE
@@ -45,11 +45,10 @@ def draw_file(model: Description, path: Path) -> None:
     if kind not in METADATA:
         raise UserError(f"{path}: a drawing's name ends in .png, .pdf or .svg")
     try:
-        if path.exists() and not (path.is_file() and MADE_BY.encode() in path.read_bytes()):
-            raise UserError(f"{path} was not made by petl draw; move it, or name another file")
+        refuse_foreign(path, MADE_BY.encode())
         write_atomic(path, to_bytes(model, kind))
     except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{path}: {reason(error)}") from None
 
 
 @mpl.rc_context(LOOK)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.runs.claim import Claim, RunIsTaken, is_alive
 from petl.runs.directory import RUN_ID, RunDir
 from petl.runs.packed import DATA, FOLDER, INDEX, NEW, Pack, Packs, Writer, packs
@@ -149,7 +149,7 @@ def _alone(study: Path, tell: Tell) -> Iterator[tuple[Path, Tell]]:
         raise UserError(str(taken).replace("this run", "this pack")) from None
     except OSError as error:
         where = error.filename or folder
-        raise UserError(f"{where}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{where}: {reason(error)}") from None
 
 
 def _clear_up(study: Path) -> None:

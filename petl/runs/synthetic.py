@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,7 +21,7 @@ from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
 from petl.data.published import OFFICIAL
 from petl.errors import UserError, nearest
-from petl.files import json_lines
+from petl.files import json_lines, staging
 from petl.runs.confusion import averages
 from petl.runs.directory import SCHEMA, Runs
 
@@ -140,15 +138,10 @@ def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]
 
 def _write(folder: Path, content: Mapping[str, bytes]) -> None:
     """Whole or not at all. Not flushed to the disk: it can be made again."""
-    aside = folder.with_name(f".fabricate.{folder.name}.{secrets.token_hex(4)}")
-    aside.mkdir()
-    try:
+    with staging(folder) as aside:
         for name, data in content.items():
             (aside / name).write_bytes(data)
         aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
 
 
 def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import torch
 from petl import config
 from petl.config.options import Options
 from petl.data.load import TaskData, load
+from petl.errors import reason
 from petl.files import append_json_line, write_json
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
@@ -165,7 +166,7 @@ class Attempt(Watcher):
             return error
         where = error.filename or self.run.path
         return DiskFull(
-            f"{where}: {error.strerror}; what was done until the last checkpoint is kept"
+            f"{where}: {reason(error)}; what was done until the last checkpoint is kept"
         )
 
     def fail(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.files import write_atomic
 from petl.runs.directory import RunDir
 from petl.train.failures import DISK_FULL, DiskFull
@@ -52,9 +52,7 @@ class Checkpoints:
         except OSError as error:
             self.coming.unlink(missing_ok=True)
             if error.errno not in DISK_FULL:
-                raise UserError(
-                    f"{self.newest}: {(error.strerror or str(error)).lower()}"
-                ) from None
+                raise UserError(f"{self.newest}: {reason(error)}") from None
             raise DiskFull(
                 f"{self.newest}: no room for a checkpoint of {len(content) / 1e6:.0f} MB; "
                 "the one before it is kept and the run resumes there"

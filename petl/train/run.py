@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from petl import config
 from petl.config.options import Options
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.places import Places
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
@@ -60,6 +60,5 @@ def _make_folder(run: RunDir) -> None:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{run.path}: {(error.strerror or str(error)).lower()}; "
-            "--runs or PETL_RUNS names another folder"
+            f"{run.path}: {reason(error)}; --runs or PETL_RUNS names another folder"
         ) from None

@@ -6,8 +6,6 @@ The folder appears when it is complete, and never in the place of another.
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +16,8 @@ import petl
 from petl.backbones import families as backbones
 from petl.backbones.encoder import Wrapper
 from petl.data.features import BINS, RATE
-from petl.errors import UserError
-from petl.files import write_atomic
+from petl.errors import UserError, reason
+from petl.files import staging, write_atomic
 from petl.model.build import trained_state
 from petl.use.load import ADAPTER, LoadedRun
 from petl.use.to_library import to_library
@@ -112,13 +110,10 @@ def write_folder(out: Path, files: Files) -> None:
     """All files or none; a folder with something in it stays as it is."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out}: exists already; name a new folder")
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        temporary.mkdir(parents=True)
-        for name, data in files.items():
-            write_atomic(temporary / name, data)
-        temporary.replace(out)
+        with staging(out) as temporary:
+            for name, data in files.items():
+                write_atomic(temporary / name, data)
+            temporary.replace(out)
     except OSError as error:
-        raise UserError(f"{out}: cannot write there: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(f"{out}: cannot write there: {reason(error)}") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 COMMON = ("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd")
 AUDIO = frozenset(f".{name}" for name in (*COMMON, "caf", "w64", "rf64", "sph"))
@@ -38,7 +38,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        raise UserError(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+        raise UserError(f"{error.filename}: {reason(error)}")
 
     for here, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from slurm.devcluster import config
 from slurm.devcluster.daemons import MARIADB, marked
 from slurm.devcluster.layout import Layout, folders
@@ -27,7 +27,7 @@ def claim(layout: Layout) -> None:
     except FileExistsError:
         raise UserError(f"{folder}: somebody else is starting a cluster there") from None
     except OSError as error:
-        raise UserError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{folder}: {reason(error)}") from None
 
 
 def is_begun(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from petl.errors import reason
 from petl.places import Places
 from slurm.doctor.site import Site
 from slurm.scheduler import SlurmTrouble
@@ -81,7 +82,7 @@ def _outcome(name: str, future: Future[list[Finding]], end: float) -> list[Findi
         todo = "a file server or a command may hang; `df` and `sinfo` by hand show which"
         return [failure(f"{name}: no answer in time", todo)]
     except OSError as error:
-        said = f"{error.filename}: {(error.strerror or str(error)).lower()}"
+        said = f"{error.filename}: {reason(error)}"
         return [failure(f"{name}: {said}", "see to it that you may read and write there")]
 
 

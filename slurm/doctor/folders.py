@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from petl.errors import reason
 from slurm.doctor.findings import Finding, Patient, failure, ok, warning
 from slurm.scheduler import SlurmTrouble, run
 from slurm.submit.container import image as image_of
@@ -56,7 +57,7 @@ def writable(patient: Patient) -> Iterator[Finding]:
             else:
                 os.scandir(folder).close()
         except OSError as error:
-            said = f"{name}: {folder}: {(error.strerror or str(error)).lower()}"
+            said = f"{name}: {folder}: {reason(error)}"
             yield failure(said, f"PETL_{name.upper()} names another folder")
         else:
             yield ok(f"{name}: {folder}{'' if there == folder else ', to be made'}")

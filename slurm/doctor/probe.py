@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from petl.errors import reason
 from petl.files import read_json, write_json
 from slurm.doctor.folders import caches_in_home
 from slurm.doctor.software import software
@@ -138,7 +139,7 @@ def _folder(mark: Mark) -> dict[str, Any]:
         with tempfile.TemporaryFile(dir=mark["folder"]):
             pass
     except OSError as error:
-        found["trouble"] = (error.strerror or str(error)).lower()
+        found["trouble"] = reason(error)
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Event, Thread
 
+from petl.errors import reason
 from slurm.scheduler import SlurmTrouble, run
 from slurm.submit.profile import Profile
 
@@ -60,7 +61,7 @@ class Answer:
         except SlurmTrouble as trouble:
             self._told = trouble
         except OSError as error:  # not a program, or not for us
-            self._told = SlurmTrouble(f"{command[0]}: {(error.strerror or str(error)).lower()}")
+            self._told = SlurmTrouble(f"{command[0]}: {reason(error)}")
         self.seconds = time.monotonic() - began
         self._there.set()
 

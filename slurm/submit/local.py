@@ -21,7 +21,7 @@ import submitit
 from submitit.core.utils import environment_variables
 
 from petl.config.options import Options, tracked
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.places import Places
 from slurm.node import worker
 from slurm.status.plan import Item, Plan
@@ -159,7 +159,7 @@ def _new_folder(jobs: Path) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{folder}: {reason(error)}") from None
     return folder
 
 

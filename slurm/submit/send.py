@@ -19,7 +19,7 @@ from typing import NamedTuple
 from submitit.core.utils import DelayedSubmission
 
 from petl.config.options import Options
-from petl.errors import UserError
+from petl.errors import UserError, reason
 from petl.files import write_atomic
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken, holder
@@ -82,7 +82,7 @@ def alone(folder: Path, tell: Tell) -> Iterator[Claim]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        raise UserError(f"{folder}: {reason(error)}") from None
     claim = Claim(folder / "submit.json")
     while True:
         try:

@@ -113,12 +113,12 @@ def test_a_sample_that_is_no_number(value, tmp_path):
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "a.wav").mkdir()
-    assert complaint(tmp_path / "a.wav") == "Is a directory"
+    assert complaint(tmp_path / "a.wav") == "is a directory"
 
 
 def test_a_link_to_nowhere(tmp_path):
     (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
-    assert complaint(tmp_path / "a.wav") == "No such file or directory"
+    assert complaint(tmp_path / "a.wav") == "no such file or directory"
 
 
 def test_a_file_that_may_not_be_read(tmp_path):
@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "a.wav").chmod(0)
     code = "import sys, pathlib; from petl.data.features import read; read(pathlib.Path('a.wav'))"
     done = run(code, cwd=tmp_path, before=without_privileges)
-    assert done.stderr.splitlines()[-1].endswith("a.wav: Permission denied")
+    assert done.stderr.splitlines()[-1].endswith("a.wav: permission denied")
 
 
 # --- the cache ------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_a_write_that_fails_names_the_cache_and_leaves_nothing(tiny, tmp_path):
     message, left = done.stdout.splitlines()
     assert message.startswith(f"{tmp_path / 'cache' / 'features'}/")
     assert message.endswith(
-        ".npy: File too large (it takes 0.1 MB); --cache or PETL_CACHE names another cache"
+        ".npy: file too large (it takes 0.1 MB); --cache or PETL_CACHE names another cache"
     )
     assert left == "[]"
     assert run(PREPARE, tiny, tmp_path / "cache").stdout.startswith("(10, 20, 128)")
@@ -207,7 +207,7 @@ def test_a_cache_that_may_not_be_written_is_named(tiny, tmp_path):
     folder.chmod(0o555)
     done = run(PREPARE, tiny, tmp_path / "cache", before=without_privileges)
     assert done.stdout.splitlines() == [
-        f"{folder}: Permission denied; --cache or PETL_CACHE names another cache",
+        f"{folder}: permission denied; --cache or PETL_CACHE names another cache",
         "[]",
     ]
 

@@ -304,7 +304,7 @@ def test_of_two_at_once_one_is_told(server, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(server, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file: (File exists|Not a directory)"):
+    with pytest.raises(UserError, match=r"file: (file exists|not a directory)"):
         bring(server, tmp_path / "file" / "esc50")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 PARTS = {
     "train": "train",
@@ -47,7 +47,7 @@ def rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, s
     except FileNotFoundError:
         raise UserError(f"{table}: No such file; {holds(table)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"{table}: {reason(error)}") from None
 
 
 def whole(cell: str, column: str, where: str) -> int:
@@ -177,7 +177,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}") from None
+        raise UserError(f"{folder}: {reason(error)}") from None
     return sorted(shown, key=lambda entry: entry.name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.data.layouts.reading import check_classes, check_splits, folders, holds, listed
-from petl.errors import UserError, nearest
+from petl.errors import UserError, nearest, reason
 
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 WORDS = 35
@@ -58,4 +58,4 @@ def _lines(path: Path) -> list[str]:
     except FileNotFoundError:
         raise UserError(f"{path}: No such file; {holds(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"{path}: {reason(error)}") from None

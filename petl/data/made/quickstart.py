@@ -8,14 +8,14 @@ a person who sees the spectrogram, hard enough that ways of fine-tuning come apa
 from __future__ import annotations
 
 import csv
-import secrets
-import shutil
 import wave
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
+
+from petl.files import staging
 
 NAME = "made-sounds"
 RATE = 16_000
@@ -184,16 +184,13 @@ def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10)
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
+    with staging(folder) as temporary:
         _write(temporary, seed, folds, takes)
         try:
             temporary.rename(folder)
         except OSError:
             if not folder.is_dir():
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(folder: Path, seed: int, folds: int, takes: int) -> None:
