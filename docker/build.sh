@@ -19,7 +19,7 @@ done
 
 cd "$(dirname "$0")/.."
 engine=$(docker/engine.sh)
-version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' petl.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' petl/__init__.py)
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || commit+=-dirty       # untracked files count: the image contains them
 lock_hash=$(sha256sum docker/requirements.lock | cut -d ' ' -f 1)

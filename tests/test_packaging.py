@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,22 @@ def test_what_the_image_copies_is_let_through_to_it():
     packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
     needed = {name for name in packages if "." not in name}
     assert needed | {"pyproject.toml", "docker/requirements.lock"} <= allowed
+
+
+def test_a_wheel_holds_every_module_and_data_file(tmp_path):
+    """Built from a copy, because setuptools leaves a build folder behind."""
+    rooms = ["petl", "slurm", "analysis", "experiments"]
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    for room in rooms:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "wheel", "."]
+    subprocess.run([*pip, *offline], cwd=tmp_path, check=True, timeout=120)
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    files = {path for room in rooms for path in (tmp_path / room).rglob("*") if path.is_file()}
+    assert {str(path.relative_to(tmp_path)) for path in files} - packed == set()
 
 
 def test_the_python_found_runs_and_is_the_version_asked_for():

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from analysis.figures.figure import draw
-from analysis.style import to_bytes
 from petl.config import Task
 from petl.config.study import Study, load_study
+from petl.picture import to_bytes
 from petl.runs.synthetic import fabricate, plausible
 
 HERE = Path(__file__).parent
