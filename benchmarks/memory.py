@@ -10,7 +10,7 @@ import argparse
 from torch.nn import functional as F
 
 from benchmarks.full_size import FULL, QUICK, Library, Size, attentions, clips, machine, ours
-from petl.train.memory import kept
+from petl.train.failures.memory import kept
 
 
 def measure(size: Size) -> dict[str, tuple[float, float]]:

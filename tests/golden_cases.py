@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl.model.build import Model
-from petl.use import authors
+from petl.use import released
 
 GOLDEN = Path(__file__).parent / "golden"
 INDEX = json.loads((GOLDEN / "index.json").read_text())
@@ -50,7 +50,7 @@ class Case:
         """The recordings were made without convpass's dropout."""
         folder = str(GOLDEN / f"{self.flags['backbone']}_tiny")
         frames, classes = INDEX["max_length"], INDEX["num_classes"]
-        model = authors.load_model(self.state, self.flags, folder, frames, classes)
+        model = released.load_model(self.state, self.flags, folder, frames, classes)
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
@@ -72,7 +72,7 @@ class Case:
 
     def by_their_names(self, model: Model) -> dict[str, list[Tensor]]:
         """Our trainable parameters, or their gradients once there are; all deep prompts in one."""
-        names, found = authors.their_names(model, self.flags), defaultdict(list)
+        names, found = released.their_names(model, self.flags), defaultdict(list)
         for ours, parameter in model.named_parameters():
             if parameter.requires_grad:
                 tensor = parameter if parameter.grad is None else parameter.grad

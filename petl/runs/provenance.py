@@ -3,11 +3,56 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import petl
+
+
+def environment() -> dict[str, Any]:
+    """Where a result comes from, for result.json: code, locked packages, machine, job."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "petl": petl.__version__,
+        "git_commit": git_commit(),
+        "lock_hash": lock_hash(),
+        "image": os.environ.get("PETL_IMAGE"),
+        "base_image": base_image(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if gpu else None,
+        "gpu": torch.cuda.get_device_name() if gpu else None,
+        "threads": torch.get_num_threads(),
+        "host": socket.gethostname(),
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "slurm": _slurm(),
+    }
+
+
+def _slurm() -> dict[str, Any] | None:
+    """The job as its environment describes it, and the memory that this process took."""
+    get = os.environ.get
+    if not (job := get("SLURM_JOB_ID")):
+        return None
+    array, element = get("SLURM_ARRAY_JOB_ID"), get("SLURM_ARRAY_TASK_ID")
+    wait = get("PETL_WAIT_S")
+    return {
+        "job_id": f"{array}_{element}" if array else job,
+        "cluster": get("SLURM_CLUSTER_NAME"),
+        "partition": get("SLURM_JOB_PARTITION"),
+        "node": get("SLURMD_NODENAME"),
+        "gpus": len([gpu for gpu in (get("SLURM_JOB_GPUS") or "").split(",") if gpu]),
+        "restarts": int(get("SLURM_RESTART_COUNT") or 0),
+        "wait_s": float(wait) if wait else None,
+        "max_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def git_commit() -> str | None:

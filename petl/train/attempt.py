@@ -23,13 +23,12 @@ from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
 from petl.runs.directory import SCHEMA, RunDir
-from petl.train.checkpoint import Checkpoints
-from petl.train.environment import environment
-from petl.train.failures import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
+from petl.runs.provenance import environment
+from petl.train.checkpoint import Checkpoints, save_weights
+from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
 from petl.train.loop import Fit, Outcome, Row, Watcher
 from petl.train.seeding import seeded
 from petl.train.trackers import Tracker, trackers
-from petl.train.weights import save_weights
 
 Result = dict[str, Any]
 PARTS = ("train", "validation", "test")
@@ -77,12 +76,12 @@ class Attempt(Watcher):
         try:
             return self.fit.run(self)
         except Diverged:
-            if not self.fit.sentinel.late:
+            if not self.fit.finite.delayed:
                 raise
         # the steps since have spoilt what would show where it began: see it happen once more
         self.log("a step was not finite: the last checkpoint again, looking at every step")
         self.fit = self._fit(data)
-        self.fit.sentinel.late = False
+        self.fit.finite.delayed = False
         self._resume()
         return self.fit.run(self)
 

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from petl.config import Task
 from petl.errors import UserError, reason
 from petl.files import write_atomic
 from petl.runs.directory import RunDir
-from petl.train.failures import DISK_FULL, DiskFull
+from petl.train.failures.kinds import DISK_FULL, DiskFull
+from petl.train.loop import Outcome
 
 DIGEST = 32
 TENSOR, LIST, REST = "tensor", "list", "rest"
@@ -124,3 +126,17 @@ def _unpacked(body: memoryview) -> State:
 
     state: State = put_back(json.loads(tensors[REST].numpy().tobytes()))
     return state
+
+
+def save_weights(run: RunDir, task: Task, outcome: Outcome) -> None:
+    """weights.safetensors: the trained tensors alone; the rest comes from the backbone's source.
+
+    All facts are under one metadata key, because safetensors writes several keys in any order and
+    the same run should give the same bytes.
+    """
+    from safetensors.torch import save
+
+    epoch = outcome.epochs if task.weights == "last" else outcome.best_epoch
+    facts = json.dumps({"run_id": task.run_id, "weights": task.weights, "epoch": epoch})
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
+    write_atomic(run.weights_file, save(tensors, {"petl": facts}))

@@ -20,9 +20,9 @@ from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.gradual import start_epoch
 from petl.model.build import Model, restore, trained_state
-from petl.train import memory, sentinel
 from petl.train.batches import Batches
-from petl.train.failures import Diverged, OutOfMemory, is_out_of_memory
+from petl.train.failures import memory, nonfinite
+from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
 from petl.train.metrics import objective
 from petl.train.optim import clip, optimiser, schedule
 from petl.train.seeding import derive
@@ -76,7 +76,7 @@ class Fit:
         self.adamw = optimiser(model, task.train)
         self.schedule = schedule(self.adamw, task.train, len(data.split.train))
         self.scaler = _scaler(task.train, self.device)
-        self.sentinel = sentinel.Sentinel(self.device)
+        self.finite = nonfinite.FiniteCheck(self.device)
         self.epoch, self.step = 1, 0
         self.lr, self.seconds = 0.0, 0.0
         self.losses: list[Tensor] = []
@@ -144,7 +144,7 @@ class Fit:
             self.seconds += time.perf_counter() - started
             started = time.perf_counter()
             watcher.step(self)
-        self.sentinel.wait()
+        self.finite.finish()
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
         validation, _ = self.evaluate(self.data.split.validation)
         self._keep_best(validation)
@@ -180,11 +180,11 @@ class Fit:
             parts.append(loss.detach())
         loss = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
         self.scaler.unscale_(self.adamw)
-        norm = sentinel.gradient_norm(self.parameters)
+        norm = nonfinite.gradient_norm(self.parameters)
         try:
             # half precision overflows now and then: the scaler leaves such a step out
-            self.sentinel.look(self.step, loss, loss if self.scaler.is_enabled() else norm)
-        except sentinel.BadStep as bad:
+            self.finite.check(self.step, loss, loss if self.scaler.is_enabled() else norm)
+        except nonfinite.NonFiniteStep as bad:
             raise self._diverged(bad, x) from None
         if self.task.train.clip_norm is not None:
             clip(self.parameters, self.task.train.clip_norm)
@@ -241,16 +241,16 @@ class Fit:
         said = memory.advice(self.model, x, self.free_at_first)
         return OutOfMemory(f"out of memory in {where} with batch_size {len(x)}: {said}")
 
-    def _diverged(self, bad: sentinel.BadStep, x: Tensor) -> Diverged:
+    def _diverged(self, bad: nonfinite.NonFiniteStep, x: Tensor) -> Diverged:
         """What, where, and since when. On a GPU the bad step may be a few steps back."""
         what = (
             f"the loss was {bad.loss:g}"
             if not np.isfinite(bad.loss)
             else (f"the gradient's norm was {bad.norm:g}")
         )
-        tensor = sentinel.first_bad_output(self.model, x)
+        tensor = nonfinite.first_bad_output(self.model, x)
         where = f"the output of {tensor}" if tensor else None
-        if where is None and (name := sentinel.first_bad_gradient(self.model)):
+        if where is None and (name := nonfinite.first_bad_gradient(self.model)):
             where = f"the gradient of {name}"
         first = f"; first not finite: {where}" if where else ""
         return Diverged(

@@ -11,7 +11,7 @@ from petl.places import Places
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
 from petl.train.attempt import Attempt, Result
-from petl.train.failures import Interrupted
+from petl.train.failures.kinds import Interrupted
 from petl.train.loop import Row
 
 __all__ = ["Interrupted", "run_task"]

@@ -23,7 +23,7 @@ from petl.config.yamlfile import read_yaml
 from petl.errors import UserError
 from petl.files import read_json, write_atomic, write_json
 from petl.model.build import Model, assemble, trained_state
-from petl.use import authors
+from petl.use import released
 
 DATASETS = {
     "ESC-50": "esc50",
@@ -67,7 +67,7 @@ def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
         raise UserError(f"{checkpoint}: has no classification_head, so not the released code's")
     task = task_of(flags, classes=len(head))
     model = assemble(bare(task.backbone, task.dataset.frames), task)
-    authors.fill(model, flags, state, complete=True)
+    released.fill(model, flags, state, complete=True)
     _positions_are_as_run(model)
     kept = {name: tensor.contiguous() for name, tensor in trained_state(model).items()}
     out.mkdir(parents=True, exist_ok=True)
@@ -84,9 +84,9 @@ def task_of(flags: Flags, classes: int) -> Task:
     dataset: dict[str, Any] = {"classes": classes}
     if "max_length" in flags:
         dataset["frames"] = flags["max_length"]
-    family = authors.family_of(flags)
+    family = released.family_of(flags)
     source = flags.get("model_ckpt_AST", SOURCES[family])
-    method = authors.method_of(flags)
+    method = released.method_of(flags)
     study = {
         "description": "a checkpoint of the released code",
         "profile": "as-run",
@@ -98,7 +98,7 @@ def task_of(flags: Flags, classes: int) -> Task:
             "fold": flags.get("fold", 0),
             "seed": int(flags.get("seed", 10)),
         },
-        "backbones": {"imported": {"backbone": _plain(authors.backbone_of(flags, source))}},
+        "backbones": {"imported": {"backbone": _plain(released.backbone_of(flags, source))}},
         "methods": {flags["method"]: {"method": _plain(method)}},
         "set": {"dataset": dataset, "train": {"lr": flags.get("lr") or _rate(method.family)}},
     }

@@ -11,7 +11,7 @@ from benchmarks.full_size import FULL, QUICK, clips, ours
 from petl.backbones.encoder import Dropout, Encoder, Geometry
 from petl.backbones.lean import checkpoint, project
 from petl.model.build import Model
-from petl.train.memory import kept
+from petl.train.failures.memory import kept
 
 TOKENS = 590
 

@@ -17,8 +17,8 @@ from petl.errors import UserError
 from petl.model.build import build_model
 from petl.places import Places
 from petl.runs.directory import RunDir
-from petl.train import sentinel
-from petl.train.failures import Diverged, OutOfMemory, failure_class
+from petl.train.failures import nonfinite
+from petl.train.failures.kinds import Diverged, OutOfMemory, failure_class
 from petl.train.loop import Fit
 from petl.train.run import run_task
 
@@ -29,30 +29,30 @@ def by_method(tasks, method, **train):
     return task.model_copy(update={"train": type(task.train).model_validate(settings)})
 
 
-class Late(sentinel.Sentinel):
-    """Verdicts two steps after their steps, as they may come from a GPU."""
+class Delayed(nonfinite.FiniteCheck):
+    """Results two steps after their steps, as they may come from a GPU."""
 
     def __init__(self, device):
         super().__init__(device)
-        self.late, self.waiting = True, []
+        self.delayed, self.waiting = True, []
 
-    def look(self, step, loss, norm):
-        if not self.late:
-            return super().look(step, loss, norm)
+    def check(self, step, loss, norm):
+        if not self.delayed:
+            return super().check(step, loss, norm)
         self.waiting.append((step, torch.stack([loss, norm])))
         if len(self.waiting) > 2:
-            sentinel._judge(*self.waiting.pop(0))
+            nonfinite.require_finite(*self.waiting.pop(0))
 
-    def wait(self):
+    def finish(self):
         while self.waiting:
-            sentinel._judge(*self.waiting.pop(0))
+            nonfinite.require_finite(*self.waiting.pop(0))
 
 
 def test_a_late_verdict_names_the_same_step_and_tensor(tasks, own_runs, tmp_path, monkeypatch):
     task = by_method(tasks, "full", lr=1e30)
     with pytest.raises(Diverged) as at_once:
         run_task(task, own_runs, Options(threads=1))
-    monkeypatch.setattr("petl.train.sentinel.Sentinel", Late)
+    monkeypatch.setattr("petl.train.failures.nonfinite.FiniteCheck", Delayed)
     elsewhere = Places(tmp_path / "late", own_runs.data, own_runs.cache)
     with pytest.raises(Diverged) as late:
         run_task(task, elsewhere, Options(threads=1))
