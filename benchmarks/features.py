@@ -29,9 +29,10 @@ import torch
 
 from benchmarks.full_size import machine
 from petl.config import Dataset
+from petl.config.dataset import RATE
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Clip
-from petl.data.features import RATE, Recipe, read, spectrogram
+from petl.data.features import Recipe, read, spectrogram
 from petl.data.layouts import esc50
 from petl.data.made import quickstart as sounds
 from petl.data.resample import resample

@@ -12,7 +12,7 @@ from typing import Any
 from petl import config
 from petl.backbones.encoder import Dropout, Encoder
 from petl.backbones.library import BUILTIN
-from petl.data.features import BINS
+from petl.config.dataset import BINS
 from petl.errors import UserError
 from petl.files import read_json
 

@@ -9,7 +9,7 @@ from petl.backbones import naming
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import expect, read_checkpoint
 from petl.backbones.patches import LAYERS, NEWER_LAYERS, PatchTokens, geometry
-from petl.data.features import BINS
+from petl.config.dataset import BINS
 
 NAMING = naming.Naming(
     table=LAYERS, newer=NEWER_LAYERS, prefix="vit.", leftovers=("classifier.", "pooler.")

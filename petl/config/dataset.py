@@ -8,6 +8,13 @@ from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
 
+RATE = 16_000
+"""Samples per second of what a model reads, whatever the rate of the files."""
+HOP = 160
+"""Samples from one frame to the next: 10 ms."""
+BINS = 128
+"""Mel bins of a spectrogram."""
+
 Layout = Literal[
     "esc50",
     "urbansound8k",

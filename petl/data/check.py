@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from petl.config import Dataset
+from petl.config.published import PUBLISHED, Published
 from petl.data import features
 from petl.data.cache import Progress
 from petl.data.corpus import Clip, Corpus, first_few
-from petl.data.published import OFFICIAL, Official
 from petl.errors import UserError
 
 FRAMES_PER_SECOND = features.RATE / features.HOP
@@ -56,8 +56,8 @@ class Checked:
         return [one for one in self.heard if not one.problem]
 
     @property
-    def official(self) -> Official | None:
-        return OFFICIAL.get(self.dataset.corpus)
+    def official(self) -> Published | None:
+        return PUBLISHED.get(self.dataset.corpus)
 
     def cut_and_padded(self) -> tuple[int, int]:
         """How many clips are longer, how many shorter, than what a run takes: by over a window."""
@@ -139,7 +139,7 @@ def by_part(corpus: Corpus) -> dict[str, int]:
     return {part: counts[part] for part in ("train", "validation", "test") if counts[part]}
 
 
-def differences(corpus: Corpus, official: Official) -> list[str]:
+def differences(corpus: Corpus, official: Published) -> list[str]:
     """Each count that is not the published one, in words."""
     found: dict[str, tuple[int, int]] = {"clips": (len(corpus.clips), official.clips)}
     classes, folds, parts = by_class(corpus), by_fold(corpus), by_part(corpus)

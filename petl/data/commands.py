@@ -155,9 +155,9 @@ def fetch(
     Example:
       petl data fetch esc50 --data /scratch/data
     """
+    from petl.data.downloads import DOWNLOADS, NOT_PUBLIC
     from petl.data.fetch import fetch as bring
     from petl.data.fetch import is_there
-    from petl.data.published import DOWNLOADS, NOT_PUBLIC
     from petl.places import Places
 
     folder = Places.choose(data=data).data / name

@@ -20,12 +20,11 @@ import soundfile
 import torch
 
 from petl.config import Backbone, Statistics
-from petl.data.resample import RATE, resample, samples_needed
+from petl.config.dataset import BINS, HOP, RATE
+from petl.data.resample import resample, samples_needed
 from petl.errors import UserError, reason
 
-BINS = 128
 WINDOW = 400  # 25 ms
-HOP = 160  # 10 ms
 FFT = 512
 LOWEST_HZ = 20.0
 PRE_EMPHASIS = 0.97
@@ -38,6 +37,9 @@ PROMISED = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
 """What libsndfile notes when a header announces more bytes than the file has."""
 NO_LENGTH = 0x7FFF0000
 """A stream's header says about this, or more, when it was written before the end was known."""
+
+TRIES = 100
+"""To learn why a file does not open while other threads open theirs; half of the tries may fail."""
 
 Array = TypeVar("Array")
 Form = Literal["spectrogram", "waveform"]
@@ -119,7 +121,7 @@ def _refuse_cut_short(path: Path, sound: soundfile.SoundFile) -> None:
             )
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
     """libsndfile does not tell a folder or a forbidden file from a broken one."""
     try:
         with path.open("rb") as file:
@@ -127,7 +129,16 @@ def _reason(path: Path, error: Exception) -> str:
                 return "the file is empty"
     except OSError as cause:
         return reason(cause)
-    return str(getattr(error, "error_string", error))
+    # libsndfile has one error code for all files that fail to open. If another thread opens a file
+    # between our failure and our question for its code, the code is 0: open the file once more.
+    for _ in range(TRIES):
+        if getattr(error, "code", None) != 0:
+            break
+        try:
+            soundfile.SoundFile(path).close()
+        except soundfile.LibsndfileError as again:
+            error = again
+    return f"libsndfile cannot decode it: {getattr(error, 'error_string', error)}"
 
 
 def standardised(waveform: np.ndarray, samples: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from typing import IO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from petl.data.published import Download
+from petl.data.downloads import Download
 from petl.errors import UserError, reason
 from petl.files import staging
 from petl.runs.claim import Claim, RunIsTaken

@@ -11,6 +11,7 @@ import numpy as np
 from petl.config import Dataset, Statistics, Task
 from petl.data.cache import Progress, cached_inputs
 from petl.data.corpus import Corpus
+from petl.data.downloads import DOWNLOADS
 from petl.data.features import Form, Recipe, form_of
 from petl.data.layouts import (
     esc50,
@@ -22,7 +23,6 @@ from petl.data.layouts import (
     urbansound8k,
 )
 from petl.data.made import quickstart as sounds
-from petl.data.published import DOWNLOADS
 from petl.data.splits import Split, split
 from petl.errors import UserError
 from petl.places import Places

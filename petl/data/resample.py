@@ -13,7 +13,8 @@ from math import ceil, gcd
 import numpy as np
 import torch
 
-RATE = 16_000
+from petl.config.dataset import RATE
+
 ZEROS = 50
 """Zero crossings on either side of the filter's middle."""
 STEPS = 8192

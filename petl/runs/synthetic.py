@@ -17,9 +17,9 @@ from typing import Any
 
 import petl
 from petl.config import Task
+from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
-from petl.data.published import OFFICIAL
 from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
 from petl.runs.confusion import averages
@@ -246,7 +246,7 @@ def _confusion(clips: Sequence[int], accuracy: float, random: Random) -> Confusi
 
 def _clips(task: Task) -> list[int]:
     """Test clips of each class: as many as the published dataset has, spread evenly."""
-    classes, official = task.dataset.classes or 0, OFFICIAL.get(task.dataset.corpus)
+    classes, official = task.dataset.classes or 0, PUBLISHED.get(task.dataset.corpus)
     total = 20 * classes
     if official and official.folds:
         total = official.folds[task.fold % len(official.folds)]

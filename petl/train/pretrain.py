@@ -21,10 +21,10 @@ from petl.backbones import ast
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import BUILTIN
 from petl.config.base import Count, Rate, Seed, Settings
-from petl.config.dataset import Statistics
+from petl.config.dataset import BINS, Statistics
 from petl.config.validate import validate
 from petl.config.yamlfile import read_yaml
-from petl.data.features import BINS, normalise, spectrogram
+from petl.data.features import normalise, spectrogram
 from petl.data.made.pretraining import KINDS, pretraining_sounds
 from petl.errors import UserError
 from petl.files import write_atomic

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import petl
 from petl.backbones import families as backbones
 from petl.backbones.encoder import Wrapper
-from petl.data.features import BINS, RATE
+from petl.config.dataset import BINS, RATE
 from petl.errors import UserError, reason
 from petl.files import staging, write_atomic
 from petl.model.build import trained_state

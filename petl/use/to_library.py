@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from petl import config
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Wrapper
-from petl.data.features import BINS, RATE
+from petl.config.dataset import BINS, RATE
 from petl.errors import UserError
 from petl.methods.merge import merge
 from petl.model.build import Model

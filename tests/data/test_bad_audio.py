@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,21 @@ def test_every_usual_kind_of_wav_is_read(subtype, tmp_path):
 def test_a_corrupt_file(content, tmp_path):
     (tmp_path / "a.wav").write_bytes(content)
     assert complaint(tmp_path / "a.wav")
+
+
+def test_the_reason_does_not_depend_on_what_other_threads_open(tmp_path):
+    """libsndfile has one error code for all of them."""
+    soundfile.write(tmp_path / "good.wav", noise(1600), 16000)
+    (tmp_path / "bad.wav").write_text("no sound")
+
+    def reason_of_every_tenth(number: int) -> str:
+        if number % 10:
+            return "" if len(read(tmp_path / "good.wav")) else "no samples"
+        return complaint(tmp_path / "bad.wav")
+
+    with ThreadPoolExecutor(4) as pool:
+        reasons = set(pool.map(reason_of_every_tenth, range(4000)))
+    assert reasons == {"", "libsndfile cannot decode it: Format not recognised."}
 
 
 def test_an_empty_file(tmp_path):

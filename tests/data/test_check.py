@@ -12,9 +12,9 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
+from petl.config.published import Published
 from petl.data.check import check, differences
 from petl.data.layouts import esc50
-from petl.data.published import Official
 from petl.errors import UserError
 
 Check = Callable[..., Result]
@@ -127,7 +127,10 @@ def not_a_number(path: Path) -> None:
 
 BROKEN = {
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
-    "text": (lambda path: path.write_text("no sound"), "Format not recognised"),
+    "text": (
+        lambda path: path.write_text("no sound"),
+        "libsndfile cannot decode it: Format",
+    ),
     "no samples": (lambda path: soundfile.write(path, NOISE[:0], 16000), "0 samples"),
     "truncated": (truncated, "cut short"),
     "not a number": (not_a_number, "sample 3200 is nan"),
@@ -190,15 +193,15 @@ def test_check_and_prepare_refuse_the_same_clips(tiny, dataset, tmp_path):
 
 def test_counts_that_differ_from_the_published_ones_are_said_in_words(tiny, dataset):
     corpus = esc50.read(tiny, dataset())
-    assert differences(corpus, Official(10, per_class=5, folds=(2,) * 5)) == []
-    official = Official(12, {"cow": 7, "chainsaw": 5}, folds=(2, 4, 2, 2, 2))
+    assert differences(corpus, Published(10, per_class=5, folds=(2,) * 5)) == []
+    official = Published(12, {"cow": 7, "chainsaw": 5}, folds=(2, 4, 2, 2, 2))
     assert differences(corpus, official) == [
         "10 clips, where the published dataset has 12",
         "5 clips of cow, where the published dataset has 7",
         "2 clips in fold 2, where the published dataset has 4",
     ]
     assert "0 clips to train, where the published dataset has 10" in differences(
-        corpus, Official(10, parts={"train": 10})
+        corpus, Published(10, parts={"train": 10})
     )
 
 

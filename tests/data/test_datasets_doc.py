@@ -10,8 +10,8 @@ import pytest
 import trees
 import yaml
 
+from petl.config.published import PUBLISHED
 from petl.config.study import EXPERIMENTS, load_study
-from petl.data.published import OFFICIAL
 
 TEXT = (EXPERIMENTS.parent / "docs" / "datasets.md").read_text()
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -35,8 +35,8 @@ def test_there_are_such_pieces_for_every_way_to_bring_own_sounds() -> None:
 
 def test_the_table_is_the_presets_and_the_official_counts(tmp_path: Path) -> None:
     presets = yaml.safe_load((EXPERIMENTS / "presets.yaml").read_text())["datasets"]
-    published = [name for name in presets if name in OFFICIAL]
-    assert [name for name, _ in ROWS] == published == list(OFFICIAL)
+    published = [name for name in presets if name in PUBLISHED]
+    assert [name for name, _ in ROWS] == published == list(PUBLISHED)
     for name, cells in ROWS:
         study = STUDY | {"matrix": STUDY["matrix"] | {"dataset": name}}
         (tmp_path / "study.yaml").write_text(json.dumps(study))
@@ -44,7 +44,7 @@ def test_the_table_is_the_presets_and_the_official_counts(tmp_path: Path) -> Non
         dataset, train = task.dataset, task.train
         assert [cell.strip() for cell in cells.split("|")] == [
             f"`{dataset.layout}`",
-            f"{OFFICIAL[name].clips:,}",
+            f"{PUBLISHED[name].clips:,}",
             str(dataset.classes),
             str(dataset.folds),
             f"{dataset.frames / 100:.0f} s",
@@ -53,6 +53,6 @@ def test_the_table_is_the_presets_and_the_official_counts(tmp_path: Path) -> Non
 
 
 def test_the_official_parts_are_the_text(tmp_path: Path) -> None:
-    for official in OFFICIAL.values():
+    for official in PUBLISHED.values():
         for count in official.parts.values():
             assert f"{count:,}" in TEXT

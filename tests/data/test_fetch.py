@@ -20,8 +20,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
+from petl.config.published import PUBLISHED
+from petl.data.downloads import DOWNLOADS, Download
 from petl.data.fetch import fetch
-from petl.data.published import DOWNLOADS, OFFICIAL, Download
 from petl.errors import UserError
 from petl.runs.claim import Claim
 
@@ -275,7 +276,7 @@ def test_a_part_that_lacks_nothing_is_not_downloaded_again(server, tmp_path):
     ("url", "complaint"),
     [
         ("{0}/nothing", "404 Not Found"),
-        ("http://127.0.0.1:1/x", "Connection refused"),
+        ("http://127.0.0.1:1/x", "connection refused"),
         ("esc50.zip", "unknown url type: 'esc50.zip'"),
     ],
 )
@@ -375,7 +376,7 @@ def test_where_there_is_no_download_it_says_where_to_turn(tmp_path, name, compla
 
 
 def test_what_is_known_of_a_dataset_agrees_with_itself():
-    for name, official in OFFICIAL.items():
+    for name, official in PUBLISHED.items():
         for counts in (official.classes.values(), official.folds, official.parts.values()):
             assert not counts or sum(counts) == official.clips, name
     for download in DOWNLOADS.values():

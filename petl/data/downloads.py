@@ -1,27 +1,9 @@
-"""What is known of the published datasets: how many clips they have, and where they come from.
-
-Light, because a login node fetches: often it is the only machine with a way out.
-"""
+"""Where the public datasets come from. Light, since login nodes download too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Official:
-    """Counts of clips, as published; what is empty was not published or says nothing."""
-
-    clips: int
-    classes: Mapping[str, int] = field(default_factory=dict)
-    per_class: int | None = None
-    """Where all classes have as many."""
-    folds: tuple[int, ...] = ()
-    """Of fold 1, 2, ..."""
-    fold: str = "fold"
-    """What these are called."""
-    parts: Mapping[str, int] = field(default_factory=dict)
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -34,40 +16,6 @@ class Download:
     licence: str
     page: str
 
-
-OFFICIAL: Mapping[str, Official] = {
-    "esc50": Official(2_000, per_class=40, folds=(400,) * 5),
-    "esc10": Official(400, per_class=40, folds=(80,) * 5),
-    "urbansound8k": Official(
-        8_732,
-        classes={
-            "air_conditioner": 1_000,
-            "car_horn": 429,
-            "children_playing": 1_000,
-            "dog_bark": 1_000,
-            "drilling": 1_000,
-            "engine_idling": 1_000,
-            "gun_shot": 374,
-            "jackhammer": 1_000,
-            "siren": 929,
-            "street_music": 1_000,
-        },
-        folds=(873, 888, 925, 990, 936, 823, 838, 806, 816, 837),
-    ),
-    "speech-commands": Official(
-        105_829, parts={"train": 84_843, "validation": 9_981, "test": 11_005}
-    ),
-    "fluent-speech-commands": Official(
-        30_043, parts={"train": 23_132, "validation": 3_118, "test": 3_793}
-    ),
-    "iemocap": Official(
-        5_531,
-        classes={"neutral": 1_708, "happy": 1_636, "sad": 1_084, "angry": 1_103},
-        folds=(1_085, 1_023, 1_151, 1_031, 1_241),
-        fold="session",
-    ),
-}
-"""By the name of the corpus, that is of its folder."""
 
 DOWNLOADS: Mapping[str, Download] = {
     # GitHub packs the archive anew when asked: its bytes may change, so nobody publishes a sum.
