@@ -1,7 +1,6 @@
 """A backbone's files: config.json and its weights, from a folder or by their Hugging Face name.
 
-Weights come from safetensors, or from pytorch_model.bin through torch's weights-only unpickler,
-which builds tensors and runs no code.
+Weights come from safetensors or from pytorch_model.bin; tensor_file.py reads both and runs no code.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from petl.backbones.tensor_file import read_tensors
 from petl.errors import UserError, nearest
 from petl.files import read_json
 
@@ -45,20 +44,6 @@ def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
         if config.get(key, value) != value:
             have = f"its {key} is {config[key]!r}"
             raise UserError(f"{source}: {have}; only {value!r} is known here")
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(str(path)))
-        tensors = torch.load(str(path), map_location="cpu", weights_only=True)
-    except Exception as error:  # each library has its own way of refusing a broken file
-        raise UserError(f"{path}: cannot be read as weights: {error}".splitlines()[0]) from error
-    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise UserError(f"{path}: holds something else than named tensors")
-    return tensors
 
 
 def _locate(source: str) -> tuple[Path, Path]:

@@ -23,7 +23,9 @@ from petl.runs.packed import DATA, FOLDER, INDEX, NEW, Pack, Packs, Writer, pack
 
 GOING, COMING = ".going.", ".coming."
 """Before the id of a folder that is about to be removed, and of one that is being unpacked."""
-LEFT_BEHIND = frozenset({"claim.json", "resume.pt", "resume.before.pt", "resume.new.pt"})
+LEFT_BEHIND = frozenset(
+    {"claim.json", "resume.safetensors", "resume.before.safetensors", "resume.new.safetensors"}
+)
 """Of a finished run nobody needs them any more."""
 
 PACKED, AT_WORK = "packed", "still being worked on"

@@ -4,7 +4,7 @@
       task.json       the resolved task, written first
       claim.json      who works on it now; gone when nobody does
       metrics.jsonl   one line per epoch
-      resume.pt       how far it is, exactly; resume.before.pt the time before: gone at success
+      resume.safetensors    how far it is, exactly; resume.before.safetensors the checkpoint before
       result.json     written last: its presence IS success, nothing else decides
       failure.json    why the last try failed, and its class; gone when the next try starts
       weights.safetensors   what was trained, when the study keeps it
@@ -88,11 +88,11 @@ class RunDir:
 
     @property
     def resume_file(self) -> Path:
-        return self.path / "resume.pt"
+        return self.path / "resume.safetensors"
 
     @property
     def older_resume_file(self) -> Path:
-        return self.path / "resume.before.pt"
+        return self.path / "resume.before.safetensors"
 
     # --- writing
 

@@ -1,13 +1,14 @@
 """How far a run is, exactly, on disk: written aside, checked, and renamed over the one before.
 
-Two are kept. A file begins with the digest of the rest, so that one cut short or damaged is not
-taken for a checkpoint, and the one before it serves.
+A checkpoint is a safetensors file: its tensors, and in the header the rest as JSON with a digest of
+everything, so that one cut short or damaged is not taken for a checkpoint. Two are kept, and the
+older one serves when the newer one is damaged. Nothing in such a file can run: run folders are
+shared, and another member of the group may have written it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from pathlib import Path
@@ -23,8 +24,7 @@ from petl.runs.directory import RunDir
 from petl.train.failures.kinds import DISK_FULL, DiskFull
 from petl.train.loop import Outcome
 
-DIGEST = 32
-TENSOR, LIST, REST = "tensor", "list", "rest"
+TENSOR, LIST = "tensor", "list"
 SHARE = 0.05
 """At most so much of the time goes into writing checkpoints at epoch ends."""
 
@@ -34,7 +34,7 @@ State = dict[str, Any]
 class Checkpoints:
     def __init__(self, run: RunDir, minutes: float):
         self.newest, self.older = run.resume_file, run.older_resume_file
-        self.coming = self.newest.with_name("resume.new.pt")
+        self.coming = self.newest.with_name("resume.new.safetensors")
         self.every_s = 60 * minutes
         self.last_at, self.took_s = time.monotonic(), 0.0
 
@@ -73,50 +73,59 @@ class Checkpoints:
             file.unlink(missing_ok=True)
 
 
-def _read(file: Path) -> State | None:
-    try:
-        content = file.read_bytes()
-    except OSError:
-        return None
-    body = memoryview(content)[DIGEST:]
-    whole = hashlib.sha256(body).digest() == content[:DIGEST]
-    return _unpacked(body) if whole else None
+def _packed(state: State) -> bytes:
+    from safetensors.torch import save
 
-
-def _packed(state: State) -> memoryview:
-    """The digest, then tensors as they are and the rest as JSON among them.
-
-    So the weights-only unpickler, which runs no code from a file, reads it: torch 1.13's knows
-    no floats.
-    """
     tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
 
     def take_out(value: Any) -> Any:
         if isinstance(value, Tensor):
             name = str(len(tensors))
-            tensors[name] = value
+            tensors[name] = value.detach().cpu().contiguous()
+            if tensors[name].data_ptr() in seen:  # safetensors refuses tensors that share memory
+                tensors[name] = tensors[name].clone()
+            seen.add(tensors[name].data_ptr())
             return {TENSOR: name}
-        if isinstance(value, dict):
+        if isinstance(value, dict):  # as pairs: JSON would make a string of a number as a key
             return [[key, take_out(below)] for key, below in value.items()]
         if isinstance(value, list | tuple):
             return {LIST: [take_out(below) for below in value]}
         return value
 
-    rest = json.dumps(take_out(state)).encode()
-    tensors[REST] = torch.frombuffer(bytearray(rest), dtype=torch.uint8)
-    body = io.BytesIO()
-    body.write(bytes(DIGEST))
-    torch.save(tensors, body)
-    content = body.getbuffer()  # a full fine-tuning's is over a gigabyte: no copies
-    content[:DIGEST] = hashlib.sha256(content[DIGEST:]).digest()
-    return content
+    rest = json.dumps(take_out(state))
+    return save(tensors, {"state": rest, "digest": _digest(rest, tensors)})
 
 
-def _unpacked(body: memoryview) -> State:
-    tensors = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+def _read(file: Path) -> State | None:
+    """None where there is none, or a damaged one."""
+    from safetensors import SafetensorError, safe_open
 
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            about = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        rest = about["state"]
+        whole = about["digest"] == _digest(rest, tensors)
+        return _unpacked(json.loads(rest), tensors) if whole else None
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return None
+
+
+def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
+    """Of everything: the JSON, and each tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(rest.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():
+            digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def _unpacked(rest: Any, tensors: dict[str, Tensor]) -> State:
     def put_back(value: Any) -> Any:
-        if isinstance(value, list):  # of pairs: JSON would make a string of a number as a key
+        if isinstance(value, list):
             return {key: put_back(below) for key, below in value}
         if isinstance(value, dict) and TENSOR in value:
             return tensors[value[TENSOR]]
@@ -124,7 +133,7 @@ def _unpacked(body: memoryview) -> State:
             return [put_back(below) for below in value[LIST]]
         return value
 
-    state: State = put_back(json.loads(tensors[REST].numpy().tobytes()))
+    state: State = put_back(rest)
     return state
 
 

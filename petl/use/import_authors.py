@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from petl.backbones.known import bare
-from petl.backbones.library import read_tensors
+from petl.backbones.tensor_file import read_tensors
 from petl.config import Task
 from petl.config.study import EXPERIMENTS, load_study
 from petl.config.yamlfile import read_yaml

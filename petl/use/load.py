@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.backbones.library import read_tensors
+from petl.backbones.tensor_file import read_tensors
 from petl.data.features import normalise
 from petl.errors import UserError
 from petl.files import read_json

@@ -78,7 +78,7 @@ def _strays(plan: Plan) -> Iterator[RunDir]:
 def _leftovers(plan: Plan) -> Iterator[Path]:
     for item in plan.items:
         if item.kind == "done":
-            for file in ("requeues.json", "resume.pt", "resume.before.pt"):
+            for file in ("requeues.json", "resume.safetensors", "resume.before.safetensors"):
                 if (path := item.run.path / file).exists():
                     yield path
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from small_models import AST, WAVES, ast, noise, vit, wav2vec2
 
 from petl.backbones import families as backbones
-from petl.backbones.library import read_tensors
+from petl.backbones.tensor_file import read_tensors
 from petl.errors import UserError
 
 Tensors = dict[str, torch.Tensor]
@@ -157,7 +157,7 @@ def test_weights_that_are_no_named_tensors_are_refused(content, changed) -> None
     folder = changed()
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "pytorch_model.bin")
-    assert "holds something else than named tensors" in refusal(ast(folder))
+    assert "holds something other than named tensors" in refusal(ast(folder))
 
 
 def test_spectrograms_given_to_wav2vec2_are_refused(library) -> None:

@@ -91,7 +91,7 @@ def a_checkpoint_left(run: RunDir) -> None:
         (an_epoch_twice, "other metrics than undisturbed"),
         (other_weights, "other weights than undisturbed"),
         (done_twice, "done 2 times"),
-        (a_checkpoint_left, "left over or missing: resume.pt"),
+        (a_checkpoint_left, "left over or missing: resume.safetensors"),
     ],
 )
 def test_whatever_is_not_as_undisturbed_is_named(

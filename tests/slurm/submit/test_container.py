@@ -137,7 +137,7 @@ def test_a_job_told_to_leave_its_container_is_put_back_from_the_host(
     run = submit(tiny(tmp_path, 2, LONG), places, container, tmp_path)
     until(lambda: len(run.metrics()) > 1, 180)
     in_cluster.run("scancel", f"--signal={signal.SIGUSR2.name}", *element(in_cluster))
-    until(lambda: (run.path / "resume.pt").exists(), 60)
+    until(lambda: (run.path / "resume.safetensors").exists(), 60)
     until(lambda: "BeginTime" in in_cluster.run("squeue", "-h", "-o", "%r"), 60)
     assert run.result() is None
 
