@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
@@ -40,10 +40,23 @@ def staging(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def refuse_foreign(path: Path, mark: bytes) -> None:
-    """Never replace a file that petl did not make: what petl makes contains the mark."""
-    if path.exists() and not (path.is_file() and mark in path.read_bytes()):
+def refuse_foreign(path: Path, *marks: bytes) -> bool:
+    """Is there an older file of petl's? One that petl did not make has none of the marks."""
+    if not os.path.lexists(path):
+        return False
+    data = path.read_bytes() if path.is_file() else b""
+    if not any(mark in data for mark in marks):
         raise UserError(f"{path} was not made by petl; move it, or choose another name")
+    return True
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """A file that the user has named: its folder is made too, and a full disk is one line."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {reason(error)}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

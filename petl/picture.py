@@ -19,8 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from petl.errors import UserError, reason
-from petl.files import refuse_foreign, write_atomic
+from petl.files import refuse_foreign, write_output
 
 ONE_COLUMN, TWO_COLUMNS, PANEL_HEIGHT = 3.4, 7.16, 2.55  # inches
 WIDTHS = {"single": ONE_COLUMN, "double": TWO_COLUMNS}
@@ -120,8 +119,4 @@ def save(figure: Figure, paths: Mapping[str, Path]) -> None:
     for path in paths.values():
         refuse_foreign(path, b"petl-ast")
     for kind, path in paths.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, to_bytes(figure, kind))
-        except OSError as error:
-            raise UserError(f"{path}: {reason(error)}") from None
+        write_output(path, to_bytes(figure, kind))

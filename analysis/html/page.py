@@ -11,7 +11,7 @@ from analysis.html import origin, progress, results
 from analysis.html.element import Html, data, el, join
 from analysis.html.figures import figures
 from analysis.html.provenance import document
-from analysis.html.report import MADE_BY, Report
+from analysis.html.report import GENERATOR, Report
 from petl import __version__
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ def _head(report: Report, style: str, script: str) -> Iterator[Html]:
     yield el("meta", charset="utf-8")
     yield el("meta", http_equiv="Content-Security-Policy", content=policy)
     yield el("meta", name="viewport", content="width=device-width, initial-scale=1")
-    yield el("meta", name="generator", content=f"{MADE_BY.decode()} {__version__}")
+    yield el("meta", name="generator", content=f"{GENERATOR} {__version__}")
     yield el("meta", name="color-scheme", content="light dark")
     yield el("link", rel="icon", href="data:,")
     yield el("title", f"{report.study.name}: {report.study.description}")

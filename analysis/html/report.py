@@ -13,13 +13,10 @@ from analysis import collect
 from analysis.measure import PRIMARY, measured
 from analysis.tables.tabulate import Tabulated, Wanted, tabulate
 from petl.config.study import EXPERIMENTS, Study
-from petl.errors import UserError, reason
-from petl.files import write_atomic
+from petl.files import refuse_foreign, write_output
 
 MOMENTS = ("test_last", "test_best")
-MADE_BY = b"petl-ast report"
-BEGINNING = 2000
-"""Bytes of a page within which it says who made it."""
+GENERATOR = "petl-ast report"
 
 
 @dataclass(frozen=True)
@@ -80,20 +77,7 @@ def _others(frame: pd.DataFrame, reported: str) -> list[str]:
 
 
 def write(page: str, out: Path) -> bool:
-    """Did it replace an older report? Anybody else's file stays."""
-    try:
-        old = out.exists()
-        if old and not _is_ours(out):
-            raise UserError(f"{out} was not made by petl report; move it, or name another file")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out, page.encode())
-    except OSError as error:
-        raise UserError(f"{out}: cannot write there: {reason(error)}") from None
-    return old
-
-
-def _is_ours(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return MADE_BY in file.read(BEGINNING)
+    """Return whether the page replaced an older report."""
+    replaced = refuse_foreign(out, f'content="{GENERATOR}'.encode())
+    write_output(out, page.encode())
+    return replaced

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from petl.errors import UserError, nearest, reason
-from petl.files import refuse_foreign, write_atomic
+from petl.errors import UserError, nearest
+from petl.files import refuse_foreign, write_output
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -99,11 +99,7 @@ def to_page(
     values = {"RUNS": str(runs.resolve())} | ({"STUDIES": list(studies)} if studies else {})
     notebook = read(known[name], values)
     execute(notebook, tell)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out, page(notebook, name).encode())
-    except OSError as error:
-        raise UserError(f"{out}: {reason(error)}") from None
+    write_output(out, page(notebook, name).encode())
 
 
 def read(file: Path, values: dict[str, Any]) -> NotebookNode:

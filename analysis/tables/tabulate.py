@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +14,14 @@ from analysis.measure import choose
 from analysis.tables import latex, markup, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
 from petl.config.study import Study
-from petl.errors import UserError, reason
-from petl.files import write_atomic
+from petl.errors import UserError
+from petl.files import refuse_foreign, write_output
 from petl.picture import to_bytes as picture_bytes
 
 TEXTS = ("table.tex", "table_alone.tex", "table.csv", "table.md", "table.html", "table.trace.json")
 FILES = (*TEXTS, "figure.png", "figure.pdf")
-CSV_BEGINS = b"study,metric,unit,dataset,backbone"
+MARKS = (b"petl-ast", b"study,metric,unit,dataset,backbone")
+"""Every file holds the first, except the CSV, which its header gives away."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,11 @@ class Tabulated:
         return f"{trace.show(self.frame, self.table, row, column)}\n\nIn {self.folder}"
 
     def write(self, out: Path) -> tuple[list[Path], list[str]]:
-        """The files, and which of ours they replaced; anybody else's stops us before any is."""
+        """Return the files, and the names of older ones. A foreign file stops it before any."""
         paths = [out / name for name in FILES]
-        replaced = _refuse_to_replace_others(paths)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            for path, data in zip(paths, self._contents(), strict=True):
-                write_atomic(path, data)
-        except OSError as error:
-            raise UserError(f"{out}: cannot write there: {reason(error)}") from None
+        replaced = [path.name for path in paths if refuse_foreign(path, *MARKS)]
+        for path, data in zip(paths, self._contents(), strict=True):
+            write_output(path, data)
         return paths, replaced
 
     def _contents(self) -> list[bytes]:
@@ -135,19 +130,3 @@ def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:
 def _few(lines: list[str], most: int = 5) -> list[str]:
     more = len(lines) - most
     return lines if more <= 0 else [*lines[:most], f"... and {more} more like this"]
-
-
-def _refuse_to_replace_others(paths: Iterable[Path]) -> list[str]:
-    old = [path for path in paths if os.path.lexists(path)]
-    for path in old:
-        if not _is_ours(path):
-            raise UserError(f"{path} was not made by petl table; move it, or name another folder")
-    return [path.name for path in old]
-
-
-def _is_ours(path: Path) -> bool:
-    """Every file says so within, except the CSV, which its header gives away."""
-    if not path.is_file():
-        return False
-    data = path.read_bytes()
-    return b"petl-ast" in data or data.startswith(CSV_BEGINS)

@@ -191,7 +191,7 @@ def test_the_page_replaces_an_older_one_and_nobody_elses_file(tmp_path: Path, ma
     assert not write(text, out)
     assert write(text, out) and out.read_text() == text
     out.write_text("<p>mine")
-    with pytest.raises(UserError, match=r"page\.html was not made by petl report"):
+    with pytest.raises(UserError, match=r"page\.html was not made by petl"):
         write(text, out)
     assert out.read_text() == "<p>mine"
 

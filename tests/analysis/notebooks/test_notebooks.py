@@ -115,7 +115,7 @@ def test_mistakes_are_one_line_and_nothing_is_replaced(made: Path, tmp_path: Pat
     for arguments, line in (
         (["tabel1"], "did you mean 'table1'?"),
         (["table1", "--study", "tabel1"], "did you mean 'table1'?"),
-        (["table1", "--out", mine], "mine.html was not made by petl notebook"),
+        (["table1", "--out", mine], "mine.html was not made by petl"),
     ):
         done = petl(made, *arguments)
         assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.output
