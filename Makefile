@@ -33,8 +33,8 @@ demo-slurm: setup  ## the same through a Slurm on this machine, which lives as l
 	$$petl table experiments/quickstart.yaml --out tables/quickstart-devcluster
 
 SEEDS ?= 1 2 3
-rehearse: setup  ## short runs through all that happens to jobs, on a Slurm of their own; needs root
-	.venv/bin/petl devcluster rehearse $(SEEDS:%=--seed %)
+rehearse: setup  ## short runs on a real Slurm while jobs, nodes and daemons fail; needs root
+	REHEARSAL_SEEDS="$(SEEDS)" .venv/bin/python -m pytest -m rehearsal -s -x tests/slurm/rehearsal
 
 # A process for each core, with one thread: torch's own threads gain nothing on models this small.
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile

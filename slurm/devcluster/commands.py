@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import CacheDir, DataDir, interruptible, leave, need
+from petl.terminal import interruptible, leave
 
 if TYPE_CHECKING:
     from slurm.devcluster import DevCluster
@@ -118,33 +118,6 @@ def down(folder: Folder = None) -> None:
     typer.echo(
         f"{cluster.folder} is gone" if was_there else f"no cluster is up in {cluster.folder}"
     )
-
-
-@devcluster.command(short_help="See runs survive all that happens to jobs.")
-def rehearse(
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, help="Draws what happens; may be repeated [1].")
-    ] = None,
-    data: DataDir = None,
-    cache: CacheDir = None,
-) -> None:
-    """See short runs survive signals, preemption, kills, and a cluster that falls apart.
-
-    They run on this machine, undisturbed through a Slurm of their own, and once more for each seed
-    with troubles: every time the numbers have to be the same.
-
-    \b
-    Example:
-      petl devcluster rehearse --seed 1 --seed 2
-    """
-    need("torch", "train")
-    from petl.places import Places
-    from slurm.rehearsal.rehearse import rehearse_alone
-
-    with interruptible("its cluster is gone, its jobs too"):
-        kept = rehearse_alone(seed or [1], Places.choose(None, data, cache), typer.echo)
-    if kept:
-        leave(f"what went wrong is kept in {kept}", 1)
 
 
 def _option(cluster: DevCluster) -> str:

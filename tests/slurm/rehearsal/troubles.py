@@ -16,14 +16,14 @@ from slurm.devcluster import DevCluster
 from slurm.scheduler import Job
 
 AWAY_S = 4.0
-"""So long a node is away, and the accounting twice as long."""
-PATIENCE_S = 5.0
-"""scancel asks again and again where a job is just coming or going."""
+"""How long a node stays down. The accounting stays down twice as long."""
+SCANCEL_S = 5.0
+"""scancel retries for long when a job is just starting or ending."""
 
 
 @dataclass(frozen=True)
 class Victim:
-    """A run and the job that does it just now."""
+    """A run and the job that does it at this moment."""
 
     run_id: str
     label: str
@@ -33,7 +33,7 @@ class Victim:
     def process(self) -> int:
         held = holder(self.run.claim_file)
         if held is None:
-            raise ProcessLookupError(f"nobody works on {self.label}")
+            raise ProcessLookupError(f"no process works on {self.label}")
         return int(held["pid"])
 
     def __str__(self) -> str:
@@ -46,48 +46,45 @@ class Repair(NamedTuple):
     do: Callable[[], None]
 
 
-Happens = Callable[[DevCluster, Victim], "Repair | None"]
-
-
 class Trouble(NamedTuple):
     what: str
-    happens: Happens
+    cause: Callable[[DevCluster, Victim], Repair | None]
     hits: str = "job"
-    """Its job alone, all on its `node`, or the `cluster`."""
+    """One `job`, all jobs of its `node`, or the `cluster`."""
 
     def hit(self, victim: Victim, running: Sequence[Victim]) -> list[Victim]:
-        """Those that may feel it, the chosen one first."""
+        """The runs that this may disturb, the chosen one first."""
         if self.hits != "node":
             return [victim] if self.hits == "job" else []
         others = [v for v in running if v.job.node == victim.job.node and v is not victim]
         return [victim, *others]
 
 
-def told(cluster: DevCluster, victim: Victim) -> None:
-    """As `--signal=USR2@...` has it done: to the step, which a job that has just begun lacks."""
-    cluster.run("scancel", "--signal=USR2", f"{victim.job.id}.0", timeout_s=PATIENCE_S)
+def signal_before_time_limit(cluster: DevCluster, victim: Victim) -> None:
+    """As `--signal=USR2@...` does it: to the step (.0), which a job that just started lacks."""
+    cluster.run("scancel", "--signal=USR2", f"{victim.job.id}.0", timeout_s=SCANCEL_S)
 
 
-def preempted(cluster: DevCluster, victim: Victim) -> None:
-    """By a job that wants all GPUs of its node."""
+def preempt(cluster: DevCluster, victim: Victim) -> None:
+    """A job of higher priority wants all GPUs of the node."""
     where = ("--partition=urgent", f"--nodelist={victim.job.node}", "--gres=gpu:2")
     cluster.run("sbatch", *where, "--output=/dev/null", "--wrap=srun sleep 1")
 
 
-def cancelled(cluster: DevCluster, victim: Victim) -> None:
-    cluster.run("scancel", victim.job.id, timeout_s=PATIENCE_S)
+def cancel(cluster: DevCluster, victim: Victim) -> None:
+    cluster.run("scancel", victim.job.id, timeout_s=SCANCEL_S)
 
 
-def killed(cluster: DevCluster, victim: Victim) -> None:
+def kill_python(cluster: DevCluster, victim: Victim) -> None:
     os.kill(victim.process(), signal.SIGKILL)
 
 
-def requeued(cluster: DevCluster, victim: Victim) -> None:
+def requeue(cluster: DevCluster, victim: Victim) -> None:
     cluster.run("scontrol", "requeue", victim.job.id)
 
 
-def too_slow(cluster: DevCluster, victim: Victim) -> None:
-    """It stands still, as before a dead file server, until its time is up."""
+def hang(cluster: DevCluster, victim: Victim) -> None:
+    """The run stands still, as on a dead file server, until its time limit."""
     process, soon = victim.process(), datetime.now() + timedelta(seconds=2)
     cluster.run("scontrol", "update", f"JobId={victim.job.id}", f"EndTime={soon:%FT%T}")
     os.kill(process, signal.SIGSTOP)
@@ -99,29 +96,29 @@ def node_down(cluster: DevCluster, victim: Victim) -> Repair:
     return Repair(time.monotonic() + AWAY_S, f"{node} is back", lambda: cluster.node_up(node))
 
 
-def controller_restarted(cluster: DevCluster, victim: Victim) -> None:
+def restart_controller(cluster: DevCluster, victim: Victim) -> None:
     cluster.restart("slurmctld")
 
 
-def slurmd_restarted(cluster: DevCluster, victim: Victim) -> None:
+def restart_slurmd(cluster: DevCluster, victim: Victim) -> None:
     cluster.restart(victim.job.node)
 
 
-def accounting_stopped(cluster: DevCluster, victim: Victim) -> Repair:
+def stop_accounting(cluster: DevCluster, victim: Victim) -> Repair:
     cluster.kill_daemon("slurmdbd", signal.SIGTERM)
     at = time.monotonic() + 2 * AWAY_S
     return Repair(at, "slurmdbd is back", lambda: cluster.start_daemon("slurmdbd"))
 
 
 TROUBLES = (
-    Trouble("signal before the time limit", told),
-    Trouble("preempted", preempted, "node"),
-    Trouble("scancel", cancelled),
-    Trouble("Python killed", killed),
-    Trouble("scontrol requeue", requeued),
-    Trouble("hangs until its time is up", too_slow),
+    Trouble("signal before the time limit", signal_before_time_limit),
+    Trouble("preempted", preempt, "node"),
+    Trouble("scancel", cancel),
+    Trouble("Python killed", kill_python),
+    Trouble("scontrol requeue", requeue),
+    Trouble("hangs until its time limit", hang),
     Trouble("node down", node_down, "node"),
-    Trouble("slurmd restarted", slurmd_restarted, "node"),
-    Trouble("slurmctld restarted", controller_restarted, "cluster"),
-    Trouble("slurmdbd stopped", accounting_stopped, "cluster"),
+    Trouble("slurmd restarted", restart_slurmd, "node"),
+    Trouble("slurmctld restarted", restart_controller, "cluster"),
+    Trouble("slurmdbd stopped", stop_accounting, "cluster"),
 )

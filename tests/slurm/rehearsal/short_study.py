@@ -1,4 +1,4 @@
-"""A study of short runs, and a person who submits it to a cluster and keeps an eye on it."""
+"""A study of short runs in a folder of its own, and how a person submits it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petl.config import Task
-from petl.config.study import Study, load_study
-from petl.errors import UserError
-from petl.files import write_atomic
+from petl.config.study import load_study
 from petl.places import Places
 from slurm.devcluster import DevCluster
 from slurm.scheduler import Job
@@ -43,7 +41,7 @@ datasets:
 """
 
 PROFILE = f"""\
-description: Jobs that give way to others, {AT_A_TIME} at a time, in several arrays
+description: Preemptible jobs, {AT_A_TIME} at a time, in several arrays
 partition: killable
 gpus: 1
 cpus: 1
@@ -56,71 +54,67 @@ max_array_size: 8
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at the queue: the study's jobs that run, by id, and all that is in it."""
+class Queue:
+    """The queue at one moment: the study's running jobs by id, their GPUs, and its length."""
 
     running: dict[str, Job]
     gpus: set[str]
-    queued: int
+    length: int
 
 
-class Stage:
-    """A folder with a study, the profile it is submitted with, and the runs it makes."""
+class ShortStudy:
+    """A study file, the cluster profile it is submitted with, and the runs it makes."""
 
     def __init__(self, folder: Path, seeds: Sequence[int], places: Places):
         folder.mkdir(parents=True)
-        self.places = Places(folder / "runs", places.data, places.cache)
+        self.places = places
         self.profile = folder / "cluster.yaml"
-        write_atomic(self.profile, PROFILE.encode())
+        self.profile.write_text(PROFILE)
         file = folder / "rehearsal.yaml"
-        write_atomic(file, STUDY.replace("SEEDS", str(list(seeds))).encode())
-        self.study: Study = load_study(file)
+        file.write_text(STUDY.replace("SEEDS", str(list(seeds))))
+        self.study = load_study(file)
 
     def plan(self) -> Plan:
         return Plan(self.study, self.places.runs)
 
     def jobs(self) -> dict[str, str]:
-        """The job, as in `12_3`, that is to do each run, as far as the numbers are known."""
+        """Run id -> the id of the job that does it, such as `12_3`, where it is known."""
         known = tries(submissions(self.places.runs / self.study.name / "slurm"))
         jobs = {run: last.submission.job(last.at) for run, (*_, last) in known.items()}
         return {run: job for run, job in jobs.items() if job}
 
-    def run_here(self, workers: int) -> None:
-        """With one thread for each, as on the cluster: another number rounds differently."""
-        command = self._petl("submit", str(self.study.path), "--local", str(workers))
-        if subprocess.run(command, env=self._environment(), stdin=subprocess.DEVNULL).returncode:
-            raise UserError("the runs failed on this machine already")
+    def run_on_this_machine(self, workers: int) -> None:
+        """With one thread per run, as on the cluster: another number of threads rounds
+        differently."""
+        done = self._petl("--local", str(workers), timeout_s=None)
+        assert done.returncode == 0, f"the undisturbed runs failed: {done.stdout}{done.stderr}"
 
     def submit(self) -> str:
-        """What `petl submit` says first, or why it failed: a person would try again later."""
-        cluster = ("--cluster", str(self.profile), "--yes")
-        done = subprocess.run(
-            self._petl("submit", str(self.study.path), *cluster),
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=SUBMIT_S,
-        )
+        """The first line of `petl submit`, or its error: a person tries again later."""
+        done = self._petl("--cluster", str(self.profile), "--yes", timeout_s=SUBMIT_S)
         if done.returncode:
             return f"failed, {done.stderr.strip()}"
         return done.stdout.partition("\n")[0]
 
-    def _petl(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "petl.cli", *arguments]
-
-    def _environment(self) -> dict[str, str]:
+    def _petl(self, *options: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
         folders = vars(self.places).items()
-        return os.environ | {f"PETL_{key.upper()}": str(folder) for key, folder in folders}
+        return subprocess.run(
+            [sys.executable, "-m", "petl.cli", "submit", str(self.study.path), *options],
+            env=os.environ | {f"PETL_{key.upper()}": str(folder) for key, folder in folders},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+        )
 
 
-def look(cluster: DevCluster) -> Look:
-    """Asked apart from `petl`, whose throttle and ends it is to check."""
+def read_queue(cluster: DevCluster) -> Queue:
+    """From squeue itself, not through `petl`, whose throttle and end states are under test."""
     rows = cluster.run("squeue", "-h", "-r", "-o", "%j|%i|%T|%b|%N").splitlines()
     fields = [row.split("|") for row in rows]
     running = [field for field in fields if field[2] == "RUNNING" and field[0].startswith("petl-")]
     jobs = {job: Job(job, state, node=node) for _, job, state, _, node in running}
-    return Look(jobs, {gpu for _, _, _, gpu, _ in running}, len(rows))
+    return Queue(jobs, {gpu for _, _, _, gpu, _ in running}, len(rows))
 
 
 def label(task: Task) -> str:

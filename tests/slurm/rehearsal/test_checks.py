@@ -1,4 +1,4 @@
-"""The judge of a rehearsal sees what has gone wrong; the rehearsal itself is `make rehearse`."""
+"""The checks of the rehearsal see every difference; `make rehearse` runs the rehearsal itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from petl.config.study import Study
 from petl.places import Places
 from petl.runs.directory import RunDir
 from petl.train.run import run_task
-from slurm.rehearsal.judge import run_complaints
-from slurm.rehearsal.play import troubles
-from slurm.rehearsal.troubles import TROUBLES
+from rehearsal.checks import run_problems
+from rehearsal.perform import draw_troubles
+from rehearsal.troubles import TROUBLES
 from slurm.status.plan import Plan
 
 
@@ -33,16 +33,16 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
 
 @pytest.fixture
 def pair(trained: tuple[Study, Places], tmp_path: Path) -> tuple[Plan, RunDir]:
-    """A run, and what it is to be equal to: so far, itself."""
+    """A run, and the undisturbed run: a copy of the same."""
     loaded, places = trained
     shutil.copytree(places.runs, tmp_path / "runs")
     return Plan(loaded, tmp_path / "runs"), RunDir.of(loaded.tasks[0], places.runs)
 
 
-def complaints(pair: tuple[Plan, RunDir]) -> list[str]:
+def problems(pair: tuple[Plan, RunDir]) -> list[str]:
     plan, undisturbed = pair
     plan.items[0].look()
-    return list(run_complaints(plan.items[0], undisturbed))
+    return list(run_problems(plan.items[0], undisturbed))
 
 
 def other_seconds(run: RunDir) -> None:
@@ -55,7 +55,7 @@ def other_seconds(run: RunDir) -> None:
 
 def test_only_times_may_differ(pair: tuple[Plan, RunDir]) -> None:
     other_seconds(pair[0].items[0].run)
-    assert complaints(pair) == []
+    assert problems(pair) == []
 
 
 def other_result(run: RunDir) -> None:
@@ -85,29 +85,29 @@ def a_checkpoint_left(run: RunDir) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "complaint"),
+    ("damage", "problem"),
     [
-        (other_result, "another result than undisturbed"),
-        (an_epoch_twice, "other metrics than undisturbed"),
-        (other_weights, "other weights than undisturbed"),
+        (other_result, "the result differs from the undisturbed run"),
+        (an_epoch_twice, "the metrics differ from the undisturbed run"),
+        (other_weights, "the weights differ from the undisturbed run"),
         (done_twice, "done 2 times"),
-        (a_checkpoint_left, "left over or missing: resume.safetensors"),
+        (a_checkpoint_left, "files left over or missing: resume.safetensors"),
     ],
 )
-def test_whatever_is_not_as_undisturbed_is_named(
-    pair: tuple[Plan, RunDir], damage: Callable[[RunDir], None], complaint: str
+def test_each_difference_from_the_undisturbed_run_is_named(
+    pair: tuple[Plan, RunDir], damage: Callable[[RunDir], None], problem: str
 ) -> None:
     damage(pair[0].items[0].run)
-    assert complaints(pair) == [complaint]
+    assert problems(pair) == [problem]
 
 
 def test_a_run_that_is_not_done_is_named(study: Make, places: Places) -> None:
     plan = Plan(study("linear", "0", SHORT), places.runs)
-    (complaint,) = run_complaints(plan.items[0], RunDir(places.runs))
-    assert complaint.startswith("waiting")
+    (problem,) = run_problems(plan.items[0], RunDir(places.runs))
+    assert problem.startswith("waiting")
 
 
-def test_a_seed_draws_an_order_in_which_everything_comes() -> None:
-    drawn = [troubles(Random(seed)) for seed in (1, 1, 2)]
+def test_a_seed_draws_an_order_with_every_trouble() -> None:
+    drawn = [draw_troubles(Random(seed)) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert all(set(order[: len(TROUBLES)]) == set(TROUBLES) for order in drawn)
