@@ -1,9 +1,9 @@
 """Who works on a run: at most one process, and a dead one never blocks a live one.
 
 A claim is a small file made by link(2), which either makes it whole or fails, on NFS too (flock
-may not work there). It says host, process and when that process started, so that a reused process
-number is not taken for the worker; on another host the file's age tells: a worker touches it as it
-goes.
+may not work there). It names host, boot, PID namespace, process number and the time that process
+started. Only a process of the same boot and namespace can look the worker up; for everybody else
+the file's age decides, because a worker touches it as it goes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ from petl.errors import UserError
 from petl.files import read_json, write_json
 
 SILENT_S = 600
-"""A worker on another host that has given no sign of life for this long is taken for dead."""
+"""A worker that cannot be looked up and has been silent for this long is taken for dead."""
 TOUCH_S = 10
+CLOCK_S = 60
+"""How long a measured difference between two clocks is believed."""
+
+_clocks: dict[int, tuple[float, float]] = {}
+"""By file system: how far its clock is ahead of ours, and when that was measured."""
 
 
 class RunIsTaken(UserError):
-    """Somebody else works on this run, alive as far as can be told."""
+    """Another process works on this run, alive as far as can be told."""
 
 
 class Claim:
@@ -41,10 +46,8 @@ class Claim:
     def __enter__(self) -> Claim:
         mine = self.path.with_name(f".claim.{self.token}")
         pid = os.getpid()
-        write_json(
-            mine,
-            {"token": self.token, "host": socket.gethostname(), "pid": pid, "born": _born(pid)},
-        )
+        where = {"host": socket.gethostname(), "boot": _boot(), "namespace": _namespace()}
+        write_json(mine, {"token": self.token, **where, "pid": pid, "born": _born(pid)})
         try:
             while not _linked(mine, self.path):
                 self._remove_dead()
@@ -55,8 +58,9 @@ class Claim:
     def _remove_dead(self) -> None:
         """Make way, unless the holder lives.
 
-        Between looking and removing, another process may have done both and taken the claim. So
-        what was seen names a marker that one process at a time can make, and is looked at again.
+        The race: between looking and removing, another process may have removed this claim and
+        made its own, which we would then remove. So what was seen names a marker that only one
+        process at a time can make, and under the marker the claim is compared once more.
         """
         seen = _content(self.path)
         if seen is None:
@@ -76,12 +80,19 @@ class Claim:
         finally:
             marker.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Raise RunIsTaken if the run was taken over: to be called before anything is written.
+
+        A process that slept for hours still believes that the run is its own.
+        """
+        held = holder(self.path)
+        if held is None or held["token"] != self.token:
+            raise RunIsTaken(f"{self.path.parent}: {_who(held)} has taken this run over")
+
     def touch(self) -> None:
-        """As often as one likes. Whoever was silent for too long may find the run taken over."""
+        """Show a sign of life; cheap enough to be called at every step."""
         if time.monotonic() - self._touched > TOUCH_S:
-            held = holder(self.path)
-            if held is None or held["token"] != self.token:
-                raise RunIsTaken(f"{self.path.parent}: {_who(held)} has taken this run over")
+            self.check()
             os.utime(self.path)
             self._touched = time.monotonic()
 
@@ -97,23 +108,55 @@ class Claim:
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Who has claimed the run; a file that does not say so is nobody's."""
+    """Who has claimed the run; None when the file does not name anybody."""
     claim = read_json(path)
     whole = isinstance(claim, dict) and claim.keys() >= {"token", "host", "pid", "born"}
     return claim if whole else None
 
 
 def is_alive(path: Path) -> bool:
-    """Is there a claim whose holder lives, as far as can be told from this host?"""
+    """Is there a claim whose holder lives, as far as can be told from here?
+
+    The same host name is not enough to look a process up: containers have names in common and
+    process numbers of their own, and a host that was restarted counts from 1 again.
+    """
     claim = holder(path)
     if claim is None:
         return False
-    if claim["host"] == socket.gethostname():
+    if (claim.get("boot"), claim.get("namespace")) == (_boot(), _namespace()):
         return bool(_born(claim["pid"]) == claim["born"] is not None)
     try:
-        return time.time() - path.stat().st_mtime < SILENT_S
+        return age(path) < SILENT_S
     except FileNotFoundError:
         return False
+
+
+def age(path: Path) -> float:
+    """Seconds since a file was touched, by the clock of the file server alone.
+
+    Hosts' clocks differ, by minutes where nobody set them. A file written now beside the other
+    one gets its time from the same server, and the difference is the age whatever our clock says.
+    """
+    touched = path.stat().st_mtime
+    device = path.parent.stat().st_dev
+    ahead, measured = _clocks.get(device, (0.0, float("-inf")))
+    if time.monotonic() - measured > CLOCK_S:
+        ahead = _clock_ahead(path.parent)
+        _clocks[device] = ahead, time.monotonic()
+    return time.time() + ahead - touched
+
+
+def _clock_ahead(folder: Path) -> float:
+    """Where we may not write, our own clock has to do."""
+    probe = folder / f".claim.clock.{secrets.token_hex(4)}"
+    try:
+        probe.touch(exist_ok=False)
+        return probe.stat().st_mtime - time.time()
+    except OSError:
+        return 0.0
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _linked(mine: Path, path: Path) -> bool:
@@ -134,8 +177,24 @@ def _content(path: Path) -> bytes | None:
 def _remove_if_old(marker: Path) -> None:
     """Its maker died between two lines of code; the next try may pass."""
     with suppress(FileNotFoundError):
-        if time.time() - marker.stat().st_mtime > SILENT_S:
+        if age(marker) > SILENT_S:
             marker.unlink()
+
+
+def _boot() -> str | None:
+    """This boot of this machine, the same in all its containers."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _namespace() -> int | None:
+    """The PID namespace: process numbers mean something within one only."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return None
 
 
 def _born(pid: int) -> str | None:

@@ -61,6 +61,7 @@ class Attempt(Watcher):
             data_s = self._seconds()
             outcome = self._train(data)
         result = self._result(data, outcome, data_s)
+        self.claim.check()
         if outcome.weights:
             save_weights(self.run, self.task, outcome)
         write_json(self.run.result_file, result)
@@ -117,6 +118,7 @@ class Attempt(Watcher):
             self._save()
 
     def epoch(self, fit: Fit, row: Row) -> None:
+        self.claim.check()
         append_json_line(self.run.metrics_file, row)
         self.log("  ".join(f"{name} {_shown(value)}" for name, value in row.items()))
         self.tell(row)
@@ -127,6 +129,7 @@ class Attempt(Watcher):
         self.claim.touch()
 
     def _save(self) -> None:
+        self.claim.check()
         self.checkpoints.save(
             {"fit": self.fit.state(), "seconds": self._seconds(), "tries": self.tries}
         )

@@ -8,7 +8,7 @@ from petl import config
 from petl.config.options import Options
 from petl.errors import UserError, reason
 from petl.places import Places
-from petl.runs.claim import Claim
+from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
 from petl.train.attempt import Attempt, Result
 from petl.train.failures.kinds import Interrupted
@@ -41,6 +41,8 @@ def run_task(
         attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
         try:
             return attempt.carry_out(places)
+        except RunIsTaken:  # from here on the folder is somebody else's
+            raise
         except Interrupted:
             attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
             raise

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from petl.files import read_json, write_json
+from petl.runs import claim as claims
 from petl.runs.claim import SILENT_S, Claim, RunIsTaken, holder, is_alive
 
 HOLD = """
@@ -125,14 +126,71 @@ def test_a_process_number_used_again_is_not_the_worker(claim: Path) -> None:
         assert holder(claim)["born"] == mine["born"]
 
 
-def test_a_worker_on_another_host_lives_while_it_gives_signs(claim: Path) -> None:
-    write_json(claim, {"token": "t", "host": "elsewhere", "pid": 1, "born": "1"})
+ELSEWHERE = {"host": "elsewhere", "boot": "another", "namespace": 1, "pid": 1, "born": "1"}
+
+
+def test_a_worker_on_another_host_lives_while_it_shows_signs_of_life(claim: Path) -> None:
+    write_json(claim, {"token": "t", **ELSEWHERE})
     with pytest.raises(RunIsTaken, match="process 1 on elsewhere"):
         Claim(claim).__enter__()
     long_ago = time.time() - SILENT_S - 1
     os.utime(claim, (long_ago, long_ago))
     with Claim(claim) as mine:
         assert holder(claim)["token"] == mine.token
+
+
+@pytest.mark.parametrize("different", ["boot", "namespace"])
+def test_the_same_host_name_is_not_the_same_host(claim: Path, different: str) -> None:
+    """Containers share names and have process numbers of their own: 1 is alive in each of them."""
+    with Claim(claim):
+        mine = read_json(claim)
+    write_json(claim, mine | {different: 1, "pid": 10**6})
+    assert is_alive(claim), "no process of that number here says nothing about there"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="unshare wants root")
+def test_a_worker_in_a_container_of_the_same_name_is_respected(claim: Path) -> None:
+    command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        sys.executable,
+        "-c",
+        HOLD,
+    ]
+    worker = subprocess.Popen([*command, str(claim)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert said(worker) == "held"
+        assert holder(claim)["pid"] < 100, "a process number of its own namespace"
+        with pytest.raises(RunIsTaken, match="is working on this run"):
+            Claim(claim).__enter__()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.mark.parametrize("minutes", [-60, -11, 11, 60])
+def test_a_clock_that_is_wrong_neither_kills_nor_keeps(claim: Path, minutes, monkeypatch) -> None:
+    """Ages come from the file server's clock: ours may be an hour off."""
+    monkeypatch.setattr(claims, "_clocks", {})
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + 60 * minutes)
+    write_json(claim, {"token": "t", **ELSEWHERE})
+    assert is_alive(claim)
+    long_ago = true_time() - SILENT_S - 1
+    os.utime(claim, (long_ago, long_ago))
+    assert not is_alive(claim)
+
+
+def test_whoever_lost_a_run_notices_before_writing(claim: Path) -> None:
+    with Claim(claim) as first:
+        first.check()
+        write_json(claim, {"token": "successor", **ELSEWHERE})
+        with pytest.raises(RunIsTaken, match="process 1 on elsewhere has taken this run over"):
+            first.check()
+    assert holder(claim)["token"] == "successor"
 
 
 def test_leaving_does_not_remove_a_successors_claim(claim: Path) -> None:
