@@ -1,5 +1,5 @@
-# docker/build.sh builds this with its provenance arguments; a plain `docker build .` works too, and then knows the
-# lock but not the commit. Only what .dockerignore lets through can reach the image.
+# docker/build.sh builds this and passes the commit and the base's digest. A plain `docker build .` works too, but then
+# results do not record the commit. Only files that .dockerignore lets through can reach the image.
 
 # Any image with Python 3.10 as `python` on glibc >= 2.28. build.sh replaces the tag by its digest.
 ARG BASE_IMAGE=python:3.10-slim-bookworm
@@ -8,7 +8,7 @@ FROM ${BASE_IMAGE} AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/petl/venv/bin:$PATH
 RUN python -m venv /opt/petl/venv
 
-# The lock alone first: 4 GB of layer that a change of code leaves alone.
+# The packages first, because only the lock changes this layer of 4 GB; a change of code does not.
 COPY docker/requirements.lock /src/docker/
 RUN pip install --require-hashes --only-binary :all: --no-deps -r /src/docker/requirements.lock \
     && pip check
@@ -16,24 +16,23 @@ RUN pip install --require-hashes --only-binary :all: --no-deps -r /src/docker/re
 COPY . /src
 RUN pip install --no-deps --no-build-isolation --no-index /src
 
-# Results quote this hash. It is a file and no variable: not every runtime passes an image's variables on, and a
-# job of another environment could bring its own.
+# Results record this hash. It is a file, not a variable: not every runtime keeps an image's variables, and a job's own
+# environment could override one.
 RUN sha256sum </src/docker/requirements.lock | cut -d ' ' -f 1 >/opt/petl/venv/lock.sha256
 
-# A wheel that does not load should fail here and not in a queue. Its caches stay in this stage.
+# A package that does not import should fail here, not in a job. The caches stay in this stage.
 RUN NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/mpl \
     python -c "import petl.cli, slurm, analysis, librosa, seaborn, torch, transformers; print(torch.version.cuda)"
 
 
-# Nothing is installed with apt: every wheel of the lock brings its libraries (soundfile its libsndfile), and
-# without a compiler here a job cannot build what the lock does not name.
+# Nothing is installed with apt: every wheel in the lock brings its own libraries (soundfile brings libsndfile). Without
+# a compiler in the image, a job cannot build packages that the lock does not name.
 FROM ${BASE_IMAGE}
 COPY --from=builder /opt/petl/venv /opt/petl/venv
 
-# Schedulers run the image under the submitter's uid, which /etc/passwd here has never heard of. Whoever it is needs
-# a name (getpass asks LOGNAME and USER before passwd), a home, and caches it may write. /runs, /data and /cache are
-# the places to mount. A runtime with a read-only image, such as Apptainer, has to mount all three: numba refuses
-# to import librosa where it cannot cache.
+# Schedulers run the image under the submitter's uid, which is not in its /etc/passwd. That user needs a name (getpass
+# reads LOGNAME and USER before passwd), a home, and writable caches. /runs, /data and /cache are mount points. With a
+# read-only image, as in Apptainer, mount all three: librosa cannot be imported where numba cannot write its cache.
 RUN install -d -m 1777 /cache /data /runs /home/petl
 ENV PATH=/opt/petl/venv/bin:$PATH \
     USER=petl LOGNAME=petl HOME=/home/petl \
@@ -44,7 +43,7 @@ ENV PATH=/opt/petl/venv/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /runs
 
-# Last, because they change with every commit. Results quote the files; `docker inspect` shows the labels.
+# Last, because they change with every commit. Results record these files; `docker inspect` shows the labels.
 ARG BASE_IMAGE
 ARG GIT_COMMIT=
 ARG LOCK_HASH=

@@ -1,4 +1,4 @@
-# `make` alone lists what there is.
+# `make` without a target lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm image-test bench lint lock clean
 
@@ -9,18 +9,18 @@ ARGS ?=
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## .venv: the pinned stack (Python 3.10, torch 1.13.1) and the checks; about 4 GB
+setup:  ## make .venv: the pinned stack (Python 3.10, torch 1.13.1), linters and pytest; about 4 GB
 	@docker/make_env.sh .venv 3.10 docker/requirements.lock docker/requirements-dev.lock
 
-setup-modern:  ## .venv-modern: today's stack (Python 3.11, CPU); about 2 GB
+setup-modern:  ## make .venv-modern: a current stack (Python 3.11, CPU); about 2 GB
 	@docker/make_env.sh .venv-modern 3.11 docker/requirements-modern.lock docker/torch-modern.txt
 
-demo: setup  ## the quickstart study on this machine: submit, then its table
+demo: setup  ## run the quickstart study on this machine and print its table
 	.venv/bin/petl submit experiments/quickstart.yaml --local $(WORKERS)
 	.venv/bin/petl table experiments/quickstart.yaml
 
-# With runs of its own, so that there is something to do after `make demo`; the tables have to agree.
-demo-slurm: setup  ## the same through a Slurm on this machine, which lives as long as this; needs root
+# In its own runs folder, so that it trains again after `make demo`. Both tables must be the same.
+demo-slurm: setup  ## run the same study on a temporary Slurm on this machine; needs root
 	@set -e; petl=.venv/bin/petl; export PETL_RUNS=runs/devcluster; \
 	if ! $$petl devcluster status >/dev/null 2>&1; then \
 		trap "$$petl devcluster down" EXIT; trap 'exit 130' INT TERM; \
@@ -36,27 +36,27 @@ SEEDS ?= 1 2 3
 rehearse: setup  ## short runs on a real Slurm while jobs, nodes and daemons fail; needs root
 	REHEARSAL_SEEDS="$(SEEDS)" .venv/bin/python -m pytest -m rehearsal -s -x tests/slurm/rehearsal
 
-# A process for each core, with one thread: torch's own threads gain nothing on models this small.
+# One process per core, one thread each: models this small gain nothing from torch's threads.
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile
 test test-modern test-slurm: export OMP_NUM_THREADS = 1
 
-test: setup  ## the tests on the pinned stack
+test: setup  ## run the tests on the pinned stack
 	.venv/bin/python $(PYTEST) $(ARGS)
 
-test-modern: setup-modern  ## the same tests on today's stack
+test-modern: setup-modern  ## run the same tests on the current stack
 	.venv-modern/bin/python $(PYTEST) $(ARGS)
 
-test-slurm: setup  ## those that need root and an installed Slurm, which they start themselves
+test-slurm: setup  ## run the tests that start a Slurm of their own; needs root and Slurm's packages
 	.venv/bin/python -m pytest -m slurm $(ARGS)
 
-# What this machine needs of the engine besides: make image-test BUILD="--network host" RUN="--runtime runc"
+# Further options for the container engine: make image-test BUILD="--network host" RUN="--runtime runc"
 BUILD ?=
 RUN ?=
-image-test: setup  ## build the image, run it sealed off, compare its numbers with .venv's; about 10 minutes
+image-test: setup  ## build the image, run it isolated, compare its numbers with .venv's; about 10 minutes
 	TAG=petl-ast:test docker/build.sh -- $(BUILD)
 	docker/smoke_test.py petl-ast:test --compare .venv/bin/python -- $(RUN)
 
-bench: setup  ## features, memory and time of a step, the loop, 100,000 runs, 10,000 jobs; ARGS=--quick for small
+bench: setup  ## run the benchmarks (up to 100,000 runs and 10,000 jobs); ARGS=--quick for small ones
 	.venv/bin/python -m benchmarks.features $(ARGS)
 	.venv/bin/python -m benchmarks.memory $(ARGS)
 	.venv/bin/python -m benchmarks.step $(ARGS)
@@ -64,14 +64,14 @@ bench: setup  ## features, memory and time of a step, the loop, 100,000 runs, 10
 	.venv/bin/python -m benchmarks.scale $(ARGS)
 	.venv/bin/python -m benchmarks.submit $(ARGS)
 
-lint: setup  ## ruff and mypy
+lint: setup  ## run ruff and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-# Existing pins stay unless a .in file contradicts them; `make lock UPGRADE=1` takes what is current. PyPI is named
-# and uv's configuration ignored, so that a mirror or an index of this machine cannot leave a trace in the files.
-# The platform is the image's, whatever machine this runs on.
+# Existing pins stay unless a .in file contradicts them; `make lock UPGRADE=1` takes the newest versions. The index is
+# always PyPI, and uv's configuration is ignored, so that no mirror of this machine gets into the lock files. They are for
+# the image's platform, not this machine's.
 UV = .lockenv/bin/uv
 COMPILE = $(UV) pip compile --quiet --no-config --index-url https://pypi.org/simple --only-binary :all: \
 	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate \
@@ -85,6 +85,6 @@ lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
 	python3 docker/conda_twin.py
 	@rm -rf .lockenv
 
-clean:  ## remove the environments and caches made here; runs/ and data/ stay
+clean:  ## remove the environments and caches; keep runs/ and data/
 	rm -rf .venv .venv.lock .venv-modern .venv-modern.lock .lockenv .python
 	rm -rf .ruff_cache .mypy_cache .pytest_cache petl_ast.egg-info

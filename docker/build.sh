@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Build the image, with where it came from written into it:
+# Build the image and record its origin in it:
 #   docker/build.sh [--archive petl.tar] [-- further options for the engine's build]
 #   ENGINE=podman        instead of the first of docker, podman, buildah that answers
 #   TAG=name:tag         instead of petl-ast:<version>
-#   BASE_IMAGE=name@...  a base of your own, or the digest an earlier build printed, to build that image again
+#   BASE_IMAGE=name@...  another base image, or the digest that an earlier build printed, to build that image again
 # --archive also writes the image to a file, to keep and to convert for a cluster (docs/container.md).
 set -euo pipefail
 
@@ -12,10 +12,10 @@ while [ $# -gt 0 ]; do
     case $1 in
         --archive) archive=$(realpath -m "${2:?--archive needs a file}"); shift 2 ;;
         --) shift; break ;;
-        *)  echo "build.sh: $1: only --archive FILE; options for the engine come after --" >&2; exit 2 ;;
+        *)  echo "build.sh: unknown option $1; options for the engine come after --" >&2; exit 2 ;;
     esac
 done
-[ ! -e "$archive" ] || { echo "build.sh: $archive is there already" >&2; exit 2; }
+[ ! -e "$archive" ] || { echo "build.sh: $archive already exists; move it or choose another name" >&2; exit 2; }
 
 cd "$(dirname "$0")/.."
 engine=$(docker/engine.sh)
@@ -24,7 +24,7 @@ commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || commit+=-dirty       # untracked files count: the image contains them
 lock_hash=$(sha256sum docker/requirements.lock | cut -d ' ' -f 1)
 
-# A base that local_base.sh made has a digest where the engine keeps one, else its id will do.
+# The digest of a base image that local_base.sh made, or its id if the engine keeps no digest.
 digest() {
     case $engine in
         buildah) echo "$(sed 's/:[^:/]*$//' <<<"$1")@$(buildah inspect -t image -f '{{.FromImageDigest}}' "$1")" ;;
@@ -32,7 +32,7 @@ digest() {
     esac
 }
 
-# A tag moves, a digest does not. The wheels are linux/amd64, so the base is too, on any machine.
+# A tag can move, a digest cannot. The wheels are for linux/amd64, so the base is too, on any machine.
 base=${BASE_IMAGE:-$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)}
 case $base in
     *@sha256:*) ;;
@@ -50,10 +50,10 @@ tag=${TAG:-petl-ast:$version}
     "$@" .
 
 echo "built $tag from commit $commit, lock $lock_hash"
-echo "the same base again: BASE_IMAGE=$base docker/build.sh"
+echo "to build on the same base again: BASE_IMAGE=$base docker/build.sh"
 
 if [ -n "$archive" ]; then
-    # half an archive under this name would be found and believed
+    # write under a temporary name: nobody should find half an archive
     trap 'rm -f "$archive.part"' EXIT
     case $engine in
         docker) docker save --output "$archive.part" "$tag" ;;

@@ -1,7 +1,7 @@
 """Write environment.yml from requirements.lock: the same versions for a site without containers.
 
-Run by `make lock`. Conda brings Python and pip only. Every package comes from PyPI at its locked
-version, because conda-forge builds against other libraries, and other libraries give other numbers.
+`make lock` runs this. Conda installs only Python and pip. Every package comes from PyPI in its
+locked version: conda-forge builds against other libraries, which give other numbers.
 """
 
 import re

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Print the first of docker, podman and buildah that is installed and answers; with ENGINE set, that one or nothing.
+# Print the first of docker, podman and buildah that is installed and running. With ENGINE set, try only that one.
 set -euo pipefail
 
 for engine in ${ENGINE:-docker podman buildah}; do
@@ -8,5 +8,5 @@ for engine in ${ENGINE:-docker podman buildah}; do
         exit
     fi
 done
-echo "engine.sh: ${ENGINE:-none of docker, podman, buildah} answers here; is it installed, is its service running?" >&2
+echo "engine.sh: ${ENGINE:-docker, podman or buildah} is not installed, or its service is not running" >&2
 exit 2

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Print the path of a Python of one minor version:  docker/find_python.sh 3.10
-# In order: PATH, pyenv, conda environments, then a download (conda, else uv) into .python/ beside this checkout.
-# PETL_PYTHON_DOWNLOAD=0 stops before the download.
+# Print the path of a Python interpreter of one minor version:  docker/find_python.sh 3.10
+# It looks in PATH, pyenv and conda environments, then downloads one (conda, else uv) into .python/ in this checkout.
+# PETL_PYTHON_DOWNLOAD=0 turns the download off.
 set -euo pipefail
 
 version=${1:?usage: find_python.sh MAJOR.MINOR, such as 3.10}
 store="$(cd "$(dirname "$0")/.." && pwd)/.python"      # not in $HOME: cluster homes are small
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
 
-# Existing is not enough: pyenv's shims exist and refuse to run, and distributions split venv from python.
-# Prints the base interpreter: the one of an activated environment would go when that environment is rebuilt.
+# A file is not enough: pyenv's shims exist but may refuse to run, and some distributions package venv separately.
+# Print the base interpreter: an activated environment may be the one that is about to be rebuilt.
 probe() {
     "$1" -c "
 import ensurepip, sys, venv

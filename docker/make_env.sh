@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make a virtual environment from lock files, with this project installed in it:
+# Make a virtual environment from lock files and install this project in it:
 #   docker/make_env.sh .venv 3.10 docker/requirements.lock docker/requirements-dev.lock
-# Nothing happens when it is already what the files say; it is rebuilt from nothing when they changed.
+# If the environment is up to date, do nothing; if the files have changed, rebuild it from scratch.
 # A *.lock is installed with --require-hashes. Any other file is a list for PyTorch's CPU index, installed without
-# dependencies (requirements-modern.in says why).
-# pip's own settings apply: on a small home, PIP_CACHE_DIR should point to scratch (torch alone is 2 GB).
+# dependencies (requirements-modern.in explains why).
+# pip's own settings apply: if your home is small, point PIP_CACHE_DIR to scratch (torch alone is 2 GB).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,13 +12,13 @@ env=${1:?usage: make_env.sh DIRECTORY PYTHON_VERSION FILE...} version=$2
 shift 2
 
 sha256() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -d ' ' -f 1; }
-key="$version $(cat "$@" | sha256) $PWD"      # the path too: a copied checkout would import the original's code
+key="$version $(cat "$@" | sha256) $PWD"      # the path too: a copy imports the original's code
 project_key=$(sha256 <pyproject.toml)
 is() { [ -x "$env/bin/python" ] && [ "$(cat "$env/$1" 2>/dev/null)" = "$2" ]; }
 
 is .made-from "$key" && is .project-made-from "$project_key" && exit 0
 
-# Two terminals, one environment: the second waits, then finds it made.
+# If another terminal is making the same environment, wait for it.
 if command -v flock >/dev/null; then
     exec 9>"$env.lock"
     flock -n 9 || { echo "$env: waiting for another make_env.sh"; flock 9; }
@@ -26,8 +26,8 @@ fi
 
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
 
-# One line per step, with its seconds. On a terminal pip's own progress shows; elsewhere its output appears only
-# if it fails.
+# Print one line per step, with its seconds. On a terminal, show pip's progress; elsewhere, show its output only if it
+# fails.
 step() {
     local title=$1 start=$SECONDS
     shift
@@ -47,8 +47,8 @@ pip() { "$env/bin/python" -m pip --disable-pip-version-check "$@" $quiet; }
 
 install_locked() { pip install --require-hashes --only-binary :all: --no-deps -r "$1"; }
 
-# PyTorch's index where it can be reached; otherwise what this machine's pip is configured for. The import is part
-# of the step because an index without CPU builds offers a CUDA torch, which cannot load without its dependencies.
+# Use PyTorch's index if it can be reached, else the index that pip is configured for. Importing torch is part of the
+# step: an index without CPU builds offers a CUDA torch, which does not load without its dependencies.
 install_torch() {
     pip install --no-deps -r "$1" --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15 ||
         pip install --no-deps -r "$1" || return
@@ -57,7 +57,7 @@ install_torch() {
 
 if ! is .made-from "$key"; then
     python=$(docker/find_python.sh "$version")
-    rm -rf "$env"           # half-made or out of date: a rebuilt one has no leftovers
+    rm -rf "$env"           # half-made or out of date: start from scratch
     step "creating with $python" "$python" -m venv "$env"
     for file in "$@"; do
         case $file in
@@ -66,8 +66,8 @@ if ! is .made-from "$key"; then
         esac
     done
     step "checking that they fit together" "$env/bin/python" -m pip check
-    sha256 <"$1" >"$env/lock.sha256"    # results record it, as they do an image's
-    echo "$key" >"$env/.made-from"      # last, so that an attempt killed before this line is made again
+    sha256 <"$1" >"$env/lock.sha256"    # results record it, as in an image
+    echo "$key" >"$env/.made-from"      # last, so that an interrupted attempt is repeated
 fi
 if ! is .project-made-from "$project_key"; then
     step "this project, editable" pip install --no-deps --no-build-isolation --no-index -e .

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Try an image as a cluster runs it: docker/smoke_test.py IMAGE [--compare PYTHON] [-- OPTIONS]
+"""Test an image as a cluster runs it: docker/smoke_test.py IMAGE [--compare PYTHON] [-- OPTIONS]
 
-Under a uid that the image has never heard of, with a read-only root, no network and nothing mounted
-but /runs, /data and /cache: the imports, then one task of the quickstart study from made sounds to
-result.json, which has to say where it came from. With --compare (.venv/bin/python) the same task
-runs there too and has to give the same numbers, bit for bit. OPTIONS go to the engine's `run`.
+Start it under a uid that it does not know, with a read-only root, without network, and with only
+/runs, /data and /cache mounted. Import everything, run one task of the quickstart study, and check
+the origin in its result.json. With --compare (.venv/bin/python), run the same task there and
+require the same numbers, bit for bit. OPTIONS go to the engine's `run`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def main() -> None:
     if "--" in argv:
         cut = argv.index("--")
         argv, options = argv[:cut], argv[cut + 1 :]
-    said = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
 
     engine = output(str(ROOT / "docker" / "engine.sh")).strip()
     if engine == "buildah":
-        sys.exit("smoke_test.py: buildah builds images but does not run them; docker or podman do")
-    (facts,) = json.loads(output(engine, "image", "inspect", said.image))
-    image = f"{said.image}@sha256:{facts['Id'].removeprefix('sha256:')}"
+        sys.exit("smoke_test.py: buildah cannot run images; set ENGINE=docker or ENGINE=podman")
+    (facts,) = json.loads(output(engine, "image", "inspect", arguments.image))
+    image = f"{arguments.image}@sha256:{facts['Id'].removeprefix('sha256:')}"
     work = Path(tempfile.mkdtemp(prefix="petl-smoke-"))
     try:
         mounts = prepare(work / "image")
@@ -52,13 +52,13 @@ def main() -> None:
             sealed.append("--read-only-tmpfs=false")  # docker adds no /tmp either
         variables = ["--env", f"PETL_IMAGE={image}", "--env", "OMP_NUM_THREADS=1"]
         command = [engine, "run", *sealed, *mounts, *variables, *options]
-        step("petl --version", *command, said.image, "--version")
-        step("imports", *command, "--entrypoint", "python", said.image, "-c", IMPORTS)
-        step("one task", *command, said.image, "train", "/data/quickstart.yaml", *TASK)
+        step("petl --version", *command, arguments.image, "--version")
+        step("imports", *command, "--entrypoint", "python", arguments.image, "-c", IMPORTS)
+        step("one task", *command, arguments.image, "train", "/data/quickstart.yaml", *TASK)
         inside = Run(work / "image")
         check_origin(inside, facts["Config"]["Labels"], image)
-        if said.compare:
-            compare(inside, said.compare, work / "here")
+        if arguments.compare:
+            compare(inside, arguments.compare, work / "here")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -98,9 +98,9 @@ def check_origin(run: Run, labels: dict[str, str], image: str) -> None:
     }
     found = {key: run.result["environment"][key] for key in expected}
     if found != expected or not all(expected.values()):
-        sys.exit(f"the result says it came from\n  {found}\nwhich is not\n  {expected}")
+        sys.exit(f"the result records the origin\n  {found}\ninstead of\n  {expected}")
     if (owner := run.file.stat().st_uid) != UID:
-        sys.exit(f"the result belongs to uid {owner}, not to {UID}")
+        sys.exit(f"the result belongs to uid {owner} instead of {UID}")
     for key, value in found.items():
         print(f"     {key}: {value}")
 
@@ -114,7 +114,7 @@ def compare(inside: Run, python: Path, folder: Path) -> None:
     here, there = Run(folder), inside
     for key in ("python", "torch", "threads", "lock_hash"):
         if here.result["environment"][key] != there.result["environment"][key]:
-            sys.exit(f"nothing to compare: {key} differs between {python} and the image")
+            sys.exit(f"cannot compare: {key} differs between {python} and the image")
     if here.numbers() != there.numbers():
         sys.exit(f"different numbers:\n  {here.numbers()}\n  {there.numbers()}")
     accuracy = here.result["metrics"]["test_last"]
