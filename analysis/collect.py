@@ -17,9 +17,8 @@ A list of plain values is a text, `0.9, 0.98`; a list of parts is numbered, `met
 
 from __future__ import annotations
 
-import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -33,6 +32,7 @@ from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
 from petl.runs.directory import Runs
+from petl.runs.result import SPLITS, Summary
 
 Source: TypeAlias = "Study | str | Path | Sequence[str | Path]"
 """A study, its YAML file, or folders: of one study's runs, or of many studies'."""
@@ -58,10 +58,6 @@ ALWAYS = (
 
 ELSEWHERE = frozenset({"schema", "run_id", "task", "metrics", "synthetic", "statistics"})
 """Parts of a result that are columns under another name, or none."""
-METRIC = re.compile(r"(train|val|test)_\w+\..+")
-NUMBER = re.compile(
-    rf"{METRIC.pattern}|(params|timing|clips)\..+|best_epoch|epochs|peak_memory_mb|gpu_hours"
-)
 Row: TypeAlias = "dict[str, Any]"
 
 
@@ -77,8 +73,6 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
         rows.put(i, _row(entry))
     frame = pd.concat([pd.DataFrame(rows.columns), found.settings_of(found.entries)], axis=1)
     frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *rows.columns, *ALWAYS, *frame])))
-    for column in filter(NUMBER.fullmatch, frame.columns):
-        frame[column] = pd.to_numeric(frame[column], errors="coerce")
     frame.attrs["duplicates"] = found.duplicates
     return frame
 
@@ -117,7 +111,12 @@ def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
 
 def metrics(frame: pd.DataFrame) -> list[str]:
     """The columns that some run measured, such as `test_last.accuracy`."""
-    return [name for name in frame if METRIC.fullmatch(name) and frame[name].notna().any()]
+    return [name for name in frame if is_metric(name) and frame[name].notna().any()]
+
+
+def is_metric(column: str) -> bool:
+    """Such as `test_last.accuracy`."""
+    return column.partition(".")[0] in SPLITS
 
 
 def synthetic(frame: pd.DataFrame) -> bool:
@@ -237,7 +236,7 @@ def _row(entry: _Entry) -> Row:
         return {**row, "state": "broken", "reason": _one_line(error)}
 
 
-def _measured(result: Row, entry: _Entry) -> Row:
+def _measured(result: Summary, entry: _Entry) -> Row:
     if result["run_id"] != entry.run_id:
         file = entry.view.run(entry.run_id).result_file
         raise UserError(f"{file}: the result of another run, {result['run_id']}")
@@ -247,13 +246,13 @@ def _measured(result: Row, entry: _Entry) -> Row:
     return _flat({k: part for k, part in result.items() if k not in ELSEWHERE}, into=measured)
 
 
-def _gpu_hours(result: Row) -> float:
-    if not result.get("environment", {}).get("gpu"):
-        return 0.0
-    return float(result["timing"]["seconds"]) / 3600
+def _gpu_hours(result: Summary) -> float:
+    return result["timing"]["seconds"] / 3600 if result["environment"].get("gpu") else 0.0
 
 
-def _flat(tree: Row, prefix: str = "", lists: bool = False, into: Row | None = None) -> Row:
+def _flat(
+    tree: Mapping[str, Any], prefix: str = "", lists: bool = False, into: Row | None = None
+) -> Row:
     """`{"params": {"total": 3}}` -> `params.total`; a result's lists do not fit a cell."""
     flat = {} if into is None else into
     for key, value in tree.items():

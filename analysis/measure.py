@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.collect import ALWAYS
+from analysis.collect import ALWAYS, is_metric
 from petl.errors import UserError, nearest
 
 SHARES = re.compile(r"(\w+_)?(accuracy|precision|recall|f1)")
 ERRORS = re.compile(r"(mae|rmse)(_.+)?|loss")
 COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
-MEASURED = re.compile(r"(val|test)_\w+\..+")
 PRIMARY = ("accuracy", "ccc")
 """What chooses the best epoch, of classes and of numbers: what `test_last` alone stands for."""
 
@@ -76,5 +75,5 @@ def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measu
 def measured(frame: pd.DataFrame) -> list[str]:
     """Columns with a number in some finished run, and those where a run says NaN and no other."""
     done = frame[frame["state"] == "done"]
-    names = [name for name in done if MEASURED.fullmatch(name) or name in COSTS]
+    names = [name for name in done if is_metric(name) or name in COSTS]
     return [name for name in names if name not in ALWAYS or done[name].notna().any()]

@@ -6,28 +6,28 @@ from pathlib import Path
 
 from petl.config import Task
 from petl.files import append_json_line, write_json
-from petl.runs.directory import SCHEMA, RunDir
+from petl.runs.directory import RunDir
+from petl.runs.result import new_result
 
 
 def finished(task: Task, runs: Path, accuracy: float = 0.5, seconds: float = 60.0) -> RunDir:
     run = stopped(task, runs, task.train.epochs)
     scores = {"accuracy": accuracy, "loss": 1.0}
     better = {"accuracy": accuracy + 0.1, "loss": 0.9}
-    write_json(
-        run.result_file,
-        {
-            "schema": SCHEMA,
-            "run_id": task.run_id,
-            "task": task.to_json(),
-            "params": {"trainable": 1200, "trainable_without_head": 200, "total": 10_000},
-            "metrics": {"test_last": scores, "test_best": better, "val_best": better},
-            "best_epoch": 1,
-            "epochs": task.train.epochs,
-            "timing": {"seconds": seconds},
-            "peak_memory_mb": 1.0,
-            "environment": {},
-        },
+    result = new_result(
+        task,
+        classes=(),
+        statistics=None,
+        params={"trainable": 1200, "trainable_without_head": 200, "total": 10_000},
+        metrics={"test_last": scores, "test_best": better, "val_best": better},
+        confusion={},
+        best_epoch=1,
+        epochs=task.train.epochs,
+        timing={"seconds": seconds},
+        peak_memory_mb=1.0,
+        environment={},
     )
+    write_json(run.result_file, result)
     return run
 
 

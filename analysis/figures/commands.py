@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from petl.errors import UserError
 from petl.terminal import RunsDir, StudyFile, console, need
+
+if TYPE_CHECKING:
+    from petl.runs.result import Summary
 
 
 class Width(str, Enum):
@@ -126,8 +129,8 @@ def curves(
         console().print(f"{missing} of {len(drawn)} runs have finished no epoch yet")
 
 
-def _synthetic(result: dict[str, Any] | None) -> bool:
-    return bool((result or {}).get("synthetic"))
+def _synthetic(result: Summary | None) -> bool:
+    return bool(result and result.get("synthetic"))
 
 
 def _is_study(said: str) -> bool:

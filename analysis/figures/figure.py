@@ -32,9 +32,9 @@ def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last")
     found = []
     for run in frame[["study", "run_id", "state"]].itertuples():
         done = run.state == "done"
-        result = (RunDir(folder / run.study / run.run_id).result() if done else None) or {}
-        matrix = (result.get("confusion") or {}).get(split)
-        found.append((result.get("classes"), matrix) if matrix else (None, None))
+        result = RunDir(folder / run.study / run.run_id).result() if done else None
+        matrix = ((result and result.get("confusion")) or {}).get(split)
+        found.append((result["classes"], matrix) if result and matrix else (None, None))
     names, matrices = zip(*found, strict=True)
     columns = {"classes": names, "confusion": matrices}
     return frame.assign(**{k: pd.Series(v, frame.index, object) for k, v in columns.items()})

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from petl.config.overlay import Layer, Layers, fill, value_at
-from petl.config.study_file import Match, PresetFile, StudyFile, TaskMatch, Tree
+from petl.config.study_file import Match, PresetFile, Report, StudyFile, TaskMatch, Tree
 from petl.config.task import Task
 from petl.config.validate import validate
 from petl.config.yamlfile import KeyPath, YamlFile, read_yaml
@@ -36,7 +36,7 @@ class Study:
     name: str
     path: Path
     description: str
-    report: str
+    report: Report
     tasks: list[Task]
 
 

@@ -34,6 +34,9 @@ Tree = dict[str, Any]
 """Part of a task's tree; checked when it has been laid into a whole Task."""
 
 
+Report = Literal["test_last", "test_best"]
+
+
 class Matrix(Settings):
     """Every combination becomes a task."""
 
@@ -79,7 +82,7 @@ class StudyFile(Settings):
 
     description: str
     profile: Literal["as-run", "as-intended"]
-    report: Literal["test_last", "test_best"]
+    report: Report
     keep_weights: bool = False
     matrix: Matrix
     datasets: dict[str, Preset] = Field(default={})

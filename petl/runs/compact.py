@@ -20,6 +20,7 @@ from petl.errors import UserError, reason
 from petl.runs.claim import Claim, RunIsTaken, is_alive
 from petl.runs.directory import RUN_ID, RunDir
 from petl.runs.packed import DATA, FOLDER, INDEX, NEW, Pack, Packs, Writer, packs
+from petl.runs.result import summary
 
 GOING, COMING = ".going.", ".coming."
 """Before the id of a folder that is about to be removed, and of one that is being unpacked."""
@@ -244,9 +245,9 @@ def _pack(run: RunDir, writer: Writer) -> None:
         raise _Unpackable("gone meanwhile") from None
     except UserError:
         raise _Unpackable("of another version") from None
-    if result is None or result.get("run_id") != run.path.name or "task" not in result:
+    if result is None or result["run_id"] != run.path.name:
         raise _Unpackable("its result is damaged or another run's")
-    writer.add(run.path.name, result["task"], result, content.items())
+    writer.add(run.path.name, result["task"], summary(result), content.items())
 
 
 def _retire(folder: Path, packed: Packs) -> str:

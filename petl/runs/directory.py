@@ -29,12 +29,18 @@ from typing import Any, Literal
 from pydantic_core import from_json
 
 from petl.config import Task
-from petl.errors import UserError
 from petl.files import json_lines, read_json, write_atomic, write_json
 from petl.runs.claim import is_alive
-from petl.runs.packed import BULKY, packs
+from petl.runs.packed import packs
+from petl.runs.result import (
+    Result,
+    Summary,
+    check_schema,
+    parse_result,
+    parse_summary,
+    summary,
+)
 
-SCHEMA = 1
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
@@ -143,12 +149,13 @@ class RunDir:
         """task.json as it is: it may be of another version."""
         return _parsed(self.read(self.task_file.name))
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Result | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""
-        result = _parsed(_bytes_of(self.result_file))
+        result = parse_result(_bytes_of(self.result_file), self.result_file)
         if result is None:
-            result = _parsed(packs(self.path.parent).file(self.path.name, self.result_file.name))
-        return result if result is None else _of_this_version(result, self.result_file)
+            packed = packs(self.path.parent).file(self.path.name, self.result_file.name)
+            result = parse_result(packed, self.result_file)
+        return result
 
     def metrics(self) -> list[dict[str, Any]]:
         """A last line cut short by a kill is left out."""
@@ -202,19 +209,20 @@ class Runs:
         task = self.run(run_id).task()
         return task if task and isinstance(task.get("names"), dict) else None
 
-    def result(self, run_id: str) -> dict[str, Any] | None:
+    def result(self, run_id: str) -> Summary | None:
         """Without what is bulky: the task, and what is as long as a confusion matrix."""
         if run_id in self.packed:
-            return _of_this_version(self.packed.result(run_id), self.folder)
+            packed = self.packed.result(run_id)
+            check_schema(packed.get("schema"), self.folder)
+            return packed
         if run_id not in self.loose:
             return None
         file = self.folder / run_id / "result.json"
-        result = _parsed(_without_matrices(_bytes_of(file) or b""))
-        if result is None:  # or it has been packed since
-            result = self.run(run_id).result()
-        return result and {
-            name: part for name, part in _of_this_version(result, file).items() if name not in BULKY
-        }
+        result = parse_summary(_bytes_of(file), file)
+        if result is None:  # it may have been packed since
+            whole = self.run(run_id).result()
+            return whole and summary(whole)
+        return result
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
         if run_id in self.packed:
@@ -255,19 +263,3 @@ def _rows(content: bytes | None) -> list[dict[str, Any]]:
     lines = (content or b"").split(b"\n")[:-1]
     rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
     return rows
-
-
-def _without_matrices(result: bytes) -> bytes:
-    """Most of its text is the confusion matrices: they are stepped over instead of parsed."""
-    start = result.find(b'"confusion": {')
-    end = result.find(b"}", start)
-    if start < 0 or end < 0:
-        return result
-    return result[:start] + b'"confusion": null' + result[end + 1 :]
-
-
-def _of_this_version(result: dict[str, Any], file: Path) -> dict[str, Any]:
-    if result.get("schema") != SCHEMA:
-        found = result.get("schema")
-        raise UserError(f"{file}: schema {found}; this version reads {SCHEMA}")
-    return result

@@ -24,11 +24,10 @@ from typing import Any, BinaryIO, NamedTuple
 from pydantic_core import from_json
 
 from petl.errors import UserError
+from petl.runs.result import Summary
 
 FOLDER, WHAT, SCHEMA = "packed", "petl-ast packed runs", 1
 INDEX, DATA, NEW = ".jsonl", ".data", ".new."
-BULKY = frozenset({"task", "classes", "confusion"})
-"""What of a result is long and says little about very many runs; it stays in result.json."""
 OWN = ("fold", "seed")
 """What of a task is not shared."""
 
@@ -120,9 +119,8 @@ class Packs:
         for pack in self.packs:
             pack.fetch()
 
-    def result(self, run_id: str) -> dict[str, Any]:
-        """Without what is bulky."""
-        found: dict[str, Any] = self.of[run_id].line(run_id)["result"]
+    def result(self, run_id: str) -> Summary:
+        found: Summary = self.of[run_id].line(run_id)["result"]
         return found
 
     def task(self, run_id: str) -> dict[str, Any]:
@@ -207,7 +205,7 @@ class Writer:
         self,
         run_id: str,
         task: dict[str, Any],
-        result: dict[str, Any],
+        result: Summary,
         files: Iterable[tuple[str, bytes]],
     ) -> None:
         settings = _json({name: part for name, part in task.items() if name not in OWN})
@@ -216,7 +214,7 @@ class Writer:
             "settings": self.settings.setdefault(settings, len(self.settings)),
             **{name: task[name] for name in OWN},
             "files": [self._append(name, content) for name, content in files],
-            "result": {name: part for name, part in result.items() if name not in BULKY},
+            "result": result,
         }
         self.lines[run_id] = _json(line) + b"\n"
 

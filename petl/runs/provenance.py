@@ -9,12 +9,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import petl
+from petl.runs.result import Environment, SlurmJob
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Environment:
     """Where a result comes from, for result.json: code, locked packages, machine, job."""
     import torch
 
@@ -36,7 +36,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _slurm() -> dict[str, Any] | None:
+def _slurm() -> SlurmJob | None:
     """The job as its environment describes it, and the memory that this process took."""
     get = os.environ.get
     if not (job := get("SLURM_JOB_ID")):

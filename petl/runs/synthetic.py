@@ -23,7 +23,8 @@ from petl.config.yamlfile import read_yaml
 from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
 from petl.runs.confusion import averages
-from petl.runs.directory import SCHEMA, Runs
+from petl.runs.directory import Runs
+from petl.runs.result import Environment, Params, Result, Scores, new_result
 
 LABEL = "SYNTHETIC.txt"
 NOTE = (
@@ -36,7 +37,6 @@ HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
 
 Accuracy = Callable[[Task], float]
 """The true accuracy of a task's method on its dataset; of a regression, its CCC."""
-Scores = dict[str, float]
 Confusion = list[list[int]]
 
 
@@ -76,7 +76,8 @@ def _made_up_so_far(folder: Path) -> set[str]:
     view = Runs(folder)
     there = set(view)
     for run_id in there:
-        if not (view.result(run_id) or {}).get("synthetic"):
+        result = view.result(run_id)
+        if result is None or not result.get("synthetic"):
             raise UserError(
                 f"{folder}: run {run_id} was not made by petl fabricate; "
                 "made-up runs go into a folder of their own"
@@ -160,49 +161,53 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
     return rows
 
 
-def _result(
-    task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random
-) -> dict[str, Any]:
+def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random) -> Result:
     primary = "val_accuracy" if task.dataset.classes else "val_ccc"
     best = max(rows, key=lambda row: row[primary])  # the first of equals
-    test_best = min(1.0, max(0.0, test + random.gauss(0, 0.004)))
-    confusion = {"test_last": None, "test_best": None}
+    after = {"test_last": test, "test_best": min(1.0, max(0.0, test + random.gauss(0, 0.004)))}
+    confusion: dict[str, Confusion | None] = dict.fromkeys(after)
     if task.dataset.classes:
         clips = _clips(task)
-        confusion = {
-            "test_last": _confusion(clips, test, random),
-            "test_best": _confusion(clips, test_best, random),
-        }
-        tested = {name: _of(matrix) for name, matrix in confusion.items()}
+        matrices = {name: _confusion(clips, score, random) for name, score in after.items()}
+        confusion |= matrices
+        last, after_best = map(_of, matrices.values())
     else:
-        scores = {"test_last": test, "test_best": test_best}
-        tested = {name: _scores(task, score, random) for name, score in scores.items()}
-    said = {name.removeprefix("val_"): v for name, v in best.items() if name.startswith("val_")}
-    return {
-        "schema": SCHEMA,
-        "synthetic": True,
-        "run_id": task.run_id,
-        "task": task.to_json(),
-        "classes": [f"class {i}" for i in range(task.dataset.classes or 0)],
-        "statistics": None,
-        "params": _params(task),
-        "metrics": {**tested, "val_best": said},
-        "confusion": confusion,
-        "best_epoch": best["epoch"],
-        "epochs": len(rows),
-        "timing": {
+        last, after_best = (_scores(task, score, random) for score in after.values())
+    validated = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
+    return new_result(
+        task,
+        synthetic=True,
+        classes=[f"class {i}" for i in range(task.dataset.classes or 0)],
+        statistics=None,
+        params=_params(task),
+        metrics={"test_last": last, "test_best": after_best, "val_best": validated},
+        confusion=confusion,
+        best_epoch=best["epoch"],
+        epochs=len(rows),
+        timing={
             "seconds": sum(row["seconds"] for row in rows) + 20,
             "data_seconds": 12.0,
             "tries": 1,
         },
-        "peak_memory_mb": random.uniform(4000, 9000),
-        "environment": {
-            "petl": petl.__version__,
-            **dict.fromkeys(("git_commit", "lock_hash", "image", "python", "torch"), "synthetic"),
-            **dict.fromkeys(("cuda", "gpu", "host"), "synthetic"),
-            "threads": 1,
-            "slurm_job_id": None,
-        },
+        peak_memory_mb=random.uniform(4000, 9000),
+        environment=_environment(),
+    )
+
+
+def _environment() -> Environment:
+    made_up = "synthetic"
+    return {
+        "petl": petl.__version__,
+        "git_commit": made_up,
+        "lock_hash": made_up,
+        "image": made_up,
+        "python": made_up,
+        "torch": made_up,
+        "cuda": made_up,
+        "gpu": made_up,
+        "host": made_up,
+        "threads": 1,
+        "slurm_job_id": None,
     }
 
 
@@ -255,7 +260,7 @@ def _clips(task: Task) -> list[int]:
     return [total // classes + (label < total % classes) for label in range(classes)]
 
 
-def _params(task: Task) -> dict[str, int]:
+def _params(task: Task) -> Params:
     """Of the method by its size, else by its name; nothing was counted."""
     known = {"full": AST, "linear": 1_536, "bitfit": 102_144}
     drawn = round(10 ** Random(f"{task.names.method} params").uniform(5.0, 5.7))
@@ -275,7 +280,9 @@ def _roughly(method: Any) -> int | None:
         places = getattr(method, "placement", None) or getattr(method, "targets", ["one"])
         named = {"pfeiffer": 1, "houlsby": 2}
         many = named[places] if isinstance(places, str) else len(places)
-        return LAYERS * many * 2 * WIDTH * (WIDTH // reduction)
+        adapters: int = LAYERS * many * 2 * WIDTH * (WIDTH // reduction)
+        return adapters
     if length := getattr(method, "length", None):
-        return WIDTH * length * (1 if getattr(method, "depth", "") == "shallow" else LAYERS)
+        prompts: int = WIDTH * length * (1 if getattr(method, "depth", "") == "shallow" else LAYERS)
+        return prompts
     return None

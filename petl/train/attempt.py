@@ -22,15 +22,15 @@ from petl.files import append_json_line, write_json
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
-from petl.runs.directory import SCHEMA, RunDir
+from petl.runs.directory import RunDir
 from petl.runs.provenance import environment
+from petl.runs.result import Result, new_result
 from petl.train.checkpoint import Checkpoints, save_weights
 from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
 from petl.train.loop import Fit, Outcome, Row, Watcher
 from petl.train.seeding import seeded
 from petl.train.trackers import Tracker, trackers
 
-Result = dict[str, Any]
 PARTS = ("train", "validation", "test")
 
 
@@ -141,26 +141,24 @@ class Attempt(Watcher):
 
     def _result(self, data: TaskData, outcome: Outcome, data_s: float) -> Result:
         statistics = data.statistics
-        return {
-            "schema": SCHEMA,
-            "run_id": self.task.run_id,
-            "task": self.task.to_json(),
-            "classes": list(data.classes),
-            "statistics": statistics and statistics.model_dump(),
-            "clips": {part: len(getattr(data.split, part)) for part in PARTS},
-            "params": count_parameters(self.fit.model),
-            "metrics": {
+        return new_result(
+            self.task,
+            classes=data.classes,
+            statistics=statistics.model_dump() if statistics else None,
+            clips={part: len(getattr(data.split, part)) for part in PARTS},
+            params=count_parameters(self.fit.model),
+            metrics={
                 "test_last": outcome.test_last,
                 "test_best": outcome.test_best,
                 "val_best": outcome.val_best,
             },
-            "confusion": outcome.confusion,
-            "best_epoch": outcome.best_epoch,
-            "epochs": outcome.epochs,
-            "timing": {"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
-            "peak_memory_mb": _peak_memory_mb(self.fit.device),
-            "environment": environment(),
-        }
+            confusion=outcome.confusion,
+            best_epoch=outcome.best_epoch,
+            epochs=outcome.epochs,
+            timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
+            peak_memory_mb=_peak_memory_mb(self.fit.device),
+            environment=environment(),
+        )
 
     def explain(self, error: OSError) -> Exception:
         """A full disk is nobody's bug; anything else keeps its traceback."""

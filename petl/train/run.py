@@ -10,7 +10,8 @@ from petl.errors import UserError, reason
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
-from petl.train.attempt import Attempt, Result
+from petl.runs.result import Result
+from petl.train.attempt import Attempt
 from petl.train.failures.kinds import Interrupted
 from petl.train.loop import Row
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from petl.config import Task
 from petl.errors import UserError, nearest
 from petl.runs.directory import RunDir
+from petl.runs.result import Result
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class Tracker(Protocol):
     def row(self, row: dict[str, Any]) -> None:
         """An epoch's metrics, as in metrics.jsonl."""
 
-    def end(self, result: dict[str, Any] | None) -> None:
+    def end(self, result: Result | None) -> None:
         """result.json, or None when the run ends without one."""
 
 
@@ -47,9 +48,9 @@ class TensorBoard:
                 self.writer.add_scalar(_tag(name), value, row["epoch"])
         self.writer.flush()
 
-    def end(self, result: dict[str, Any] | None) -> None:
+    def end(self, result: Result | None) -> None:
         for name, value in _final(result).items():
-            self.writer.add_scalar(name, value, (result or {})["epochs"])
+            self.writer.add_scalar(name, value, result["epochs"] if result else 0)
         self.writer.close()
 
 
@@ -75,7 +76,7 @@ class WandB:
     def row(self, row: dict[str, Any]) -> None:
         self.run.log({_tag(name): value for name, value in row.items()})
 
-    def end(self, result: dict[str, Any] | None) -> None:
+    def end(self, result: Result | None) -> None:
         self.run.summary.update(_final(result))
         self.run.finish(exit_code=0 if result else 1)
 
@@ -90,7 +91,7 @@ class Careful:
     def row(self, row: dict[str, Any]) -> None:
         self._try(lambda: self.tracker.row(row))
 
-    def end(self, result: dict[str, Any] | None) -> None:
+    def end(self, result: Result | None) -> None:
         self._try(lambda: self.tracker.end(result))
 
     def _try(self, call: Callable[[], None]) -> None:
@@ -141,7 +142,7 @@ def _tag(name: str) -> str:
     return f"{part}/{metric}" if part in ("train", "val") and metric else name
 
 
-def _final(result: dict[str, Any] | None) -> dict[str, float]:
+def _final(result: Result | None) -> dict[str, float]:
     """`test_last/accuracy`, `val_best/loss`, ..."""
-    parts = (result or {}).get("metrics", {}).items()
+    parts = result["metrics"].items() if result else ()
     return {f"{part}/{name}": value for part, scores in parts for name, value in scores.items()}

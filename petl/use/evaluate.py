@@ -47,7 +47,7 @@ def evaluate(
         len(chosen),
         measure.measure(outputs, targets),
         measure.confusion(outputs, targets),
-        run.result.get("metrics", {}).get(_recorded_as(part, run.weights)),
+        run.result["metrics"].get(_recorded_as(part, run.weights)) if run.result else None,
     )
 
 

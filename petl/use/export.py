@@ -53,7 +53,7 @@ def as_adapter(run: LoadedRun) -> Files:
 
 def _described(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
     task = run.task
-    environment = run.result.get("environment", {})
+    environment = run.result["environment"] if run.result else {}
     return {
         "format": "petl-ast adapter",
         "note": NOTE,
@@ -66,7 +66,7 @@ def _described(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
         "targets": list(task.dataset.targets),
         "input": _input(run),
         "statistics": None if run.statistics is None else run.statistics.model_dump(),
-        "metrics": run.result.get("metrics", {}),
+        "metrics": run.result["metrics"] if run.result else {},
         "versions": {"exported by petl": petl.__version__}
         | {f"trained by {name}": environment.get(name) for name in ("petl", "git_commit", "torch")},
         "tensors": {

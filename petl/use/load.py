@@ -20,6 +20,7 @@ from petl.model.build import Model, build_model, restore, trained_state
 from petl.places import Places
 from petl.runs.directory import RunDir
 from petl.runs.find import find_run, read_task, task_in
+from petl.runs.result import Result
 from petl.train.loop import autocast
 from petl.train.seeding import seeded
 
@@ -39,8 +40,8 @@ class LoadedRun:
     weights: str
     """Which were kept: last or best."""
     epoch: int | None
-    result: dict[str, Any]
-    """result.json; empty for an exported adapter."""
+    result: Result | None
+    """None for an exported adapter."""
 
     @property
     def device(self) -> torch.device:
@@ -79,7 +80,7 @@ def load_run(said: str | Path, places: Places) -> LoadedRun:
         )
 
 
-def _finished(run: RunDir, task: config.Task) -> dict[str, Any]:
+def _finished(run: RunDir, task: config.Task) -> Result:
     if (result := run.result()) is not None:
         return result
     state = run.state()
@@ -106,11 +107,16 @@ def _load_adapter(folder: Path) -> LoadedRun:
         raise UserError(f"{folder / ADAPTER}: is damaged, or not made by petl export")
     task = task_in(said["task"], folder / ADAPTER)
     weights = folder / "adapter.safetensors"
-    return _assemble(folder, weights, task, {}, said["classes"], said["statistics"])
+    return _assemble(folder, weights, task, None, said["classes"], said["statistics"])
 
 
 def _assemble(
-    path: Path, weights: Path, task: config.Task, result: dict[str, Any], classes: Any, numbers: Any
+    path: Path,
+    weights: Path,
+    task: config.Task,
+    result: Result | None,
+    classes: Any,
+    numbers: Any,
 ) -> LoadedRun:
     tensors, facts = read_tensors(weights), _facts(weights)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.table import Table
 
+from petl.runs.result import Result
 from slurm.status.plan import Item, Plan
 from slurm.words import duration
 
@@ -28,7 +28,7 @@ def _row(table: Table, name: str, items: Iterable[Item]) -> None:
     results = [result for item in items if (result := item.run.result()) is not None]
     seconds = [float(result["timing"]["seconds"]) for result in results]
     hours = sum(time * _gpus(result) for time, result in zip(seconds, results, strict=True)) / 3600
-    waits = [wait for result in results if (wait := _facts(result).get("wait_s")) is not None]
+    waits = [wait for result in results if (wait := _wait(result)) is not None]
     table.add_row(
         name,
         str(len(results)),
@@ -38,11 +38,14 @@ def _row(table: Table, name: str, items: Iterable[Item]) -> None:
     )
 
 
-def _gpus(result: dict[str, Any]) -> float:
+def _gpus(result: Result) -> float:
     """What the job had, else one if the run was on a GPU at all."""
-    said = _facts(result).get("gpus")
-    return float(said if said is not None else result["environment"].get("gpu") is not None)
+    job = result["environment"].get("slurm")
+    return float(
+        job["gpus"] if job and "gpus" in job else result["environment"].get("gpu") is not None
+    )
 
 
-def _facts(result: dict[str, Any]) -> dict[str, Any]:
-    return result["environment"].get("slurm") or {}
+def _wait(result: Result) -> float | None:
+    job = result["environment"].get("slurm")
+    return job.get("wait_s") if job else None

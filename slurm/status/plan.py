@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from petl.config import Task
 from petl.config.study import Study
+from petl.config.study_file import Report
 from petl.runs.directory import RunDir, Runs
 from slurm.scheduler import Answer, accounted, queued
 from slurm.status import verdict
@@ -43,7 +44,7 @@ class Item:
 
     task: Task
     run: RunDir
-    report: str
+    report: Report
     state: Verdict
     log: Path
     seconds: float | None = None
@@ -52,7 +53,7 @@ class Item:
     """Those on a cluster, the last one last."""
 
     @classmethod
-    def of(cls, task: Task, run_id: str, runs: Runs, report: str) -> Item:
+    def of(cls, task: Task, run_id: str, runs: Runs, report: Report) -> Item:
         run = runs.run(run_id)
         item = cls(task, run, report, Verdict("waiting"), run.log_file)
         if run_id in runs:

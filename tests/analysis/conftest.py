@@ -12,7 +12,8 @@ import yaml
 
 from petl.config import Task
 from petl.config.study import Study, load_study
-from petl.runs.directory import SCHEMA, RunDir
+from petl.runs.directory import RunDir
+from petl.runs.result import SCHEMA
 
 Accuracy = Callable[[Task], "float | None"]
 """What a made run measured; None for a run that does not exist."""

@@ -62,14 +62,21 @@ def test_broken_runs_are_listed_with_their_reason_and_stop_nothing(made_study, m
     assert all("\n" not in reason for reason in reasons)
 
 
-def test_a_metric_that_is_no_number_is_nan(made_study, made_result):
-    made = made_study(matrix={"method": "linear", "fold": [0, 1]})
-    for task, accuracy in zip(made.study.tasks, (None, "high"), strict=True):
-        result = made_result(task, 0.5)
-        result["metrics"]["test_last"]["accuracy"] = accuracy
+def test_a_result_with_a_wrong_or_missing_value_is_broken_and_says_which(made_study, made_result):
+    made = made_study(matrix={"method": "linear", "fold": [0, 1, 2]})
+    text, nan, lacking = (made_result(task, 0.5) for task in made.study.tasks)
+    text["metrics"]["test_last"]["accuracy"] = "high"
+    nan["metrics"]["test_last"] = {"accuracy": float("nan")}
+    del lacking["timing"]
+    for task, result in zip(made.study.tasks, (text, nan, lacking), strict=True):
         made.write(task, result)
     frame = load(made.study, made.runs)
-    assert list(frame["state"]) == ["done", "done"]
+    assert list(frame["state"]) == ["broken", "done", "broken"]
+    reasons = list(frame["reason"])
+    assert reasons[0].endswith(
+        "result.json: metrics.test_last.accuracy should be a number, not 'high'"
+    )
+    assert reasons[2].endswith(f"{made.study.tasks[2].run_id}/result.json: 'timing' is missing")
     assert frame["test_last.accuracy"].isna().all()
     assert "test_last.accuracy" not in metrics(frame)
 

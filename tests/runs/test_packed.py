@@ -25,7 +25,8 @@ from petl.files import write_json
 from petl.runs.claim import Claim
 from petl.runs.compact import compact, offer, undo
 from petl.runs.directory import RunDir, Runs
-from petl.runs.packed import BULKY, packs
+from petl.runs.packed import packs
+from petl.runs.result import BULKY
 from petl.runs.synthetic import fabricate
 from slurm.status.plan import Plan
 
