@@ -1,4 +1,8 @@
-"""Writing so that a reader never sees half a file, whatever dies when."""
+"""Reading and writing files that several people share.
+
+A reader never sees half a file, whatever dies when. Folders of runs are writable by a whole group:
+nothing here follows a link to write, replaces a device, or waits for the other end of a pipe.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +23,53 @@ from petl.errors import UserError, reason
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """A temporary name in the same folder, fsynced, then renamed over the old."""
+    refuse_irregular(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_irregular(path: Path) -> None:
+    """A rename would replace a device such as /dev/full, and the link instead of its target."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+        raise UserError(f"{path}: {kind}, and petl replaces regular files only")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file; opening a pipe that nobody writes to would wait for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(number, "not a regular file", str(path))
+        return file.read()
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor; a link is refused, because it may point to a file that only we may write."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a pipe without a reader
+            refuse_irregular(path)
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{path}: not a regular file, and petl appends to regular files only")
+    return descriptor
 
 
 @contextmanager
@@ -67,17 +110,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """What the file says, or None when there is none or it is not whole JSON."""
+    """What the file says, or None when it cannot be read or is not whole JSON."""
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def append_json_line(path: Path, value: Any) -> None:
     """One write of one whole line, so that a reader sees all of it or none."""
     line = json_lines([value])
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = open_to_append(path)
     try:
         written = os.write(descriptor, line)
         if written < len(line):  # half a line would spoil the next one too
@@ -94,7 +137,7 @@ def json_lines(values: Iterable[Any]) -> bytes:
 def read_json_lines(path: Path) -> list[Any]:
     """The whole lines of the file; a last line cut short by a kill is left out."""
     try:
-        rows = path.read_bytes().split(b"\n")[:-1]
+        rows = read_regular(path).split(b"\n")[:-1]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [json.loads(row) for row in rows if row]

@@ -18,7 +18,7 @@ from petl import config
 from petl.config.options import Options
 from petl.data.load import TaskData, load
 from petl.errors import reason
-from petl.files import append_json_line, write_json
+from petl.files import append_json_line, open_to_append, write_json
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
@@ -192,7 +192,7 @@ class Attempt(Watcher):
 
     def log(self, line: str) -> None:
         """Into log.txt, appended: an earlier try's last words stay readable."""
-        with self.run.log_file.open("a", encoding="utf-8") as file:
+        with os.fdopen(open_to_append(self.run.log_file), "a", encoding="utf-8") as file:
             file.write(line.rstrip() + "\n")
 
 

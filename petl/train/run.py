@@ -59,6 +59,8 @@ def run_task(
 
 
 def _make_folder(run: RunDir) -> None:
+    if run.path.is_symlink():  # it may lead to a folder where somebody else wants our files
+        raise UserError(f"{run.path}: a link, and a run is trained in a folder of its own")
     try:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
