@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MISTAKE, INTERRUPTED = 2, 130
+# C0 without tab and newline, DEL, C1, and the marks that turn the direction of text
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="STUDY", help="A YAML file, such as experiments/table1.yaml.")
@@ -64,7 +67,7 @@ class Petl(TyperGroup):
 
 
 def leave(message: str, code: int) -> NoReturn:
-    typer.echo(f"petl: {message}", err=True)
+    echo(f"petl: {message}", err=True)
     raise typer.Exit(code)
 
 
@@ -90,7 +93,7 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        typer.echo("petl: stopping at the next step; once more to stop at once", err=True)
+        echo("petl: stopping at the next step; once more to stop at once", err=True)
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -113,7 +116,29 @@ def need(module: str, extra: str) -> None:
         raise UserError(f"this needs {module}, which is not installed here: {get}")
 
 
-def console() -> Console:
+def console(**options: Any) -> Console:
+    """A rich console that shows what may have come from somebody else's file, escaped."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console(highlight=False, markup=False, emoji=False)
+    class Escaping(Console):
+        def render_str(self, text: str, **options: Any) -> Any:  # before a table measures it
+            return super().render_str(printable(text), **options)
+
+        def render(self, *arguments: Any) -> Iterator[Segment]:
+            for segment in super().render(*arguments):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    return Escaping(highlight=False, markup=False, emoji=False, **options)
+
+
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Text as it is, where a table's columns or colours are not wanted; escaped likewise."""
+    typer.echo(printable(str(text)), err=err, nl=nl)
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal obeys: ESC in a file's name or a log could retitle the window, write
+    the clipboard (OSC 52) or hide lines. Newlines and tabs stay; `\x1b` becomes visible.
+    """
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from petl.terminal import RunsDir, StudyFile, need
+from petl.terminal import RunsDir, StudyFile, echo, need
 
 
 class Format(str, Enum):
@@ -86,15 +86,17 @@ def table(
     wanted = Wanted(metric, digits, spread.value, paper, tolerance, reference, colors.value)
     made = tabulate(loaded, Places.choose(runs).runs, wanted)
     if trace is not None:
-        typer.echo(made.trace(*trace))
+        echo(made.trace(*trace))
         return
     name = format.value if format else "text"
-    typer.echo(made.in_format(name, styled=sys.stdout.isatty()), nl=False)
+    styled = name == "text" and sys.stdout.isatty()
+    show = typer.echo if styled else echo  # a styled table is escaped already
+    show(made.in_format(name, styled=styled), nl=False)
     for warning in made.warnings:  # away from what is piped on
-        typer.echo(warning, err=format not in (None, Format.text))
+        echo(warning, err=format not in (None, Format.text))
     if format is None or out is not None:
         files, replaced = made.write(out or Path("tables") / loaded.name)
         if replaced:
-            typer.echo(f"Replaced: {', '.join(replaced)}", err=format is not None)
+            echo(f"Replaced: {', '.join(replaced)}", err=format is not None)
         for file in files:
-            typer.echo(file, err=format is not None)
+            echo(file, err=format is not None)

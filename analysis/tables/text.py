@@ -7,12 +7,12 @@ from io import StringIO
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import Table
 from analysis.tables.layout import Entry, Extras, Line, lay_out
+from petl.terminal import console
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
 CSV_COLUMNS = (
@@ -38,7 +38,7 @@ def to_text(table: Table, extras: Extras | None = None, styled: bool = False) ->
         grid.add_row(_label(line), *(column[i] for column in columns))
     buffer = StringIO()
     colours = "standard" if styled else None
-    Console(file=buffer, width=10_000, force_terminal=styled, color_system=colours).print(grid)
+    console(file=buffer, width=10_000, force_terminal=styled, color_system=colours).print(grid)
     lines = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
     return f"{layout.banner}\n\n{lines}" if layout.banner else lines
 

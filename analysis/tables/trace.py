@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import KEY, Cell, Dataset, Row, Table
 from petl import __version__
+from petl.terminal import console
 
 CODE = ("git_commit", "petl", "lock_hash", "image", "python", "torch", "cuda")
 """What may not differ within a cell; a GPU's name and a host may."""
@@ -116,7 +116,7 @@ def _grid(runs: pd.DataFrame, table: Table, differ: list[str]) -> str:
         cells = (run["run_id"], run["fold"], run["seed"], number, state, *facts)
         grid.add_row(*(Text(str(cell)) for cell in cells))
     buffer = StringIO()
-    Console(file=buffer, width=10_000, color_system=None).print(grid)
+    console(file=buffer, width=10_000, color_system=None).print(grid)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from petl.errors import UserError, reason
+from petl.terminal import echo
 
 
 def schema(
@@ -25,7 +26,7 @@ def schema(
 
     text = json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n"
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     try:
         write_atomic(out, text.encode())

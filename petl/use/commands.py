@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import CacheDir, DataDir, RunsDir, console, leave, need
+from petl.terminal import CacheDir, DataDir, RunsDir, console, echo, leave, need
 
 if TYPE_CHECKING:
     from petl.use.predict import Prediction
@@ -71,7 +71,7 @@ def evaluate(
     with console().status(f"evaluating {loaded.task}"):
         found = evaluation.evaluate(loaded, places, split.value)
     if as_json:
-        typer.echo(json.dumps(evaluation.as_json(found, loaded, per_class), ensure_ascii=False))
+        echo(json.dumps(evaluation.as_json(found, loaded, per_class), ensure_ascii=False))
         return
     screen = console()
     screen.print(show.header(found, loaded), soft_wrap=True)
@@ -118,12 +118,12 @@ def predict(
     for prediction in _watched(said(loaded, chosen), len(chosen)):
         found.append(prediction)
         if as_json:
-            typer.echo(json.dumps(line(prediction, loaded, top), ensure_ascii=False))
+            echo(json.dumps(line(prediction, loaded, top), ensure_ascii=False))
     if not as_json and any(not prediction.error for prediction in found):
         console().print(show.predictions(found, loaded, top))
     wrong = [prediction for prediction in found if prediction.error]
     for prediction in wrong:
-        typer.echo(f"petl: {prediction.file}: {prediction.error}", err=True)
+        echo(f"petl: {prediction.file}: {prediction.error}", err=True)
     if wrong:
         leave(f"{len(wrong)} of {len(found)} files could not be heard", FAILED)
 
@@ -189,8 +189,7 @@ def _watched(predictions: Iterable[Prediction], total: int) -> Iterator[Predicti
     if total < MANY:
         yield from predictions
         return
-    from rich.console import Console
     from rich.progress import track
 
-    bar = Console(stderr=True)
+    bar = console(stderr=True)
     yield from track(predictions, "listening", total, console=bar, transient=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import interruptible, leave
+from petl.terminal import echo, interruptible, leave
 
 if TYPE_CHECKING:
     from slurm.devcluster import DevCluster
@@ -57,7 +57,7 @@ def up(
     from slurm.devcluster.packages import missing
 
     if install and (absent := missing()):
-        typer.echo(f"installing {' '.join(absent)} with apt-get")
+        echo(f"installing {' '.join(absent)} with apt-get")
         install_packages(absent)
     cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
     tidy = f"`petl devcluster down{_option(cluster)}` removes what there is"
@@ -97,7 +97,7 @@ def env(folder: Folder = None) -> None:
     from slurm.devcluster import DevCluster
 
     conf = str(DevCluster(folder).layout.slurm_conf)
-    typer.echo(f"export SLURM_CONF={shlex.quote(conf)}")
+    echo(f"export SLURM_CONF={shlex.quote(conf)}")
 
 
 @devcluster.command(short_help="Remove it without a trace.")
@@ -115,9 +115,7 @@ def down(folder: Folder = None) -> None:
         was_there = cluster.down()
     except ClusterError as error:
         leave(str(error), 1)
-    typer.echo(
-        f"{cluster.folder} is gone" if was_there else f"no cluster is up in {cluster.folder}"
-    )
+    echo(f"{cluster.folder} is gone" if was_there else f"no cluster is up in {cluster.folder}")
 
 
 def _option(cluster: DevCluster) -> str:
@@ -139,9 +137,9 @@ def _explain(cluster: DevCluster, since: str) -> None:
         f"petl devcluster down{option}": "it is gone, jobs and all",
     }
     width = max(map(len, hints))
-    typer.echo(f"{since}: {size}, in {layout.folder}\n")
+    echo(f"{since}: {size}, in {layout.folder}\n")
     for partition in PARTITIONS:
-        typer.echo(f"  {partition.name:{width}}  {partition.meaning}")
-    typer.echo()
+        echo(f"  {partition.name:{width}}  {partition.meaning}")
+    echo()
     for command, meaning in hints.items():
-        typer.echo(f"  {command:{width}}  {meaning}")
+        echo(f"  {command:{width}}  {meaning}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, interruptible
+from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, echo, interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,7 +61,7 @@ def doctor(
     everything = [finding for findings in found.values() for finding in findings]
     if as_json:
         rows = [{"group": t, **asdict(one)} for t, findings in found.items() for one in findings]
-        typer.echo(json.dumps({"cluster": name, "findings": rows}, indent=1))
+        echo(json.dumps({"cluster": name, "findings": rows}, indent=1))
     else:
         screen.print(summary(everything))
     if any(finding.level == "failure" for finding in everything):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from petl.terminal import RunsDir, StudyFile, Words, console, interruptible
+from petl.terminal import RunsDir, StudyFile, Words, console, echo, interruptible
 from slurm.status.selection import plans_of
 
 
@@ -110,7 +110,7 @@ def logs(
     screen = console()
     if len(items) > 1:
         lines = "".join(f"\n{line(item)}" for item in items[:10])
-        typer.echo(f"{len(items)} runs match; name one by the beginning of its id:{lines}")
+        echo(f"{len(items)} runs match; name one by the beginning of its id:{lines}")
         raise typer.Exit(2)
     if not follow and items[0].kind != "done" and not logs.files(items[0]):
         screen.print(f"{items[0].task}: {items[0].kind}, nothing printed yet", soft_wrap=True)

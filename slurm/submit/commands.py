@@ -20,6 +20,7 @@ from petl.terminal import (
     Yes,
     agrees,
     console,
+    echo,
     interruptible,
 )
 from slurm.status.selection import plans_of
@@ -228,4 +229,4 @@ def _scripts(plan: Plan, cluster: Cluster, choice: Choice) -> None:
     for batch in batches(choice, cluster.profile):
         submission = intend(plan, batch, cluster)
         for chunk, array in enumerate(arrays(submission, cluster, plan.in_queue())):
-            typer.echo(f"# {submission.script(chunk)}\n{job_script(cluster.profile, array)}")
+            echo(f"# {submission.script(chunk)}\n{job_script(cluster.profile, array)}")
