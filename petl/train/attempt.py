@@ -1,4 +1,4 @@
-"""One process's work on a run: go on where it was, keep it safe, say how it ended."""
+"""One process's attempt at a run: continue where the last one stopped, save, record the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from petl.runs.provenance import environment
 from petl.runs.result import Result, new_result
 from petl.train.checkpoint import Checkpoints, save_weights
 from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
-from petl.train.loop import Fit, Outcome, Row, Watcher
+from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.seeding import seeded
 from petl.train.trackers import Tracker, trackers
 
@@ -35,7 +35,7 @@ PARTS = ("train", "validation", "test")
 
 
 class Attempt(Watcher):
-    """One process's work on a run, from wherever the one before it came."""
+    """One process's attempt at a run, from the last checkpoint to a result or a failure."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Attempt(Watcher):
         run: RunDir,
         claim: Claim,
         options: Options,
-        on_epoch: Callable[[Row], None],
+        on_epoch: Callable[[EpochMetrics], None],
         stop: Callable[[], bool],
     ):
         self.task, self.run, self.claim, self.options = task, run, claim, options
-        self.tell, self.stop = on_epoch, stop
+        self.on_epoch, self.stop = on_epoch, stop
         self.checkpoints = Checkpoints(run, options.checkpoint_minutes)
         self.began = time.monotonic()
         self.earlier_s, self.tries = 0.0, 1
@@ -79,8 +79,9 @@ class Attempt(Watcher):
         except Diverged:
             if not self.fit.finite.delayed:
                 raise
-        # the steps since have spoilt what would show where it began: see it happen once more
-        self.log("a step was not finite: the last checkpoint again, looking at every step")
+        # the verdict came late: steps since then have spread NaNs over all weights, which hides
+        # the tensor where they began, so train again from the last checkpoint and look at each step
+        self.log("a step was not finite: train again from the last checkpoint, check every step")
         self.fit = self._fit(data)
         self.fit.finite.delayed = False
         self._resume()
@@ -93,6 +94,12 @@ class Attempt(Watcher):
         return Fit(model, data, self.task)
 
     def _resume(self) -> None:
+        """Restore first, then cut metrics.jsonl to the checkpoint.
+
+        An epoch's line is written before the checkpoint that counts the epoch. A kill between the
+        two leaves a line too many, never one too few, and that epoch is going to train again.
+        Trackers start after this, because they read from metrics.jsonl how far the run is.
+        """
         state = self.checkpoints.load()
         if state is None:
             self.run.rewind(0)
@@ -100,7 +107,7 @@ class Attempt(Watcher):
         self.fit.restore(state["fit"])
         self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
         self.run.rewind(self.fit.epoch - 1)
-        self.log(f"goes on in epoch {self.fit.epoch}, after step {self.fit.step}")
+        self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
 
     def end_tracking(self, result: Result | None) -> None:
         for tracker in self.trackers:
@@ -117,13 +124,13 @@ class Attempt(Watcher):
         if self.checkpoints.due(epoch_ends=False):
             self._save()
 
-    def epoch(self, fit: Fit, row: Row) -> None:
+    def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
         self.claim.check()
-        append_json_line(self.run.metrics_file, row)
-        self.log("  ".join(f"{name} {_shown(value)}" for name, value in row.items()))
-        self.tell(row)
+        append_json_line(self.run.metrics_file, metrics)
+        self.log("  ".join(f"{name} {_short(value)}" for name, value in metrics.items()))
+        self.on_epoch(metrics)
         for tracker in self.trackers:
-            tracker.row(row)
+            tracker.epoch(metrics)
         if self.checkpoints.due(epoch_ends=True):
             self._save()
         self.claim.touch()
@@ -161,19 +168,20 @@ class Attempt(Watcher):
         )
 
     def explain(self, error: OSError) -> Exception:
-        """A full disk is nobody's bug; anything else keeps its traceback."""
+        """A full disk is one line for the user; anything else keeps its traceback."""
         if error.errno not in DISK_FULL:
             return error
         where = error.filename or self.run.path
         return DiskFull(
-            f"{where}: {reason(error)}; what was done until the last checkpoint is kept"
+            f"{where}: {reason(error)}; free some space and start the run again: "
+            "it continues from the last checkpoint"
         )
 
     def fail(self, error: Exception) -> None:
-        with suppress(OSError):  # where there is no room for a failure's own words
-            self._note(error)
+        with suppress(OSError):  # a full disk has no space for this either
+            self._record(error)
 
-    def _note(self, error: Exception) -> None:
+    def _record(self, error: Exception) -> None:
         self.log(traceback.format_exc())
         lines = str(error).strip().splitlines()
         fit = getattr(self, "fit", None)
@@ -191,18 +199,18 @@ class Attempt(Watcher):
         )
 
     def log(self, line: str) -> None:
-        """Into log.txt, appended: an earlier try's last words stay readable."""
+        """Append to log.txt, so that the end of an earlier attempt stays readable."""
         with os.fdopen(open_to_append(self.run.log_file), "a", encoding="utf-8") as file:
             file.write(line.rstrip() + "\n")
 
 
-def _shown(value: Any) -> str:
+def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager
 def _torch_set_up(task: config.Task, options: Options) -> Iterator[None]:
-    """Threads, and what a run changes of torch's global state put back afterwards."""
+    """Set the threads, and restore afterwards what a run changes of torch's global state."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if task.train.deterministic:

@@ -1,11 +1,12 @@
 """The training loop: a task's model and data in, metrics per epoch and at the end out.
 
-All that an interrupted run needs to go on is in `Fit.state()`. Draws are named by seed, fold and
-epoch, so that beside weights and optimiser it takes little more than the place in the epoch.
+`Fit.state()` is all that an interrupted run needs to continue. Random draws are named by seed, fold
+and epoch, so beside weights and optimiser it holds little more than the position in the epoch.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -27,29 +28,34 @@ from petl.train.metrics import objective
 from petl.train.optim import clip, optimiser, schedule
 from petl.train.seeding import derive
 
-Row = dict[str, Any]
+EpochMetrics = dict[str, Any]
+"""A line of metrics.jsonl."""
 Scores = dict[str, float]
 State = dict[str, Any]
 
 
 class Watcher:
-    """Whoever looks on: after every step, and with the epoch's metrics after each epoch."""
+    """Called after every step, and after every epoch with its metrics. This one does nothing."""
 
     def step(self, fit: Fit) -> None:
         pass
 
-    def epoch(self, fit: Fit, row: Row) -> None:
+    def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
         pass
 
 
 @dataclass
 class Best:
-    """The weights that validated best so far; the first of equals."""
+    """The epoch with the best validation so far."""
 
     score: float = -float("inf")
     epoch: int = 0
     scores: Scores = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def is_beaten_by(self, score: float) -> bool:
+        """By a higher score alone: not by an equal one, and not by NaN."""
+        return score > self.score
 
 
 @dataclass
@@ -61,15 +67,17 @@ class Outcome:
     epochs: int
     confusion: dict[str, list[list[int]] | None]
     weights: dict[str, Tensor]
-    """The weights that the task keeps."""
+    """The weights that the task keeps; empty if it keeps none."""
 
 
 class Fit:
+    """A model while it trains."""
+
     def __init__(self, model: Model, data: TaskData, task: config.Task):
         self.model, self.data, self.task = model, data, task
         self.device = next(model.parameters()).device
         if task.train.precision == "fp16" and self.device.type == "cpu":
-            raise UserError("train.precision 'fp16' needs a GPU; bf16 and float32 run on a CPU")
+            raise UserError("train.precision: fp16 needs a GPU; a CPU computes in bf16 or float32")
         self.batches = Batches(data, task, self.device)
         self.objective = objective(task)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -81,7 +89,7 @@ class Fit:
         self.lr, self.seconds = 0.0, 0.0
         self.losses: list[Tensor] = []
         self.best = Best()
-        self.free_at_first = memory.free_bytes(self.device)
+        self.free_at_start = memory.free_bytes(self.device)
 
     # --- what a checkpoint holds
 
@@ -110,28 +118,29 @@ class Fit:
         self.lr, self.seconds = state["lr"], state["seconds"]
         self.losses = list(state["losses"].to(self.device))
         self.best = Best(**state["best"])
+        # last: nothing may draw between here and the next step, which continues this dropout
         torch.set_rng_state(state["random"])
         if state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"])
 
-    # --- going on from where it is
+    # --- training, from wherever it is
 
     def run(self, watcher: Watcher | None = None) -> Outcome:
-        """Train to the end; test the last weights and those that validated best."""
+        """Train to the end; test the last weights and those with the best validation."""
         watcher = watcher or Watcher()
-        while not self._over():
-            row = self._epoch(watcher)
-            watcher.epoch(self, row)
+        while not self._is_over():
+            watcher.epoch(self, self._epoch(watcher))
         return self._test()
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         patience = self.task.train.patience
-        idle = self.epoch - 1 - self.best.epoch
-        return self.epoch > self.task.train.epochs or (patience is not None and idle >= patience)
+        without_progress = self.epoch - 1 - self.best.epoch
+        stops_early = patience is not None and without_progress >= patience
+        return self.epoch > self.task.train.epochs or stops_early
 
-    def _epoch(self, watcher: Watcher) -> Row:
+    def _epoch(self, watcher: Watcher) -> EpochMetrics:
         started = time.perf_counter()
-        if self.step == 0:
+        if self.step == 0:  # in the middle of an epoch, the restored generator continues
             self.lr = self.adamw.param_groups[0]["lr"]
             torch.manual_seed(derive(self.task.seed, self.task.fold, "dropout", self.epoch))
         self.model.train()
@@ -147,8 +156,10 @@ class Fit:
         self.finite.finish()
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
         validation, _ = self.evaluate(self.data.split.validation)
-        self._keep_best(validation)
-        row = {
+        score = validation[self.objective.primary]
+        if self.best.is_beaten_by(score):
+            self.best = Best(score, self.epoch, validation, self._weights())
+        metrics = {
             "epoch": self.epoch,
             "train_loss": train_loss,
             **{f"val_{name}": value for name, value in validation.items()},
@@ -156,10 +167,14 @@ class Fit:
             "seconds": self.seconds + time.perf_counter() - started,
         }
         self.epoch, self.step, self.seconds, self.losses = self.epoch + 1, 0, 0.0, []
-        return row
+        return metrics
 
     def _step_fits(self, x: Tensor, y: Tensor) -> bool:
-        """Once this has returned, nothing holds on to what was allocated before it failed."""
+        """False if out of memory.
+
+        An exception keeps its frames, and they keep the tensors of the failed step. Here it ends,
+        so that they are free again before the message measures what would fit.
+        """
         try:
             self._step(x, y)
         except (RuntimeError, MemoryError) as error:
@@ -169,20 +184,26 @@ class Fit:
         return True
 
     def _step(self, x: Tensor, y: Tensor) -> None:
-        """Forward and backward in pieces if asked for, then one step of the whole batch."""
+        """Forward and backward, in micro-batches if the task says so, then one optimiser step.
+
+        fp16: the loss is multiplied by a scale S, so that small gradients do not become zero, and
+        `unscale_` divides the gradients by S before anything reads them. If S was too large they
+        overflow: `scaler.step` then leaves the step out and `update` halves S. That is normal, so
+        with fp16 only the loss has to be finite.
+        """
         piece = self.task.train.micro_batch or len(x)
         self.adamw.zero_grad(set_to_none=True)
-        parts = []
-        for part_x, part_y in zip(x.split(piece), y.split(piece), strict=True):
-            with self._precision():
-                loss = self.objective.loss(self.model(part_x), part_y) * (len(part_x) / len(x))
+        losses = []
+        for piece_x, piece_y in zip(x.split(piece), y.split(piece), strict=True):
+            with autocast(self.task.train.precision, self.device):
+                mean = self.objective.loss(self.model(piece_x), piece_y)
+                loss = mean * (len(piece_x) / len(x))
             self.scaler.scale(loss).backward()
-            parts.append(loss.detach())
-        loss = parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+            losses.append(loss.detach())
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         self.scaler.unscale_(self.adamw)
         norm = nonfinite.gradient_norm(self.parameters)
         try:
-            # half precision overflows now and then: the scaler leaves such a step out
             self.finite.check(self.step, loss, loss if self.scaler.is_enabled() else norm)
         except nonfinite.NonFiniteStep as bad:
             raise self._diverged(bad, x) from None
@@ -192,15 +213,6 @@ class Fit:
         self.scaler.update()
         self.schedule.step()
         self.losses.append(loss * len(x))
-
-    def _precision(self) -> AbstractContextManager[None]:
-        return autocast(self.task.train.precision, self.device)
-
-    def _keep_best(self, validation: Scores) -> None:
-        score = validation[self.objective.primary]
-        if self.objective.better(score, self.best.score):
-            weights = {name: t.detach().clone() for name, t in trained_state(self.model).items()}
-            self.best = Best(score, self.epoch, validation, weights)
 
     # --- measuring
 
@@ -213,49 +225,48 @@ class Fit:
         self.model.eval()
         pairs = []
         for x, y in self.batches.of(indices):
-            with self._precision():
+            with autocast(self.task.train.precision, self.device):
                 pairs.append((self.model(x).float(), y))
-        outputs, targets = (torch.cat(part) for part in zip(*pairs, strict=True))
+        outputs, targets = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
         return outputs, targets
 
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: t.detach().clone() for name, t in trained_state(self.model).items()}
+
     def _test(self) -> Outcome:
-        last = {name: t.detach().clone() for name, t in trained_state(self.model).items()}
+        last = self._weights()
         test_last, confusion_last = self.evaluate(self.data.split.test)
         restore(self.model, self.best.weights)
         test_best, confusion_best = self.evaluate(self.data.split.test)
-        confusion = {"test_last": confusion_last, "test_best": confusion_best}
-        kept = last if self.task.weights == "last" else self.best.weights
+        keep = {"none": {}, "last": last, "best": self.best.weights}
         return Outcome(
-            test_last,
-            test_best,
-            self.best.scores,
-            self.best.epoch,
-            self.epoch - 1,
-            confusion,
-            {} if self.task.weights == "none" else kept,
+            test_last=test_last,
+            test_best=test_best,
+            val_best=self.best.scores,
+            best_epoch=self.best.epoch,
+            epochs=self.epoch - 1,
+            confusion={"test_last": confusion_last, "test_best": confusion_best},
+            weights=keep[self.task.weights],
         )
+
+    # --- failing
 
     def _out_of_memory(self, x: Tensor) -> OutOfMemory:
         self.adamw.zero_grad(set_to_none=True)
         where = f"epoch {self.epoch}, step {self.step + 1}"
-        said = memory.advice(self.model, x, self.free_at_first)
-        return OutOfMemory(f"out of memory in {where} with batch_size {len(x)}: {said}")
+        advice = memory.advice(self.model, x, self.free_at_start)
+        return OutOfMemory(f"out of memory in {where} with batch_size {len(x)}: {advice}")
 
     def _diverged(self, bad: nonfinite.NonFiniteStep, x: Tensor) -> Diverged:
-        """What, where, and since when. On a GPU the bad step may be a few steps back."""
-        what = (
-            f"the loss was {bad.loss:g}"
-            if not np.isfinite(bad.loss)
-            else (f"the gradient's norm was {bad.norm:g}")
-        )
-        tensor = nonfinite.first_bad_output(self.model, x)
-        where = f"the output of {tensor}" if tensor else None
-        if where is None and (name := nonfinite.first_bad_gradient(self.model)):
-            where = f"the gradient of {name}"
-        first = f"; first not finite: {where}" if where else ""
+        """What, where, and which tensor first. On a GPU the bad step may be a few steps back."""
+        value = f"gradient norm is {bad.norm:g}"
+        if not math.isfinite(bad.loss):
+            value = f"loss is {bad.loss:g}"
+        tensor = nonfinite.first_bad_tensor(self.model, x)
+        first = f"; first not finite: {tensor}" if tensor else ""
         return Diverged(
-            f"{what} in epoch {self.epoch}, step {bad.step + 1}{first}. "
-            f"A lower lr than {self.task.train.lr:g} helps, or warm_up or clip_norm"
+            f"the {value} in epoch {self.epoch}, step {bad.step + 1}{first}. "
+            f"Try a learning rate lower than {self.task.train.lr:g}, warm_up, or clip_norm"
         )
 
 
@@ -267,7 +278,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
 
 
 def _scaler(train: config.Train, device: torch.device) -> Any:
-    """Of half precision's small gradients; the name moved between the two stacks."""
+    """The gradient scaler of fp16, which does nothing otherwise; torch 2 has moved it."""
     enabled = train.precision == "fp16"
     if hasattr(torch.amp, "GradScaler"):
         return torch.amp.GradScaler(device.type, enabled=enabled)

@@ -30,10 +30,6 @@ class Objective(ABC):
         """A row for each class, a column for what it was taken for; a regression has none."""
         return None
 
-    def better(self, new: float, old: float) -> bool:
-        """The first of equals stays the best, and NaN is never better."""
-        return new > old
-
 
 def objective(task: config.Task) -> Objective:
     dataset, train = task.dataset, task.train

@@ -13,7 +13,7 @@ from petl.runs.directory import RunDir
 from petl.runs.result import Result
 from petl.train.attempt import Attempt
 from petl.train.failures.kinds import Interrupted
-from petl.train.loop import Row
+from petl.train.loop import EpochMetrics
 
 __all__ = ["Interrupted", "run_task"]
 
@@ -23,20 +23,20 @@ def run_task(
     places: Places,
     options: Options | None = None,
     *,
-    on_epoch: Callable[[Row], None] = lambda row: None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Train one task unless its run is done already; the claim keeps a second process away.
+    """Train one task, unless it has a result already. A claim keeps other processes away.
 
-    When `stop` says so, the run is left in a checkpoint and Interrupted is raised; the next call
-    goes on from there, as it does after any other end but success.
+    When `stop` returns True, the run saves a checkpoint and raises Interrupted. The next call
+    continues from the last checkpoint, as after any other end without a result.
     """
     run = RunDir.of(task, places.runs)
     if (result := run.result()) is not None:
         return result
     _make_folder(run)
     with Claim(run.claim_file) as claim:
-        if (result := run.result()) is not None:  # done while we waited for the claim
+        if (result := run.result()) is not None:  # another process finished it meanwhile
             return result
         run.start(task)
         attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
@@ -65,5 +65,5 @@ def _make_folder(run: RunDir) -> None:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{run.path}: {reason(error)}; --runs or PETL_RUNS names another folder"
+            f"{run.path}: {reason(error)}; choose another folder with --runs or PETL_RUNS"
         ) from None

@@ -1,8 +1,7 @@
-"""Metrics for people's dashboards, beside metrics.jsonl: TensorBoard, Weights & Biases.
+"""Metrics for dashboards, in addition to metrics.jsonl: TensorBoard, Weights & Biases.
 
-Their packages are imported when a run asks for them. What they write lies beside the run
-directories, by run id, and a run that resumes goes on in the same place. Once training has begun,
-trouble with a dashboard is a warning: it ends no run.
+Their packages are imported when a run asks for them. They write beside the run directories, by run
+id, so that a resumed run continues its curves. After the start, a tracker's error is a warning.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class Tracker(Protocol):
-    def row(self, row: dict[str, Any]) -> None:
-        """An epoch's metrics, as in metrics.jsonl."""
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        """Take a line of metrics.jsonl."""
 
     def end(self, result: Result | None) -> None:
-        """result.json, or None when the run ends without one."""
+        """Take result.json, or None if the run ends without one."""
 
 
 class TensorBoard:
@@ -37,15 +36,15 @@ class TensorBoard:
 
         folder = run.path.parent / "tensorboard" / task.run_id
         done = len(run.metrics())
-        # what a killed run wrote after its last checkpoint is going to be written again
+        # a killed run trains again what it wrote after its last checkpoint: drop that first
         self.writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
         if not done:
             self.writer.add_text("task", f"```\n{json.dumps(task.to_json(), indent=1)}\n```")
 
-    def row(self, row: dict[str, Any]) -> None:
-        for name, value in row.items():
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        for name, value in metrics.items():
             if name != "epoch":
-                self.writer.add_scalar(_tag(name), value, row["epoch"])
+                self.writer.add_scalar(_tag(name), value, metrics["epoch"])
         self.writer.flush()
 
     def end(self, result: Result | None) -> None:
@@ -55,7 +54,7 @@ class TensorBoard:
 
 
 class WandB:
-    """One W&B run for each run, under its id; a study is a project. WANDB_MODE=offline works."""
+    """A W&B project for each study, a W&B run for each run, under the run id."""
 
     def __init__(self, run: RunDir, task: Task):
         import wandb
@@ -70,26 +69,26 @@ class WandB:
             config=task.to_json(),
             dir=str(run.path.parent),
         )
-        # by epoch, not by W&B's own count: a resumed run trains some epochs again
+        # the x axis is the epoch, not W&B's own count: a resumed run logs some epochs again
         self.run.define_metric("*", step_metric="epoch")
 
-    def row(self, row: dict[str, Any]) -> None:
-        self.run.log({_tag(name): value for name, value in row.items()})
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        self.run.log({_tag(name): value for name, value in metrics.items()})
 
     def end(self, result: Result | None) -> None:
         self.run.summary.update(_final(result))
         self.run.finish(exit_code=0 if result else 1)
 
 
-class Careful:
-    """Lets a tracker's first error be its last."""
+class Guarded:
+    """Turns a tracker off at its first error, so that it cannot end the run."""
 
     def __init__(self, name: str, tracker: Tracker):
         self.name, self.tracker = name, tracker
         self.works = True
 
-    def row(self, row: dict[str, Any]) -> None:
-        self._try(lambda: self.tracker.row(row))
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        self._try(lambda: self.tracker.epoch(metrics))
 
     def end(self, result: Result | None) -> None:
         self._try(lambda: self.tracker.end(result))
@@ -101,43 +100,38 @@ class Careful:
             call()
         except Exception as error:
             self.works = False
-            log.warning("%s stopped working: %s; metrics.jsonl goes on", self.name, error)
+            log.warning("%s failed and is off: %s; metrics.jsonl continues", self.name, error)
 
 
 KNOWN: dict[str, Callable[[RunDir, Task], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}
 
 
 def check(names: Sequence[str]) -> None:
-    """Are these trackers known, and installed? To be asked before anything is submitted."""
+    """Refuse trackers that petl does not know or that are not installed, before a job is queued."""
     for name in names:
         if name not in KNOWN:
             raise UserError(f"there is no tracker '{name}'{nearest(name, KNOWN)}")
         if find_spec(name) is None:
-            raise UserError(
-                f"tracking with {name} needs a package that is not installed here: "
-                f"pip install {name}"
-            )
+            raise UserError(f"tracking with {name} needs its package: pip install {name}")
 
 
 def trackers(names: Sequence[str], run: RunDir, task: Task) -> list[Tracker]:
-    """Each name once; to be called when metrics.jsonl says how far the run is."""
+    """Start each tracker once; call this when metrics.jsonl shows how far the run is."""
     names = list(dict.fromkeys(names))
     check(names)
     started: list[Tracker] = []
     for name in names:
         try:
-            started.append(Careful(name, KNOWN[name](run, task)))
-        except Exception as error:  # no login, no network, a package of another age
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            offline = "; WANDB_MODE=offline needs neither login nor network"
-            raise UserError(
-                f"{name} does not start: {reason}{offline if name == 'wandb' else ''}"
-            ) from error
+            started.append(Guarded(name, KNOWN[name](run, task)))
+        except Exception as error:  # not logged in, no network, another version
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            offline = "; WANDB_MODE=offline needs no login and no network" * (name == "wandb")
+            raise UserError(f"{name} does not start: {why}{offline}") from error
     return started
 
 
 def _tag(name: str) -> str:
-    """`val_loss` -> `val/loss`: dashboards group by what is before the slash."""
+    """`val_loss` -> `val/loss`: dashboards group by the word before the slash."""
     part, _, metric = name.partition("_")
     return f"{part}/{metric}" if part in ("train", "val") and metric else name
 

@@ -7,7 +7,7 @@ import torch
 from petl.config import Task
 from petl.data.load import load
 from petl.model.build import build_model
-from petl.train.loop import Fit, Row, Watcher
+from petl.train.loop import EpochMetrics, Fit, Watcher
 
 
 def test_layers_begin_to_change_in_the_epoch_that_opens_them(tasks, places) -> None:
@@ -24,7 +24,7 @@ def test_layers_begin_to_change_in_the_epoch_that_opens_them(tasks, places) -> N
     epochs = [state()]
 
     class Looking(Watcher):
-        def epoch(self, fit: Fit, row: Row) -> None:
+        def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
             epochs.append(state())
 
     Fit(model, load(task, places), task).run(Looking())

@@ -144,7 +144,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tasks, twice, damage)
         run.older_resume_file.write_bytes(b"")
     run_task(task, twice[1], Options(threads=1))
     assert ends(run) == ends(RunDir.of(task, twice[0].runs))
-    resumed = "goes on in epoch" in run.log_file.read_text()
+    resumed = "continues in epoch" in run.log_file.read_text()
     assert resumed == (damage != "both")
 
 

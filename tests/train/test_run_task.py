@@ -66,12 +66,12 @@ def test_a_diverged_run_says_when_and_what_helps(tasks, own_runs):
     task = task.model_copy(update={"train": task.train.model_copy(update={"lr": 1e30})})
     with pytest.raises(
         Diverged,
-        match=r"in epoch 1, step 2; first not finite: the output of backbone.*lr than 1e\+30",
+        match=r"epoch 1, step 2; first not finite: the output of backbone.*rate lower than 1e\+30",
     ):
         run_task(task, own_runs, Options(threads=1))
     state = RunDir.of(task, own_runs.runs).state()
     assert state.kind == "failed"
-    assert "the loss was" in state.reason
+    assert "the loss is" in state.reason
     assert "Diverged" in RunDir.of(task, own_runs.runs).log_file.read_text()
 
 

@@ -57,7 +57,7 @@ def test_a_late_verdict_names_the_same_step_and_tensor(tasks, own_runs, tmp_path
     with pytest.raises(Diverged) as late:
         run_task(task, elsewhere, Options(threads=1))
     assert str(late.value) == str(at_once.value)
-    assert "looking at every step" in RunDir.of(task, elsewhere.runs).log_file.read_text()
+    assert "check every step" in RunDir.of(task, elsewhere.runs).log_file.read_text()
 
 
 def made_data(task, clips=4):
@@ -74,9 +74,7 @@ def test_a_bad_gradient_is_seen_before_it_changes_a_weight(tasks):
     spoilt = dict(model.named_parameters())["backbone.layers.1.ffn.down.weight"]
     spoilt.register_hook(lambda gradient: gradient * float("inf"))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    said = (
-        r"norm was (inf|nan) in epoch 1, step 1; .* gradient of backbone.layers.1.ffn.down.weight"
-    )
+    said = r"norm is (inf|nan) in epoch 1, step 1; .* gradient of backbone.layers.1.ffn.down.weight"
     with pytest.raises(Diverged, match=said):
         Fit(model, made_data(task), task).run()
     for name, tensor in model.state_dict().items():

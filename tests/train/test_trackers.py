@@ -95,7 +95,7 @@ def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
 ) -> None:
     (tracker,) = trackers(["wandb", "wandb"], run, task)
     for epoch in (1, 2, 3):
-        tracker.row(row(epoch))
+        tracker.epoch(row(epoch))
     tracker.end(RESULT)
     calls = [json.loads(line) for line in wandb.read_text().splitlines()]
     (_, settings), (_, *by_epoch), (_, logged) = calls
@@ -105,7 +105,7 @@ def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
     assert by_epoch == ["*", "epoch"]
     assert logged["train/loss"] == 1.0
     assert logged["epoch"] == 1
-    assert "wandb stopped working: the network is gone; metrics.jsonl goes on" in caplog.text
+    assert "wandb failed and is off: the network is gone; metrics.jsonl continues" in caplog.text
 
 
 def test_wandb_is_told_the_final_numbers(wandb: Path, run: RunDir, task: Task) -> None:
@@ -132,12 +132,12 @@ def test_tensorboard_shows_each_epoch_once(run: RunDir, task: Task) -> None:
 
     (tracker,) = trackers(["tensorboard"], run, task)
     for epoch in (1, 2, 3):
-        tracker.row(row(epoch))
+        tracker.epoch(row(epoch))
     tracker.end(None)
     append_json_line(run.metrics_file, row(1))
     (tracker,) = trackers(["tensorboard"], run, task)
     for epoch in (2, 3, 4):
-        tracker.row(row(epoch))
+        tracker.epoch(row(epoch))
     tracker.end(RESULT)
     folder = run.path.parent / "tensorboard" / task.run_id
     assert not list(run.path.glob("events*"))

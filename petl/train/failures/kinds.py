@@ -1,4 +1,4 @@
-"""Why a run ends before its time, in classes that a launcher can act on."""
+"""The kinds of failure that a launcher can act on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Interrupted(Exception):
-    """Somebody asked the run to stop; what it has done is in its checkpoint."""
+    """The run was asked to stop; its checkpoint holds what it has done."""
 
 
 class Diverged(UserError):
-    """The loss or its gradient left the finite numbers; training on would only heat the room."""
+    """The loss or the gradient is not finite."""
 
 
 class OutOfMemory(UserError):
@@ -24,26 +24,24 @@ class OutOfMemory(UserError):
 
 
 class DiskFull(UserError):
-    """What was to be written was not; what was there before still is."""
+    """A file could not be written; the one before it is still there."""
+
+
+CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory", DiskFull: "disk-full"}
 
 
 def failure_class(error: BaseException) -> str:
-    classes: tuple[tuple[type[BaseException], str], ...] = (
-        (Diverged, "diverged"),
-        (OutOfMemory, "out-of-memory"),
-        (DiskFull, "disk-full"),
-        (UserError, "bad-data"),
-    )
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk-full"
-    return next((name for kind, name in classes if isinstance(error, kind)), "error")
+    other = "bad-data" if isinstance(error, UserError) else "error"
+    return CLASSES.get(type(error), other)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in two ways, by the device."""
+    """A GPU's allocator has its own exception, a CPU's raises RuntimeError."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    said = str(error)
+    text = str(error)
     return isinstance(error, RuntimeError) and (
-        "not enough memory" in said or "can't allocate memory" in said
+        "not enough memory" in text or "can't allocate memory" in text
     )

@@ -1,4 +1,4 @@
-"""What to say when a batch does not fit: how much a clip takes, and how many would fit."""
+"""What to advise when a batch does not fit: the memory a clip takes, and how many clips fit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from petl.model.build import Model
 
 MARGIN = 0.85
-"""Of what is free, so much can be used: allocators leave gaps, and layers need room to work in."""
+"""The share of free memory that can be used: allocators leave gaps, and layers need work space."""
 
 
 def kept(model: nn.Module, x: Tensor) -> list[int]:
-    """Bytes of each storage that a forward pass of x keeps for its backward pass.
+    """Bytes of each storage that the forward pass of x keeps for the backward pass.
 
-    Parameters are there anyway and do not count.
+    Parameters do not count: they are in memory anyway.
     """
     own = {_storage(p).data_ptr() for p in model.parameters()}
     sizes: dict[int, int] = {}
@@ -30,31 +30,32 @@ def kept(model: nn.Module, x: Tensor) -> list[int]:
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        outputs = model(x)  # held on to: freed storages would lend their addresses to later ones
+        outputs = model(x)  # kept alive: a freed storage's address would be used again
     del outputs
     return list(sizes.values())
 
 
-def advice(model: Model, x: Tensor, free_at_first: int) -> str:
+def advice(model: Model, x: Tensor, free_at_start: int) -> str:
     """One line on what would fit, after an out-of-memory error.
 
-    `free_at_first` is what was free before the first step; then came gradients and AdamW's two
-    moments. A CPU's allocator does not give all back that a failed step has taken.
+    What was free before the first step, less gradients and AdamW's two moments (3 x the trained
+    parameters). It is not measured now, because a CPU's allocator does not return everything that
+    the failed step took.
     """
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    free = max(0, free_at_first - 3 * trained)
+    free = max(0, free_at_start - 3 * trained)
     if x.device.type == "cuda":
         torch.cuda.empty_cache()
     try:
-        a_clip = sum(kept(model, x[:1]))
+        clip = sum(kept(model, x[:1]))
     except (RuntimeError, MemoryError):
-        return "not even one clip fits; 'layer_checkpointing: on' keeps less"
-    fits = min(int(MARGIN * free / a_clip), len(x) - 1)
-    said = f"a clip takes about {a_clip / 1e6:.0f} MB and {free / 1e6:.0f} MB are free"
-    smaller = f"batch_size {fits} would fit" if fits else "not even one clip fits"
+        return "not even one clip fits; 'layer_checkpointing: on' needs less memory"
+    count = min(int(MARGIN * free / clip), len(x) - 1)
+    fits = f"batch_size {count} would fit" if count else "not even one clip fits"
+    text = f"a clip takes about {clip / 1e6:.0f} MB, {free / 1e6:.0f} MB are free, and {fits}"
     if model.backbone.layer_checkpointing:
-        return f"{said}: {smaller}"
-    return f"{said}: {smaller}, and 'layer_checkpointing: on' keeps a batch and all numbers"
+        return text
+    return f"{text}. 'layer_checkpointing: on' needs less memory and changes no number"
 
 
 def free_bytes(device: torch.device) -> int:

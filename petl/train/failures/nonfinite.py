@@ -68,30 +68,26 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return torch.stack(torch._foreach_norm(gradients)).float().norm()
 
 
-def first_bad_gradient(model: nn.Module) -> str | None:
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
-            return name
-    return None
-
-
 @torch.no_grad()
-def first_bad_output(model: nn.Module, x: Tensor) -> str | None:
-    """The first module, in the order of the forward pass, whose output is not finite."""
+def first_bad_tensor(model: nn.Module, x: Tensor) -> str | None:
+    """The first output that is not finite, in the order of the forward pass, or else gradient."""
     bad: list[str] = []
 
-    def watch(name: str, output: object) -> None:
+    def look(name: str, output: object) -> None:
         if isinstance(output, Tensor) and not bool(output.isfinite().all()):
-            bad.append(name)
+            bad.append(f"the output of {name}")
 
-    handles = [
-        module.register_forward_hook(lambda m, i, output, name=name: watch(name, output))
+    hooks = [
+        module.register_forward_hook(lambda m, i, output, name=name: look(name, output))
         for name, module in model.named_modules()
         if name
     ]
     try:
         model(x)
     finally:
-        for handle in handles:
-            handle.remove()
+        for hook in hooks:
+            hook.remove()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+            bad.append(f"the gradient of {name}")
     return bad[0] if bad else None
