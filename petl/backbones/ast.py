@@ -10,6 +10,7 @@ from petl.backbones import naming
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import expect, read_checkpoint
 from petl.backbones.patches import LAYERS, NEWER_LAYERS, PatchTokens, geometry
+from petl.config.dataset import BINS
 
 NAMING = naming.Naming(
     table=LAYERS | {"tokens.dist": "embeddings.distillation_token"},
@@ -36,3 +37,37 @@ def build(settings: config.AST, frames: int) -> Encoder:
     naming.load(encoder, tensors, NAMING, settings.source)
     own.resize((c["num_mel_bins"], frames), settings.position_embeddings)
     return encoder
+
+
+def library_config(
+    *,
+    hidden: int,
+    layers: int,
+    heads: int,
+    mlp: int,
+    patch: int,
+    frequency_stride: int,
+    time_stride: int,
+    frames: int,
+    eps: float = 1e-12,
+    qkv_bias: bool = True,
+) -> dict[str, Any]:
+    """config.json of an AST, as the library's ASTConfig writes it."""
+    return {
+        "architectures": ["ASTModel"],
+        "model_type": "audio-spectrogram-transformer",
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": mlp,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "layer_norm_eps": eps,
+        "qkv_bias": qkv_bias,
+        "patch_size": patch,
+        "frequency_stride": frequency_stride,
+        "time_stride": time_stride,
+        "max_length": frames,
+        "num_mel_bins": BINS,
+    }

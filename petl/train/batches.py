@@ -1,7 +1,7 @@
 """A task's clips as batches on the device: in order, or shuffled and augmented for training.
 
-What is drawn for an epoch depends on (seed, fold, epoch) alone and is drawn at its start, so that
-an epoch can be entered at any step.
+All random draws of an epoch are made at its start, from generators named by seed, fold and epoch.
+So a resumed run can enter an epoch at any step and gets the same batches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from petl.data.load import TaskData
 from petl.train.seeding import generator
 
 ROOM = 0.4
-"""Inputs stay on the GPU when they take at most so much of what is free there."""
+"""All inputs are kept on the GPU if they take no more than this share of its free memory."""
 
 Batch = tuple[Tensor, Tensor]
 
@@ -36,7 +36,7 @@ class Batches:
             yield self._normalised(x), y
 
     def training(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from a step on."""
+        """The batches of an epoch, starting at a step."""
         seed, fold = self.task.seed, self.task.fold
         dataset, settings = self.task.dataset, self.task.train
         train = self.data.split.train
@@ -67,7 +67,7 @@ class Batches:
             yield x, y
 
     def _mixable(self, y: Tensor) -> Tensor:
-        """Labels as shares of each class; a regression's numbers mix as they are."""
+        """Labels become one-hot vectors; the numbers of a regression can be mixed as they are."""
         classes = self.task.dataset.classes
         return y if classes is None else torch.nn.functional.one_hot(y, classes).float()
 
@@ -82,16 +82,16 @@ class Batches:
         return x.to(self.device), self.targets[index]
 
     def _on_device(self) -> Tensor:
-        """Piece by piece: the whole would otherwise pass through the memory of the process."""
-        there = torch.empty(self.data.inputs.shape, device=self.device)
-        for start in range(0, len(there), 1024):
+        """In pieces, so that the process never holds all inputs in its own memory."""
+        inputs = torch.empty(self.data.inputs.shape, device=self.device)
+        for start in range(0, len(inputs), 1024):
             piece = np.ascontiguousarray(self.data.inputs[start : start + 1024])
-            there[start : start + 1024] = torch.from_numpy(piece)
-        return there
+            inputs[start : start + 1024] = torch.from_numpy(piece)
+        return inputs
 
 
 def _fits(inputs: np.ndarray, device: torch.device) -> bool:
-    """On the CPU the memory map is there already."""
+    """On a CPU the inputs stay in the memory map."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)

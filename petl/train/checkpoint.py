@@ -1,9 +1,12 @@
-"""How far a run is, exactly, on disk: written aside, checked, and renamed over the one before.
+"""What a run leaves of its model on disk: checkpoints to continue from, and the trained weights.
 
-A checkpoint is a safetensors file: its tensors, and in the header the rest as JSON with a digest of
-everything, so that one cut short or damaged is not taken for a checkpoint. Two are kept, and the
-older one serves when the newer one is damaged. Nothing in such a file can run: run folders are
-shared, and another member of the group may have written it.
+A checkpoint is a safetensors file: tensors, and in the header the rest of the state as JSON with a
+digest of everything, so that a truncated or damaged file is not used. Nothing in it can run code:
+run folders are shared, and another member of the group may have written it.
+
+Two are kept. To save is to write and sync `resume.new`, to rename `resume` to `resume.before`, and
+to rename `resume.new` to `resume`. A process killed between any two of these leaves at least one
+whole checkpoint, and `load` takes the newest that is whole.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from petl.train.loop import Outcome
 
 TENSOR, LIST = "tensor", "list"
 SHARE = 0.05
-"""At most so much of the time goes into writing checkpoints at epoch ends."""
+"""The share of the time that checkpoints at the ends of epochs may take."""
 
 State = dict[str, Any]
 
@@ -34,52 +37,51 @@ State = dict[str, Any]
 class Checkpoints:
     def __init__(self, run: RunDir, minutes: float):
         self.newest, self.older = run.resume_file, run.older_resume_file
-        self.coming = self.newest.with_name("resume.new.safetensors")
+        self.incoming = self.newest.with_name("resume.new.safetensors")
         self.every_s = 60 * minutes
         self.last_at, self.took_s = time.monotonic(), 0.0
 
     def due(self, epoch_ends: bool) -> bool:
-        """A full fine-tuning's are large: they wait, where epochs are short."""
+        """After so many minutes, and after each epoch unless saving takes too much of the time."""
         since = time.monotonic() - self.last_at
         return since >= self.every_s or (epoch_ends and self.took_s <= SHARE * since)
 
     def save(self, state: State) -> None:
         started = time.monotonic()
-        content = _packed(state)
+        content = _pack(state)
         try:
-            write_atomic(self.coming, content)
+            write_atomic(self.incoming, content)
             if self.newest.exists():
                 self.newest.replace(self.older)
-            self.coming.replace(self.newest)
+            self.incoming.replace(self.newest)
         except OSError as error:
-            self.coming.unlink(missing_ok=True)
+            self.incoming.unlink(missing_ok=True)
             if error.errno not in DISK_FULL:
                 raise UserError(f"{self.newest}: {reason(error)}") from None
             raise DiskFull(
-                f"{self.newest}: no room for a checkpoint of {len(content) / 1e6:.0f} MB; "
-                "the one before it is kept and the run resumes there"
+                f"{self.newest}: no space for a checkpoint of {len(content) / 1e6:.0f} MB; "
+                "free some and start the run again: it continues from the one before"
             ) from None
         self.last_at = time.monotonic()
         self.took_s = self.last_at - started
 
     def load(self) -> State | None:
-        """The newest whole one."""
+        """The newest checkpoint that is whole, or None."""
         states = (_read(file) for file in (self.newest, self.older))
         return next((state for state in states if state is not None), None)
 
     def remove(self) -> None:
-        """The run is done."""
-        for file in (self.coming, self.newest, self.older):
+        for file in (self.incoming, self.newest, self.older):
             file.unlink(missing_ok=True)
 
 
-def _packed(state: State) -> bytes:
+def _pack(state: State) -> bytes:
     from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
 
-    def take_out(value: Any) -> Any:
+    def encode(value: Any) -> Any:
         if isinstance(value, Tensor):
             name = str(len(tensors))
             tensors[name] = value.detach().cpu().contiguous()
@@ -87,18 +89,18 @@ def _packed(state: State) -> bytes:
                 tensors[name] = tensors[name].clone()
             seen.add(tensors[name].data_ptr())
             return {TENSOR: name}
-        if isinstance(value, dict):  # as pairs: JSON would make a string of a number as a key
-            return [[key, take_out(below)] for key, below in value.items()]
+        if isinstance(value, dict):  # as pairs: JSON would turn a number as a key into a string
+            return [[key, encode(item)] for key, item in value.items()]
         if isinstance(value, list | tuple):
-            return {LIST: [take_out(below) for below in value]}
+            return {LIST: [encode(item) for item in value]}
         return value
 
-    rest = json.dumps(take_out(state))
+    rest = json.dumps(encode(state))
     return save(tensors, {"state": rest, "digest": _digest(rest, tensors)})
 
 
 def _read(file: Path) -> State | None:
-    """None where there is none, or a damaged one."""
+    """None if there is no such file, or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -107,13 +109,13 @@ def _read(file: Path) -> State | None:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         rest = about["state"]
         whole = about["digest"] == _digest(rest, tensors)
-        return _unpacked(json.loads(rest), tensors) if whole else None
+        return _unpack(json.loads(rest), tensors) if whole else None
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
 
 
 def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
-    """Of everything: the JSON, and each tensor's name, type, shape and bytes."""
+    """SHA-256 of the JSON and of each tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(rest.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -123,17 +125,17 @@ def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _unpacked(rest: Any, tensors: dict[str, Tensor]) -> State:
-    def put_back(value: Any) -> Any:
+def _unpack(rest: Any, tensors: dict[str, Tensor]) -> State:
+    def decode(value: Any) -> Any:
         if isinstance(value, list):
-            return {key: put_back(below) for key, below in value}
+            return {key: decode(item) for key, item in value}
         if isinstance(value, dict) and TENSOR in value:
             return tensors[value[TENSOR]]
         if isinstance(value, dict):
-            return [put_back(below) for below in value[LIST]]
+            return [decode(item) for item in value[LIST]]
         return value
 
-    state: State = put_back(rest)
+    state: State = decode(rest)
     return state
 
 

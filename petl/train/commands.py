@@ -1,4 +1,4 @@
-"""Commands that train in this process: one task of a study, or the small AST that comes along."""
+"""Commands that train in this process: one task of a study, or the small AST of this package."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from petl.terminal import (
 if TYPE_CHECKING:
     from petl.config import Task
 
-GO_ON = "the same command goes on from there"
+NAME = "A name, the beginning of one, or a pattern."
+RESUME = "run the same command again to continue"
 
 
 def train(
     study: StudyFile,
-    dataset: Annotated[str | None, typer.Option(help="A name, a pattern or a beginning.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    method: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    fold: Annotated[int | None, typer.Option(help="Which fold is the test set.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Which seed.")] = None,
+    dataset: Annotated[str | None, typer.Option(help=NAME)] = None,
+    backbone: Annotated[str | None, typer.Option(help=NAME)] = None,
+    method: Annotated[str | None, typer.Option(help=NAME)] = None,
+    fold: Annotated[int | None, typer.Option(help="The fold to test on.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed.")] = None,
     track: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="tensorboard, wandb; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="tensorboard or wandb; can be repeated [PETL_TRACK]."),
     ] = None,
     runs: RunsDir = None,
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Train one of the study's tasks in this process. Whatever decides between tasks is an option.
+    """Train one task of a study in this process. The options choose the task.
 
-    Ctrl-C leaves the run in a checkpoint, and the same command goes on from there.
+    Ctrl-C saves a checkpoint. Run the same command again to continue from it.
 
     \b
     Example:
@@ -56,13 +58,13 @@ def train(
     from petl.places import Places
     from petl.runs.directory import RunDir
 
-    wanted = {"dataset": dataset, "backbone": backbone, "method": method}
-    task = one_task(load_study(study).tasks, study, **wanted, fold=fold, seed=seed)
+    names = {"dataset": dataset, "backbone": backbone, "method": method}
+    task = one_task(load_study(study).tasks, study, **names, fold=fold, seed=seed)
     places = Places.choose(runs, data, cache)
     screen = console()
     done = RunDir.of(task, places.runs).result() is not None
-    screen.print(f"{task} · run {task.run_id}{', done already' * done}", soft_wrap=True)
-    with interruptible(GO_ON):
+    screen.print(f"{task} · run {task.run_id}{' (done before)' * done}", soft_wrap=True)
+    with interruptible(RESUME):
         prepare_all([task], places)
         from petl.train.run import Interrupted, run_task
 
@@ -72,16 +74,16 @@ def train(
                     task,
                     places,
                     Options(track=tuple(track or tracked())),
-                    on_epoch=lambda row: screen.print(_epoch(row, task)),
+                    on_epoch=lambda metrics: screen.print(_epoch(metrics, task)),
                     stop=stop,
                 )
             except Interrupted:
-                leave(f"stopped; {GO_ON}", INTERRUPTED)
+                leave(f"stopped; {RESUME}", INTERRUPTED)
     primary = _primary(task)
     last, best = (result["metrics"][name][primary] for name in ("test_last", "test_best"))
     screen.print(
-        f"test {_score(last, primary)} after the last epoch, "
-        f"{_score(best, primary)} after {result['best_epoch']}"
+        f"test {_score(last, primary)} after the last epoch, {_score(best, primary)} after "
+        f"epoch {result['best_epoch']}, the best on the validation set"
     )
 
 
@@ -93,23 +95,26 @@ def _score(value: float, name: str) -> str:
     return f"{value:.1%}" if name == "accuracy" else f"{name.upper()} {value:.3f}"
 
 
-def _epoch(row: dict[str, Any], task: Task) -> str:
+def _epoch(metrics: dict[str, Any], task: Task) -> str:
     primary = _primary(task)
     return (
-        f"epoch {row['epoch']:3} of {task.train.epochs}   loss {row['train_loss']:.4f}"
-        f"   validation {_score(row[f'val_{primary}'], primary):>6}   {row['seconds']:.1f} s"
+        f"epoch {metrics['epoch']:3} of {task.train.epochs}   loss {metrics['train_loss']:.4f}   "
+        f"validation {_score(metrics[f'val_{primary}'], primary):>6}   {metrics['seconds']:.1f} s"
     )
 
 
 def pretrain(
     settings: Annotated[
-        Path | None, typer.Argument(metavar="SETTINGS", help="YAML [those of builtin:small].")
+        Path | None,
+        typer.Argument(metavar="SETTINGS", help="A YAML file [the one of builtin:small]."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the checkpoint goes.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for it.")] = Path(
         "pretrained"
     ),
 ) -> None:
-    """Pre-train a small AST on made sounds; the same settings give the same file on the same stack.
+    """Pre-train a small AST on synthetic sounds.
+
+    The same settings, packages and kind of processor give the same file, byte for byte.
 
     \b
     Example:
@@ -117,8 +122,8 @@ def pretrain(
       sha256sum pretrained/model.safetensors petl/backbones/small/model.safetensors
     """
     need("torch", "train")
-    with interruptible("nothing was written; the same command starts anew"):
+    with interruptible("nothing was written"):
         from petl.train.pretrain import SMALL, pretrain_checkpoint
 
         weights = pretrain_checkpoint(settings or SMALL / "pretrain.yaml", out, console().print)
-    console().print(f"{weights}: a backbone for `source: {out}`", soft_wrap=True)
+    console().print(f"wrote {weights}; use it in a study with `source: {out}`", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What is minimised, what is reported and what chooses the best epoch, for each kind of target."""
+"""The loss, the metrics, and which metric chooses the best epoch, for each kind of target."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean over a batch, in float32 at least, whatever the model computed in."""
+        """The mean over a batch, in float32 or more, whatever precision the model has."""
 
     @abstractmethod
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Over a whole split at once, in float64: a mean of batches' CCCs is not the CCC."""
+        """Over a whole split at once, in float64: the mean of the batches' CCCs is not the CCC."""
 
     def confusion(self, outputs: Tensor, targets: Tensor) -> list[list[int]] | None:
-        """A row for each class, a column for what it was taken for; a regression has none."""
+        """A row for each true class, a column for each predicted class; none for a regression."""
         return None
 
 
@@ -40,7 +40,7 @@ def objective(task: config.Task) -> Objective:
 
 @dataclass(frozen=True)
 class Classification(Objective):
-    """Cross-entropy, of labels (clips,) or of shares of each class (clips, classes)."""
+    """Cross-entropy with labels (clips,) or with probabilities (clips, classes)."""
 
     classes: int
     label_smoothing: float = 0.0
@@ -54,7 +54,7 @@ class Classification(Objective):
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """The loss is the plain cross-entropy, comparable between smoothed runs and others."""
+        """The reported loss has no label smoothing, so that runs can be compared."""
         return {
             "accuracy": (outputs.argmax(dim=1) == targets).double().mean().item(),
             **averages(self.confusion(outputs, targets)),
@@ -62,7 +62,7 @@ class Classification(Objective):
         }
 
     def confusion(self, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-        """Counted on the CPU: a GPU counts with atomics, which deterministic mode refuses."""
+        """On the CPU: a GPU counts with atomics, which deterministic mode refuses."""
         pairs = targets.cpu() * self.classes + outputs.argmax(dim=1).cpu()
         counts = torch.bincount(pairs, minlength=self.classes**2)
         return counts.reshape(self.classes, self.classes).tolist()
@@ -70,7 +70,7 @@ class Classification(Objective):
 
 @dataclass(frozen=True)
 class Regression(Objective):
-    """Of named numbers, (clips, targets); what is said of all of them is the mean over targets."""
+    """Named numbers, (clips, targets). Each metric is reported for each target, and their mean."""
 
     targets: tuple[str, ...]
     minimises: Literal["mse", "mae", "ccc"] = "mse"
@@ -86,45 +86,46 @@ class Regression(Objective):
         return difference.abs().mean() if self.minimises == "mae" else difference.square().mean()
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Of a constant CCC and Pearson say 0, as of anything that tells nothing about the other.
+        """CCC and Pearson of a constant are set to 0: it says nothing about the other side.
 
-        Pearson's is 0 / 0 then. A NaN would spoil the mean over targets, compare with nothing and
-        stop no run that is merely bad, and what rounding leaves of a zero variance is no better.
+        Pearson's r is 0 / 0 there, or whatever rounding leaves of a zero variance. A NaN would hide
+        the other targets in the mean, and no epoch could be compared with it.
         """
         outputs, targets = outputs.double(), targets.double()
-        untold = _constant(outputs) | _constant(targets)
+        constant = _constant(outputs) | _constant(targets)
         difference = outputs - targets
         measured = {
             "mae": difference.abs().mean(dim=0),
             "rmse": difference.square().mean(dim=0).sqrt(),
-            "ccc": concordance(outputs, targets).masked_fill(untold, 0.0),
-            "pearson": pearson(outputs, targets).masked_fill(untold, 0.0),
+            "ccc": concordance(outputs, targets).masked_fill(constant, 0.0),
+            "pearson": pearson(outputs, targets).masked_fill(constant, 0.0),
         }
-        found = {}
+        scores = {}
         for metric, values in measured.items():
-            found[metric] = values.mean().item()
+            scores[metric] = values.mean().item()
             each = zip(self.targets, values.tolist(), strict=True)
-            found |= {f"{metric}_{target}": value for target, value in each}
-        return found | {"loss": self.loss(outputs, targets).item()}
+            scores |= {f"{metric}_{target}": value for target, value in each}
+        return scores | {"loss": self.loss(outputs, targets).item()}
 
 
 def concordance(x: Tensor, y: Tensor) -> Tensor:
-    """Lin's coefficient of each column, with population moments as he defined it.
+    """Lin's concordance of each column, with population moments as he defined it:
 
-    Constant predictions have a gradient too: a head that starts at zero is not stuck there.
+    2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2). It has a gradient for constant
+    predictions too, so a head that starts at zero can learn.
     """
-    (x_mean, x_spread), (y_mean, y_spread) = _centred(x), _centred(y)
-    apart = x_spread.square().mean(dim=0) + y_spread.square().mean(dim=0)
-    apart = apart + (x_mean - y_mean).square()
-    tiny = torch.finfo(x.dtype).tiny  # two equal constants, or a batch of one clip hit exactly
-    return 2 * (x_spread * y_spread).mean(dim=0) / apart.clamp_min(tiny)
+    (x_mean, x_centred), (y_mean, y_centred) = _centred(x), _centred(y)
+    denominator = x_centred.square().mean(dim=0) + y_centred.square().mean(dim=0)
+    denominator = denominator + (x_mean - y_mean).square()
+    tiny = torch.finfo(x.dtype).tiny  # against 0 / 0, for two equal constants
+    return 2 * (x_centred * y_centred).mean(dim=0) / denominator.clamp_min(tiny)
 
 
 def pearson(x: Tensor, y: Tensor) -> Tensor:
     """The correlation of each column; NaN for a constant."""
-    (_, x_spread), (_, y_spread) = _centred(x), _centred(y)
-    squares = x_spread.square().sum(dim=0) * y_spread.square().sum(dim=0)
-    return (x_spread * y_spread).sum(dim=0) / squares.sqrt()
+    (_, x_centred), (_, y_centred) = _centred(x), _centred(y)
+    squares = x_centred.square().sum(dim=0) * y_centred.square().sum(dim=0)
+    return (x_centred * y_centred).sum(dim=0) / squares.sqrt()
 
 
 def _centred(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""AdamW, a cosine to zero over every step, and how many steps there are."""
+"""AdamW, its learning rate (a cosine to zero over all steps), and the number of steps."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ def optimiser(model: nn.Module, train: config.Train) -> torch.optim.AdamW:
 
 
 def parameter_groups(model: nn.Module, train: config.Train) -> list[dict[str, object]]:
-    """`everything` decays LayerNorm gains, biases and prompts too, as the released code does.
+    """One group for each combination of learning rate and weight decay; the head's come last.
 
-    A head with a rate of its own comes last, in groups of its own.
+    `decay: everything` decays LayerNorm gains, biases and prompts too, as the released code does.
     """
     if train.head_lr is None:
         return _by_decay(model.modules(), train)
-    inside = list(model.head.modules())
-    ids = {id(module) for module in inside}
+    head = list(model.head.modules())
+    ids = {id(module) for module in head}
     rest = _by_decay((module for module in model.modules() if id(module) not in ids), train)
-    return rest + [group | {"lr": train.head_lr} for group in _by_decay(inside, train)]
+    return rest + [group | {"lr": train.head_lr} for group in _by_decay(head, train)]
 
 
 def _by_decay(modules: Iterable[nn.Module], train: config.Train) -> list[dict[str, object]]:
-    decayed, spared = [], []
+    decayed, other = [], []
     for module in modules:
-        is_product = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
+        is_linear = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                decays = train.decay == "everything" or (is_product and name == "weight")
-                (decayed if decays else spared).append(parameter)
-    groups = ((decayed, train.weight_decay), (spared, 0.0))
+                decays = train.decay == "everything" or (is_linear and name == "weight")
+                (decayed if decays else other).append(parameter)
+    groups = ((decayed, train.weight_decay), (other, 0.0))
     return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
 
 
 def clip(parameters: Iterable[Tensor], norm: float) -> Tensor:
-    """Scale all gradients down to this norm together; the norm that they had.
+    """Scale all gradients by one factor, so that their norm is at most `norm`.
 
-    The result stays on the device and nothing waits for it. Gradients that are not finite become
-    NaN or zero: ask the returned norm before stepping.
+    Return the norm before that, on the device, so that nothing waits for it. Check that it is
+    finite: otherwise the gradients are NaN or zero now.
     """
     return torch.nn.utils.clip_grad_norm_(parameters, norm)
 
@@ -54,7 +54,7 @@ def clip(parameters: Iterable[Tensor], norm: float) -> Tensor:
 def schedule(
     adamw: torch.optim.Optimizer, train: config.Train, clips: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """The curve that every group's rate follows, for so many training clips."""
+    """The curve that the rates of all groups follow, for so many training clips."""
     steps = steps_by_epoch(train, clips)
     return cosine(adamw, sum(steps), warm_up_steps(train, steps))
 
@@ -62,7 +62,7 @@ def schedule(
 def cosine(
     optimiser: torch.optim.Optimizer, steps: int, warm_up: int = 0
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """In closed form: the rate at a step is the same however the run got there."""
+    """In closed form: the rate depends on the step alone, so a resumed run has the same."""
 
     def factor(step: int) -> float:
         rise = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
@@ -71,21 +71,13 @@ def cosine(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
-def steps_in(train: config.Train, clips: int, epoch: int) -> int:
-    """A last batch that is not full counts: the released code drops none."""
-    return -(-clips // train.batch_size_in(epoch))
-
-
 def steps_by_epoch(train: config.Train, clips: int) -> list[int]:
-    return [steps_in(train, clips, epoch) for epoch in range(1, train.epochs + 1)]
-
-
-def total_steps(train: config.Train, clips: int) -> int:
-    return sum(steps_by_epoch(train, clips))
+    """The last batch counts, full or not: the released code drops none."""
+    return [-(-clips // train.batch_size_in(epoch)) for epoch in range(1, train.epochs + 1)]
 
 
 def warm_up_steps(train: config.Train, steps_per_epoch: Sequence[int]) -> int:
-    """`warm_up` is in epochs, which may differ in their steps; half an epoch is half of its own."""
+    """`warm_up` is in epochs, which may have different numbers of steps."""
     whole = int(train.warm_up)
     steps = sum(steps_per_epoch[:whole])
     if whole < len(steps_per_epoch):

@@ -1,6 +1,6 @@
-"""`petl pretrain`: a small AST learns made sounds, so that methods have something to transfer.
+"""`petl pretrain`: train a small AST on synthetic sounds, so that methods have a backbone to adapt.
 
-The result is a checkpoint in the library's own format, read like any other backbone.
+The result is a checkpoint in the library's format, which petl reads like any other backbone.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from petl.backbones import ast
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import BUILTIN
 from petl.config.base import Count, Rate, Seed, Settings
-from petl.config.dataset import BINS, Statistics
+from petl.config.dataset import Statistics
 from petl.config.validate import validate
 from petl.config.yamlfile import read_yaml
 from petl.data.features import normalise, spectrogram
 from petl.data.made.pretraining import KINDS, pretraining_sounds
 from petl.errors import UserError
-from petl.files import write_atomic
+from petl.files import write_output
 from petl.model.build import Model
 from petl.train.optim import cosine
 from petl.train.seeding import derive, generator, seeded
 
 SMALL = BUILTIN / "small"
-HELD_OUT = 10  # one clip in ten measures, the others teach
+HELD_OUT = 10
+"""One clip in ten is held out for the accuracy."""
 
 
 class Shape(Settings):
@@ -61,10 +62,10 @@ class Pretrain(Settings):
 
 
 def pretrain_checkpoint(settings_file: Path, out: Path, report: Callable[[str], None]) -> Path:
-    """Train by the settings; write config.json and model.safetensors where none is yet."""
+    """Train as the settings say; write config.json and model.safetensors to a new folder."""
     weights = out / "model.safetensors"
     if weights.exists():
-        raise UserError(f"{weights}: exists already; choose another --out")
+        raise UserError(f"{weights} exists already; choose another folder with --out")
     source = read_yaml(settings_file)
     settings = validate(Pretrain, source.data, source.where)
     torch.set_num_threads(settings.threads)
@@ -78,27 +79,8 @@ def pretrain_checkpoint(settings_file: Path, out: Path, report: Callable[[str], 
     return weights
 
 
-def huggingface_config(settings: Pretrain) -> dict[str, object]:
-    """config.json as the library's ASTConfig writes it."""
-    shape = settings.shape
-    return {
-        "architectures": ["ASTModel"],
-        "model_type": "audio-spectrogram-transformer",
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.mlp,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "layer_norm_eps": 1e-12,
-        "qkv_bias": True,
-        "patch_size": shape.patch,
-        "frequency_stride": shape.frequency_stride,
-        "time_stride": shape.time_stride,
-        "max_length": settings.frames,
-        "num_mel_bins": BINS,
-    }
+def _library_config(settings: Pretrain) -> dict[str, object]:
+    return ast.library_config(**settings.shape.model_dump(), frames=settings.frames)
 
 
 def _sounds(settings: Pretrain) -> tuple[Tensor, Tensor]:
@@ -109,7 +91,7 @@ def _sounds(settings: Pretrain) -> tuple[Tensor, Tensor]:
 
 
 def _fresh_model(settings: Pretrain) -> Model:
-    c = huggingface_config(settings)
+    c = _library_config(settings)
     encoder = Encoder(ast.shape_of(c), ast.tokens_of(c, settings.frames))
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
@@ -129,9 +111,8 @@ def _train(
     held_out = torch.arange(len(y)) % HELD_OUT == 0
     x_train, y_train, x_test, y_test = x[~held_out], y[~held_out], x[held_out], y[held_out]
     steps = -(-len(y_train) // settings.batch_size)
-    adamw = torch.optim.AdamW(
-        model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
-    )
+    decay = settings.weight_decay
+    adamw = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=decay)
     schedule = cosine(adamw, settings.epochs * steps, settings.warm_up)
     for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
@@ -143,28 +124,22 @@ def _train(
             loss.backward()
             adamw.step()
             schedule.step()
-        accuracy = _accuracy(model, x_test, y_test)
-        seconds = time.perf_counter() - started
-        report(
-            f"epoch {epoch}/{settings.epochs}  held-out accuracy {accuracy:.3f}  ({seconds:.0f} s)"
-        )
+        accuracy, seconds = _accuracy(model, x_test, y_test), time.perf_counter() - started
+        text = f"epoch {epoch}/{settings.epochs}  held-out accuracy {accuracy:.3f}"
+        report(f"{text}  ({seconds:.0f} s)")
 
 
 @torch.no_grad()
 def _accuracy(model: Model, x: Tensor, y: Tensor) -> float:
     model.eval()
-    hits = [
-        model(part).argmax(dim=1) == target
-        for part, target in zip(x.split(256), y.split(256), strict=True)
-    ]
-    return torch.cat(hits).double().mean().item()
+    predicted = torch.cat([model(batch).argmax(dim=1) for batch in x.split(256)])
+    return (predicted == y).double().mean().item()
 
 
 def _save(encoder: Encoder, settings: Pretrain, out: Path) -> None:
     from safetensors.torch import save
 
-    out.mkdir(parents=True, exist_ok=True)
+    config = json.dumps(_library_config(settings), indent=2) + "\n"
+    write_output(out / "config.json", config.encode())
     tensors = ast.to_huggingface(encoder.state_dict())
-    config = json.dumps(huggingface_config(settings), indent=2) + "\n"
-    write_atomic(out / "config.json", config.encode())
-    write_atomic(out / "model.safetensors", save(tensors, {"format": "pt"}))
+    write_output(out / "model.safetensors", save(tensors, {"format": "pt"}))

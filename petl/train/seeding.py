@@ -15,13 +15,13 @@ def derive(seed: int, fold: int, purpose: str, epoch: int = 0) -> int:
 
 
 def generator(seed: int, fold: int, purpose: str, epoch: int = 0) -> torch.Generator:
-    """On the CPU, so that a draw does not depend on the device either."""
+    """On the CPU, so that draws do not depend on the device."""
     return torch.Generator().manual_seed(derive(seed, fold, purpose, epoch))
 
 
 @contextmanager
 def seeded(seed: int, fold: int, purpose: str) -> Iterator[None]:
-    """For code that draws from torch's global generator; the generator is put back afterwards."""
+    """For code that draws from torch's global generator, which is restored afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, fold, purpose))
         yield

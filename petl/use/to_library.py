@@ -137,27 +137,22 @@ def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _config(run: LoadedRun, encoder: Encoder, whole: bool) -> dict[str, Any]:
-    """As the library's ASTConfig writes it."""
     shape, patch = encoder.shape, encoder.tokens.patch
-    kind = "single_label_classification" if run.classes else "regression"
-    return {
+    config = ast.library_config(
+        hidden=shape.hidden,
+        layers=shape.layers,
+        heads=shape.heads,
+        mlp=shape.mlp,
+        patch=patch.kernel_size[0],
+        frequency_stride=patch.stride[0],
+        time_stride=patch.stride[1],
+        frames=run.task.dataset.frames,
+        eps=shape.eps,
+        qkv_bias=next(encoder.bare_layers()).attention.qkv.linear.bias is not None,
+    )
+    return config | {
         "architectures": ["ASTForAudioClassification" if whole else "ASTModel"],
-        "model_type": "audio-spectrogram-transformer",
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.mlp,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "layer_norm_eps": shape.eps,
-        "qkv_bias": next(encoder.bare_layers()).attention.qkv.linear.bias is not None,
-        "patch_size": patch.kernel_size[0],
-        "frequency_stride": patch.stride[0],
-        "time_stride": patch.stride[1],
-        "max_length": run.task.dataset.frames,
-        "num_mel_bins": BINS,
-        "problem_type": kind,
+        "problem_type": "single_label_classification" if run.classes else "regression",
         "id2label": {str(label): name for label, name in enumerate(run.names)},
         "label2id": {name: label for label, name in enumerate(run.names)},
     }

@@ -166,7 +166,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(tasks, twice):
     assert worker.exitcode == 1
     failure = json.loads(run.failure_file.read_text())
     assert failure["class"] == "disk-full"
-    assert "no room for a checkpoint" in failure["message"]
+    assert "no space for a checkpoint" in failure["message"]
     assert run.resume_file.read_bytes() == before
     assert not [file for file in run.path.iterdir() if file.name.startswith(".")]
     run_task(task, twice[1], Options(threads=1))
