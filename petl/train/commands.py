@@ -106,7 +106,7 @@ def _epoch(metrics: dict[str, Any], task: Task) -> str:
 def pretrain(
     settings: Annotated[
         Path | None,
-        typer.Argument(metavar="SETTINGS", help="A YAML file [the one of builtin:small]."),
+        typer.Argument(metavar="SETTINGS", help="A YAML file [builtin:small's]."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for it.")] = Path(
         "pretrained"
