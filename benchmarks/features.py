@@ -1,10 +1,10 @@
-"""How fast sounds become what a model reads: cold, beside the way through librosa, and warm.
+"""How fast audio files become model inputs: with a cold cache, compared to librosa, and warm.
 
     python -m benchmarks.features [--corpus DIR] [--clips 120] [--quick]
 
-DIR is a corpus in ESC-50's layout; without one, five-second ogg files at 44.1 kHz are made. The
-way through librosa decodes and resamples as the released code does, in one process and without
-counting its import and compilation; the filter bank behind it is ours.
+DIR is a corpus in ESC-50's layout; without it, the benchmark makes five-second ogg files at
+44.1 kHz. The librosa variant decodes and resamples as the released code does, in one process, and
+its import and compilation are not counted. Its filter bank is ours.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ print(json.dumps([imported - started, time.perf_counter() - imported]))
 
 
 def make_clips(folder: Path, clips: int, seconds: int) -> None:
-    """Made sounds one after the other, at the rate and in the format that ESC-50 comes in."""
+    """Synthetic sounds in a row, at the sample rate and in the format of ESC-50."""
     (folder / "audio").mkdir(parents=True)
     (folder / "meta").mkdir()
     rows = []
@@ -76,7 +76,7 @@ def make_clips(folder: Path, clips: int, seconds: int) -> None:
 
 
 def dataset_of(folder: Path, frames: int) -> Dataset:
-    """Whatever classes the table has; statistics are those that take the longest to find."""
+    """With the classes of the table, and the statistics that take longest to compute."""
     with (folder / "meta" / "esc50.csv").open(newline="") as file:
         classes = len({row["target"] for row in csv.DictReader(file)})
     return Dataset.model_validate(
@@ -102,7 +102,7 @@ def through_librosa(path: Path, frames: int) -> np.ndarray:
 
 @dataclass
 class Speed:
-    """The best of several rounds; processor time is the same whatever else the machine does."""
+    """The best of several rounds. Processor time does not depend on other processes."""
 
     clips_per_second: float = 0.0
     processor_ms: float = float("inf")
@@ -117,9 +117,9 @@ class Speed:
 
 
 def cold(clips: Sequence[Clip], frames: int, rounds: int) -> tuple[Speed, Speed]:
-    """Ours and librosa's, taking turns.
+    """Ours and librosa's, in alternating rounds.
 
-    Ours with all that belongs to it: threads, checksums, a file that has reached the disk.
+    Ours includes everything: threads, checksums, and writing the cache to disk.
     """
     few = clips[: min(40, max(4, len(clips) // 4))]
     through_librosa(few[0].path, frames)
@@ -152,13 +152,13 @@ def steps(clips: Sequence[Clip], frames: int) -> dict[str, float]:
 
 
 def warm(root: Path, dataset: Dataset, jobs: int) -> list[float]:
-    """Seconds that the fastest of several processes spent on imports, and on its data."""
+    """Seconds for imports and for loading the data, of the fastest of several processes."""
     command = [sys.executable, "-c", JOB, root, dataset.model_dump_json()]
-    said = [
+    outputs = [
         subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for _ in range(jobs)
     ]
-    return min((json.loads(line) for line in said), key=sum)
+    return min((json.loads(line) for line in outputs), key=sum)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""What the benchmarks measure: a full-size AST with the paper's conformer adapters, random weights.
+"""The benchmarks' models: a full-size AST with the paper's conformer adapters and random weights.
 
-Beside it the library's own ASTModel, with the same frozen weights and the same adapters hooked on,
-written as the paper's code writes them.
+Ours, and the library's ASTModel with the same frozen weights and the same adapters attached by
+hooks, written as in the paper's code.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Size:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """For the library's configuration, whose defaults are the AST's."""
+        """The arguments of the library's ASTConfig; its other defaults are right."""
         return {
             "hidden_size": self.hidden,
             "num_hidden_layers": self.layers,
@@ -73,7 +73,7 @@ def _method() -> Any:
 
 
 class Library(nn.Module):
-    """The library's model; hooks give each feed-forward branch what our adapters add to it."""
+    """The library's model, with hooks that add our adapters to each feed-forward branch."""
 
     def __init__(self, size: Size, attention: str):
         super().__init__()
@@ -103,14 +103,14 @@ class Library(nn.Module):
 
 
 def convolved(adapter: nn.Module, h: Tensor) -> Tensor:
-    """The adapter as it is usually written; ours computes the same from less."""
+    """The adapter as it is usually written; ours computes the same and keeps less."""
     x = F.glu(adapter.gated(h.transpose(1, 2)), dim=1)
     x = F.silu(adapter.batch_norm(adapter.depthwise(x)))
     return adapter.up(x).transpose(1, 2)
 
 
 def attentions() -> tuple[str, ...]:
-    """What the library can choose from; before it asked PyTorch, there was one."""
+    """The attention implementations of this version of the library; old ones have only eager."""
     chooses = hasattr(transformers.ASTModel, "_supports_sdpa")
     return ("eager", "sdpa") if chooses else ("eager",)
 

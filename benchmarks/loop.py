@@ -1,6 +1,6 @@
-"""What the training loop adds to the bare step: data, schedule, watching, checkpoints, metrics.
+"""What the training loop adds to a bare step: data, schedule, watching, checkpoints, metrics.
 
-In processor time: a neighbour on the machine does not change what is added.
+Measured in processor time, which does not depend on other processes.
 
 python -m benchmarks.loop [--quick]
 """
@@ -39,7 +39,7 @@ def main() -> None:
     task = _with_frames(task, 498)
     data = _made_data(task, steps * BATCH)
     bare, loop = [], []
-    for _ in range(rounds):  # in turns, so that both see the same disturbances
+    for _ in range(rounds):  # alternating, so that other load affects both
         bare.append(_bare(task, data))
         loop.append(_loop(task, data))
     bare_s, loop_s = statistics.median(bare), statistics.median(loop)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _bare(task: Task, data: TaskData) -> float:
-    """The least that trains: tensors that are there already, and nothing looked at."""
+    """The least code that trains: tensors in memory, no checks."""
     torch.manual_seed(0)
     model = build_model(task).train()
     adamw = optimiser(model, task.train)
@@ -70,7 +70,7 @@ def _bare(task: Task, data: TaskData) -> float:
 
 
 def _loop(task: Task, data: TaskData) -> float:
-    """`Fit` for an epoch, less its validation, as a run has it."""
+    """An epoch of `Fit`, as in a run, without validation."""
     torch.manual_seed(0)
     fit = Fit(build_model(task), data, task)
     clock = _Clock()
@@ -80,7 +80,7 @@ def _loop(task: Task, data: TaskData) -> float:
 
 
 class _Clock(Watcher):
-    """From the end of one step to the end of the next: what lies between is the loop's too."""
+    """Time from the end of one step to the end of the next, everything in between included."""
 
     def __init__(self) -> None:
         self.at, self.steps = 0.0, []
@@ -98,7 +98,7 @@ def _with_frames(task: Task, frames: int) -> Task:
 
 
 def _made_data(task: Task, clips: int) -> TaskData:
-    """As a memory map, which is how a run reads the cache."""
+    """As a memory map, because a run reads the cache that way."""
     draw = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "inputs.npy"

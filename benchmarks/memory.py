@@ -1,4 +1,4 @@
-"""What a forward pass keeps for the backward pass of one clip, parameters excluded.
+"""Memory that a forward pass keeps for the backward pass of one clip, without parameters.
 
 python -m benchmarks.memory [--quick]
 """
@@ -14,7 +14,7 @@ from petl.train.failures.memory import kept
 
 
 def measure(size: Size) -> dict[str, tuple[float, float]]:
-    """MB and the loss, which shows that all compute the same."""
+    """MB, and the loss, which shows that all models compute the same."""
     rows = {}
     models = {
         "ours": lambda: ours(size),

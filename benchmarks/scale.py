@@ -1,4 +1,4 @@
-"""Very many runs: plan, status, analysis and files, from folders and packed, on made-up runs.
+"""Plan, status and analysis of 100,000 synthetic runs, as folders and packed.
 
 python -m benchmarks.scale [--quick] [--runs 100000] [--folder DIR]
 """
@@ -25,7 +25,7 @@ HISTORY = "from analysis import history; f = history(sys.argv[1], Path(sys.argv[
 class Cost(NamedTuple):
     seconds: float
     processor: float
-    """Seconds of it: where others are at work too, this says more."""
+    """Processor seconds. On a busy machine they say more than the clock."""
     peak_mb: float
 
 
@@ -33,7 +33,7 @@ def study_of(runs: int, folder: Path) -> Path:
     seeds = range(-(-runs // (FOLDS * len(METHODS))))
     file = folder / "scale.yaml"
     file.write_text(
-        "description: very many runs\nprofile: as-run\nreport: test_last\n"
+        "description: many runs\nprofile: as-run\nreport: test_last\n"
         f"matrix: {{dataset: esc50, backbone: ast, method: [{', '.join(METHODS)}], fold: all, "
         f"seed: [{', '.join(map(str, seeds))}]}}\nset: {{train: {{epochs: 20}}}}\n"
     )
@@ -50,9 +50,9 @@ def python(code: str, *arguments: str | Path) -> Cost:
 
 
 def _measured(command: list[str]) -> Cost:
-    """A process of its own: from its start to its end, and the most memory that it had.
+    """Run it as a process; measure its time and its peak memory.
 
-    At its start a process counts the memory of the one that started it: this one stays small.
+    The peak includes the memory of the parent at the fork, so this process imports little.
     """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -64,7 +64,7 @@ def _measured(command: list[str]) -> Cost:
 
 
 def forget(folder: Path) -> None:
-    """What is in these files leaves the page cache: the next reader has to ask the disk."""
+    """Drop these files from the page cache, so that the next reader reads from disk."""
     for file in folder.iterdir():
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
@@ -79,10 +79,10 @@ def inodes(folder: Path) -> int:
 def measure(study: Path, runs: Path) -> Iterator[tuple[str, Cost]]:
     folder = runs / study.stem
     at = (study, "--runs", runs)
-    yield "plan, nothing there", petl("plan", *at)
-    yield "(making them up)", petl("fabricate", *at)
+    yield "plan, no runs yet", petl("plan", *at)
+    yield "(making the runs)", petl("fabricate", *at)
     a_run = next(path for path in sorted(folder.iterdir()) if path.is_dir())
-    print(f"{inodes(a_run)} inodes for a run without weights, its folder included; kept, one more")
+    print(f"{inodes(a_run)} inodes for a run, with its folder; with weights one more")
     print(f"{inodes(folder)} inodes in all")
     yield "plan, folders", petl("plan", *at)
     yield "status, folders", petl("status", *at)
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="1,000 runs")
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="on which disk [that of TMPDIR]")
+    parser.add_argument("--folder", type=Path, help="where to make the runs [TMPDIR]")
     arguments = parser.parse_args()
     number = 1_000 if arguments.quick else arguments.runs
     cpu = Path("/proc/cpuinfo").read_text().partition("model name\t: ")[2].partition("\n")[0]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.step [--quick] [--batch 4] [--threads 2] [--rounds 7]
 
-The variants take turns, so that whatever else the machine does falls on all of them; what counts
-is the fastest of all rounds. On a GPU in float32, TF32 and bfloat16.
+The variants run in alternating rounds, so that other load affects all of them. The fastest round
+counts. On a GPU, it measures float32, TF32 and bfloat16.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ PRODUCTS = "its matrix products alone"
 
 
 def products(model: Model, batch: int, dtype: torch.dtype) -> Operands:
-    """The operands of every product that a step cannot do without.
+    """The operands of every matrix product that a step needs.
 
-    Adapters are left out, and gradients of frozen weights. Below the first layer's feed-forward
+    Without adapters and without gradients of frozen weights. Below the first layer's feed-forward
     network nothing trains, so the backward pass ends there.
     """
     encoder: Encoder = model.backbone
@@ -48,17 +48,17 @@ def products(model: Model, batch: int, dtype: torch.dtype) -> Operands:
     scores = (head @ head.transpose(-2, -1)).softmax(dim=-1)
     patch = unwrap(encoder.tokens).patch.weight.flatten(1).to(dtype)
     pixels = torch.randn(batch * patches, patch.shape[1], device=device, dtype=dtype)
-    found: Operands = [(pixels, patch.t())]
+    operands: Operands = [(pixels, patch.t())]
     for index, layer in enumerate(encoder.bare_layers()):
         qkv, out, up, down = (w.to(dtype) for w in _weights(layer))
         forward = [(narrow, qkv.t()), (narrow, out.t()), (narrow, up.t()), (wide, down.t())]
         attention = [(head, head.transpose(-2, -1)), (scores, head)]
-        found += forward + attention + [(narrow, down), (wide, up)]
+        operands += forward + attention + [(narrow, down), (wide, up)]
         if index > 0:
             of_queries_and_keys = [(scores, head), (scores.transpose(-2, -1), head)]
             of_values = [(scores.transpose(-2, -1), head), (head, head.transpose(-2, -1))]
-            found += of_queries_and_keys + of_values + [(narrow, out), (triple, qkv)]
-    return found
+            operands += of_queries_and_keys + of_values + [(narrow, out), (triple, qkv)]
+    return operands
 
 
 def _weights(layer: Layer) -> tuple[Tensor, ...]:
@@ -77,7 +77,7 @@ def multiply(operands: Operands) -> None:
 
 
 def trainer(model: nn.Module, x: Tensor, y: Tensor, autocast: bool) -> Callable[[], Any]:
-    """A step as the training loop takes it."""
+    """A training step, as in the training loop."""
     adamw = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
 
     def step() -> None:
@@ -115,7 +115,7 @@ class Taken:
 
 
 def compare(variants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Taken]:
-    """Each variant in each round, after one that only warms up."""
+    """Run every variant in every round, after one round of warm-up."""
     taken = {name: Taken() for name in variants}
     for number in range(rounds + 1):
         for name, run in variants.items():
@@ -181,7 +181,7 @@ def report(taken: dict[str, Taken], batch: int, needed: int, rate: float | None)
 
 
 def _rate(device: str, dtype: torch.dtype) -> float | None:
-    """What the card reaches with one large product, in FLOP/s."""
+    """The FLOP/s that the card reaches with one large matrix product."""
     if device == "cpu":
         return None
     a = torch.randn(8192, 8192, device=device, dtype=dtype)

@@ -1,4 +1,4 @@
-"""10,000 runs submitted to a real Slurm on this machine, held in its queue, asked after, cancelled.
+"""Submit 10,000 runs to a real Slurm on this machine, held in its queue; show and cancel them.
 
 python -m benchmarks.submit [--quick]
 """
@@ -18,7 +18,7 @@ from slurm.devcluster.packages import why_not
 from slurm.submission import submissions
 
 STUDY = """\
-description: as many runs as fit into two arrays of Slurm's usual size
+description: runs for two arrays of the usual maximum size
 profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast, method: linear, fold: all, seed: SEEDS}
@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="100 runs")
     number = 100 if parser.parse_args().quick else 10_000
     if reason := why_not():
-        print(f"submitting is not measured: {reason}")
+        print(f"cannot run this benchmark: {reason}")
         return
-    # munged wants every folder above its socket to be open to others
+    # munged requires that others can read every folder above its socket
     with (
         tempfile.TemporaryDirectory(prefix="petl-bench-") as folder,
         DevCluster(Path(tempfile.gettempdir()) / "petl-bench-cluster") as cluster,

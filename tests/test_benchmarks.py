@@ -42,7 +42,7 @@ def test_a_quick_run_tells_what_the_loop_adds() -> None:
 def test_a_small_run_tells_what_very_many_runs_cost_as_folders_and_packed() -> None:
     command = [sys.executable, "-m", "benchmarks.scale", "--runs", "30"]
     out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
-    assert {"plan, nothing there", "status, folders", "analysis.load, packed"} <= {
+    assert {"plan, no runs yet", "status, folders", "analysis.load, packed"} <= {
         line[:48].strip() for line in out.split("\n")
     }
     inodes = [int(line.split()[0]) for line in out.split("\n") if "inodes in all" in line]
