@@ -1,40 +1,36 @@
-"""Commands that show finished runs: a figure for print, a notebook as a page."""
+"""Commands that draw runs: figures for print."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from petl.errors import UserError
 from petl.terminal import RunsDir, StudyFile, console, need
 
-if TYPE_CHECKING:
-    from petl.runs.result import Summary
-
-
-class Width(str, Enum):
-    single = "single"
-    double = "double"
+Dataset = Annotated[str | None, typer.Option(help="Draw these datasets: a name or a pattern.")]
+Backbone = Annotated[str | None, typer.Option(help="Draw these backbones.")]
+Method = Annotated[str | None, typer.Option(help="Draw these methods.")]
 
 
 def figure(
     name: Annotated[str, typer.Argument(metavar="NAME", help="parameters, kernel, ...")],
     study: StudyFile,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files go [tables/STUDY].")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files [tables/STUDY].")
     ] = None,
     width: Annotated[
-        Width | None, typer.Option(help="Of one column of a paper, 3.4 in, or two, 7.16 in.")
+        Literal["single", "double"] | None,
+        typer.Option(help="One column of a paper, 3.4 in, or two, 7.16 in [what fits]."),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="test_best, test_last.f1, ... [as the study says].")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="A name or a pattern.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    method: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    dataset: Dataset = None,
+    backbone: Backbone = None,
+    method: Method = None,
     runs: RunsDir = None,
 ) -> None:
     """Draw a study's finished runs for print: DIR/NAME.png and DIR/NAME.pdf.
@@ -42,16 +38,16 @@ def figure(
     \b
       parameters   accuracy against trainable parameters, with the Pareto front
       scaling      the same for methods that come in several sizes
-      kernel       accuracy against the kernel's size
-      few-shot     accuracy against the examples of each class
+      kernel       accuracy against the kernel size
+      few-shot     accuracy against the number of examples per class
       folds        every fold of every method
-      convergence  loss, validation metric and learning rate, with bands over folds
-      classes      each class under each method
-      confusion    what one method takes for what: --method, --dataset
+      convergence  loss, validation metric and learning rate, epoch by epoch
+      classes      recall of each class under each method
+      confusion    the confusion matrix of one method: --method, --dataset
       cost         GPU hours of each method
 
-    Missing runs stand below the picture, and above it whether its numbers are made up. A file that
-    petl did not make is never replaced.
+    The figure says below which runs are missing, and above whether its numbers are made up. Files
+    that petl did not make are never replaced.
 
     \b
     Example:
@@ -63,77 +59,57 @@ def figure(
     from petl.config.study import load_study
 
     loaded = load_study(study)
-    picture = draw(
-        name,
-        loaded,
-        runs,
-        metric=metric,
-        width=width.value if width else None,
-        dataset=dataset,
-        backbone=backbone,
-        method=method,
-    )
+    chosen = {"dataset": dataset, "backbone": backbone, "method": method}
+    picture = draw(name, loaded, runs, metric=metric, width=width, **chosen)
     files = write(picture, name, out or Path("tables") / loaded.name)
     console().print(*files, sep="\n", soft_wrap=True)
 
 
 def curves(
-    said: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or one study.")],
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or one study.")],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="PNG or PDF; both if it has no ending.")
+        Path, typer.Option(metavar="FILE", help="PNG or PDF; both if it has no extension.")
     ] = Path("curves"),
-    dataset: Annotated[str | None, typer.Option(help="Of a study: a name or a pattern.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    method: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    fold: Annotated[int | None, typer.Option(help="Of a study: this fold alone.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of a study: this seed alone.")] = None,
+    dataset: Dataset = None,
+    backbone: Backbone = None,
+    method: Method = None,
+    fold: Annotated[int | None, typer.Option(help="Draw this fold only.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw this seed only.")] = None,
     runs: RunsDir = None,
 ) -> None:
-    """Draw how runs converged: loss, validation metric and learning rate, epoch by epoch.
+    """Draw how runs converge: `petl figure convergence` for single runs or part of a study.
 
-    Runs that differ in fold and seed alone are thin lines under their mean, with a band of one
-    standard deviation. Runs under way are drawn as far as they are. A file that petl did not make
-    is never replaced.
+    Runs that differ only in fold and seed are thin lines under their mean, with a band of one
+    standard deviation. Running runs are drawn up to their last epoch. Files that petl did not make
+    are never replaced.
 
     \b
     Example:
       petl curves 3f9c 81ab --out folds.pdf
       petl curves quickstart --method 'lora*'
     """
-    need("matplotlib", "analysis")
-    from analysis.figures.curves import Converged, write_curves
-    from petl.config.selection import some_tasks
-    from petl.config.study import load_study
+    need("pandas", "analysis")
+    from analysis.figures.convergence import convergence, of_runs
+    from analysis.figures.figure import save_as, some_runs, with_epochs
+    from petl.config.study import EXPERIMENTS, load_study
     from petl.places import Places
-    from petl.runs.directory import Runs
-    from petl.runs.find import find_run, read_task
+    from petl.runs.find import find_run
 
     folder = Places.choose(runs).runs
-    wanted = {"dataset": dataset, "backbone": backbone, "method": method}
-    if len(said) == 1 and _is_study(said[0]):
-        study = load_study(said[0])
-        view = Runs(folder / study.name)
-        drawn = [
-            Converged(task, view.metrics(task.run_id), _synthetic(view.result(task.run_id)))
-            for task in some_tasks(study.tasks, study.path, **wanted, fold=fold, seed=seed)
-        ]
-    elif any(value is not None for value in (*wanted.values(), fold, seed)):
-        raise UserError("--dataset, --method, --fold and so on choose from a study, not from runs")
+    chosen: dict[str, str | int | None]
+    chosen = {"dataset": dataset, "backbone": backbone, "method": method}
+    chosen |= {"fold": fold, "seed": seed}
+    first = names[0]
+    is_study = first.endswith((".yaml", ".yml")) or (EXPERIMENTS / f"{first}.yaml").is_file()
+    if len(names) == 1 and is_study:
+        frame = with_epochs(some_runs(load_study(first), folder, **chosen), folder)
+    elif any(value is not None for value in chosen.values()):
+        raise UserError(
+            "--dataset, --backbone, --method, --fold and --seed choose runs of one study; "
+            "name a study, or leave them out"
+        )
     else:
-        drawn = [
-            Converged(read_task(run), run.metrics(), _synthetic(run.result()))
-            for run in (find_run(one, folder) for one in said)
-        ]
-    console().print(*write_curves(drawn, out), sep="\n", soft_wrap=True)
-    if missing := sum(not run.rows for run in drawn):
-        console().print(f"{missing} of {len(drawn)} runs have finished no epoch yet")
-
-
-def _synthetic(result: Summary | None) -> bool:
-    return bool(result and result.get("synthetic"))
-
-
-def _is_study(said: str) -> bool:
-    from petl.config.study import EXPERIMENTS
-
-    return said.endswith((".yaml", ".yml")) or (EXPERIMENTS / f"{said}.yaml").is_file()
+        frame = of_runs(find_run(name, folder) for name in names)
+    console().print(*save_as(convergence(frame), out), sep="\n", soft_wrap=True)
+    if missing := sum(not epochs for epochs in frame["epochs"]):
+        console().print(f"{missing} of {len(frame)} runs have finished no epoch yet")

@@ -41,11 +41,17 @@ def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last")
 
 
 def with_epochs(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """`rows`: each run's lines of metrics.jsonl so far."""
+    """`epochs`: each run's lines of metrics.jsonl so far."""
     views = {study: Runs(folder / study) for study in frame["study"].unique()}
     who = frame[["study", "run_id"]].itertuples(index=False)
-    rows = [views[study].metrics(run_id) for study, run_id in who]
-    return frame.assign(rows=pd.Series(rows, frame.index, object))
+    epochs = [views[study].metrics(run_id) for study, run_id in who]
+    return frame.assign(epochs=pd.Series(epochs, frame.index, object))
+
+
+def some_runs(study: Study, folder: Path, **chosen: str | int | None) -> pd.DataFrame:
+    """The rows of the tasks that match: `dataset="esc*"`, `fold=0`."""
+    tasks = some_tasks(study.tasks, study.path, **chosen)
+    return load(replace(study, tasks=list(tasks)), folder)
 
 
 @dataclass(frozen=True)
@@ -85,15 +91,17 @@ def draw(
             f"no figure '{name}'{nearest(name, FIGURES)}; there are {', '.join(FIGURES)}"
         )
     kind, folder = FIGURES[name], runs or Places.choose().runs
-    found = study if isinstance(study, Study) else load_study(study)
-    found = replace(found, tasks=list(some_tasks(found.tasks, found.path, **chosen)))
-    frame = load(found, folder)
-    if not (frame["state"] == "done").any() and kind.more is not with_epochs:
+    study = study if isinstance(study, Study) else load_study(study)
+    frame = some_runs(study, folder, **chosen)
+    wanted = metric or study.report
+    if (frame["state"] == "done").any():
+        measure = choose(frame, wanted)
+    elif kind.more is with_epochs:  # draws running runs too
+        measure = Measure.of(wanted)
+    else:
         raise UserError(
-            f"no finished run of {found.name} under {folder}; petl submit {found.path} makes them"
+            f"{study.name} has no finished run in {folder}; run it with: petl submit {study.path}"
         )
-    wanted = metric or found.report
-    measure = choose(frame, wanted) if (frame["state"] == "done").any() else Measure.of(wanted)
     if kind.more is with_confusions:
         frame = with_confusions(frame, folder, measure.column.partition(".")[0])
     elif kind.more:
@@ -103,6 +111,14 @@ def draw(
 
 def write(figure: Figure, name: str, out: Path) -> list[Path]:
     """NAME.png and NAME.pdf in the folder `out`."""
-    paths = {kind: out / f"{name}.{kind}" for kind in KINDS}
+    return save_as(figure, out / name)
+
+
+def save_as(figure: Figure, file: Path) -> list[Path]:
+    """A PNG or a PDF; both if the file's name says neither."""
+    kind = file.suffix.removeprefix(".").lower()
+    if kind and kind not in KINDS:
+        raise UserError(f"{file}: a figure is .png or .pdf, or both without an extension")
+    paths = {kind: file} if kind else {k: file.with_name(f"{file.name}.{k}") for k in KINDS}
     save(figure, paths)
     return list(paths.values())

@@ -20,19 +20,8 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.cells import Cell, Row, Table, build, short
 from analysis.figures.names import Named, write_names
 from analysis.measure import Measure
-from analysis.style import MADE_UP, in_words, missing
-from petl.picture import (
-    MARKERS,
-    ONE_COLUMN,
-    PANEL_HEIGHT,
-    STYLE,
-    TWO_COLUMNS,
-    annotate,
-    color_of,
-    dress,
-    entitle,
-    sheet,
-)
+from analysis.style import MADE_UP, in_words, missing, panels
+from petl.picture import MARKERS, PANEL_HEIGHT, STYLE, annotate, color_of, dress
 
 FRONT = "Dashed: Pareto front"
 
@@ -47,29 +36,21 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
 
     Mean and standard deviation over folds; the dots beside are the folds. Hollow: runs are missing.
     """
-    panels = len(table.datasets)
-    width = width or (ONE_COLUMN if panels == 1 else TWO_COLUMNS)
-    across = 1 if width == ONE_COLUMN else min(panels, 2)
-    down = -(-panels // across)
-    figure = sheet(width, PANEL_HEIGHT * down)
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    fronts = [_panel(axes[column], table, column) for column in range(panels)]
-    for column, dataset in enumerate(table.datasets):
-        if panels > 1:
-            entitle(axes[column], dataset.label)
+    titles = [dataset.label for dataset in table.datasets]
+    figure, axes, across = panels(titles, width, PANEL_HEIGHT)
+    fronts = [_panel(axis, table, column) for column, axis in enumerate(axes)]
+    for column, axis in enumerate(axes):
         if column % across == 0:
-            axes[column].set_ylabel(in_words(table.measure))
-        if column + across >= panels:
-            axes[column].set_xlabel("Trainable parameters, without the head")
-    for spare in axes[panels:]:
-        spare.set_visible(False)
+            axis.set_ylabel(in_words(table.measure))
+        if column + across >= len(axes):
+            axis.set_xlabel("Trainable parameters, without the head")
     annotate(
         figure, MADE_UP if table.synthetic else "", [*[FRONT] * any(map(bool, fronts)), *notes]
     )
 
     # where a name fits is known only once the axes have their place
     figure.draw_without_rendering()
-    for column, axis in enumerate(axes[:panels]):
+    for column, axis in enumerate(axes):
         named = [_named(i, row, cell) for i, row, cell in _points(table, column)]
         write_names(axis, named, fronts[column])
     return figure

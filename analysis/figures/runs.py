@@ -15,20 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.cells import Table, build
 from analysis.measure import Measure
-from analysis.style import in_words, sign
+from analysis.style import in_words, panels, sign
 from petl.errors import UserError
-from petl.picture import (
-    HATCHES,
-    INK,
-    MARKERS,
-    ONE_COLUMN,
-    STYLE,
-    TWO_COLUMNS,
-    color_of,
-    dress,
-    entitle,
-    sheet,
-)
+from petl.picture import HATCHES, INK, MARKERS, ONE_COLUMN, STYLE, color_of, dress, sheet
 
 ROW, AROUND = 0.24, 0.75  # inches
 BAND = 0.62
@@ -40,21 +29,13 @@ SHADES = (0.05, 0.42, 0.22, 0.58)
 def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
     """A row for each method: its folds, each with a marker and a height of its own; their mean."""
     table = build(frame, measure)
-    panels = len(table.datasets)
-    width = width or (ONE_COLUMN if panels == 1 else TWO_COLUMNS)
-    across = 1 if width == ONE_COLUMN else min(panels, 2)
-    down = -(-panels // across)
-    figure = sheet(width, (ROW * len(table.rows) + AROUND) * down)
-    axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
+    titles = [dataset.label for dataset in table.datasets]
+    figure, axes, across = panels(titles, width, ROW * len(table.rows) + AROUND, sharey=True)
     numbers = sorted({fold for row in table.rows for cell in row.cells for fold, _ in cell.by_fold})
-    for spare in axes[panels:]:
-        spare.set_visible(False)
-    for column, dataset in enumerate(table.datasets):
-        _strips(axes[column], table, column, numbers)
-        if panels > 1:
-            entitle(axes[column], dataset.label)
-        if column + across >= panels:
-            axes[column].set_xlabel(in_words(measure))
+    for column, axis in enumerate(axes):
+        _strips(axis, table, column, numbers)
+        if column + across >= len(axes):
+            axis.set_xlabel(in_words(measure))
     labels = [f"{row.label}" for row in table.rows]
     for text in axes[0].set_yticks(range(len(labels)), labels):
         text.label1.set_parse_math(False)
@@ -62,7 +43,8 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
     entries = [Line2D([], [], ls="", label="Fold")]
     entries += [Line2D([], [], label=f"{fold}", **_marker(i)) for i, fold in enumerate(numbers)]
     legend = {"ncols": min(len(entries), 12), "handlelength": 1.2, "handletextpad": 0.1}
-    legend |= {"columnspacing": 0.7 if width == ONE_COLUMN else 1.2, "frameon": False}
+    narrow = figure.get_figwidth() == ONE_COLUMN
+    legend |= {"columnspacing": 0.7 if narrow else 1.2, "frameon": False}
     figure.legend(handles=entries, loc="outside upper center", **legend)
     return sign(figure, frame, *["Bar: mean of the folds"] * bool(numbers[1:]))
 

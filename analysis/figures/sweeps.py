@@ -24,20 +24,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from analysis.cells import KEY, PARAMS, Cell, build, short
 from analysis.measure import Measure
-from analysis.style import in_words, sign
+from analysis.style import in_words, panels, sign
 from petl.errors import UserError
-from petl.picture import (
-    DASHES,
-    INK,
-    ONE_COLUMN,
-    PANEL_HEIGHT,
-    STYLE,
-    TWO_COLUMNS,
-    dress,
-    entitle,
-    line_look,
-    sheet,
-)
+from petl.picture import DASHES, INK, ONE_COLUMN, PANEL_HEIGHT, STYLE, dress, line_look
 
 KERNEL = re.compile(r"method\..*kernel")
 SIZE = re.compile(r"method\..*(reduction|length|experts|slots|layers)")
@@ -179,7 +168,7 @@ def _refuse(lines: Sequence[Any], frame: pd.DataFrame, figure: str, what: str) -
 def _draw(
     frame: pd.DataFrame, measure: Measure, width: float | None, lines: list[Line], ways: Ways
 ) -> Figure:
-    panels = list(dict.fromkeys(line.panel for line in lines))
+    titles = list(dict.fromkeys(line.panel for line in lines))
     several = [line.label for line in lines if line.points[1:]]
     looks = {
         label: line_look(i) | {"linestyle": DASHES[i % len(DASHES)]}
@@ -187,14 +176,8 @@ def _draw(
     }
     levels = [line.label for line in lines if line.label not in looks]
     looks |= {label: _level_look(i) for i, label in enumerate(dict.fromkeys(levels))}
-    width = width or (ONE_COLUMN if len(panels) == 1 else TWO_COLUMNS)
-    across = min(len(panels), 1 if width == ONE_COLUMN else 2)
-    down = -(-len(panels) // across)
-    figure = sheet(width, PANEL_HEIGHT * down)
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    for spare in axes[len(panels) :]:
-        spare.set_visible(False)
-    for i, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
+    figure, axes, across = panels(titles, width, PANEL_HEIGHT)
+    for i, (axis, panel) in enumerate(zip(axes, titles, strict=True)):
         here = [line for line in lines if line.panel == panel]
         for line in here:
             _plot(axis, line, looks[line.label], _aside(looks, line.label) if ways.apart else 0)
@@ -203,11 +186,9 @@ def _draw(
         axis.set_xlabel(ways.label)
         if i % across == 0:
             axis.set_ylabel(in_words(measure))
-        if len(panels) > 1:
-            entitle(axis, panel)
     if len(looks) > 1:
         entries = [Line2D([], [], label=label, **look) for label, look in looks.items()]
-        columns = min(len(entries), 3 if width == ONE_COLUMN else 6)
+        columns = min(len(entries), 3 if figure.get_figwidth() == ONE_COLUMN else 6)
         legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
         for text in figure.legend(handles=entries, handlelength=2.6, **legend).get_texts():
             text.set_parse_math(False)

@@ -78,7 +78,7 @@ def _top(report: Report) -> Iterator[Html]:
     links = (el("a", title, href=f"#{name}") for name, title, _ in SECTIONS)
     yield el("nav", *links, aria_label="Sections")
     if report.synthetic:
-        made_up = "SYNTHETIC: numbers on this page were made up, measured by nobody"
+        made_up = "SYNTHETIC: numbers on this page are made up, nothing was trained"
         yield el("p", made_up, class_="synthetic")
     if report.warnings:
         lines = (el("li", line) for line in report.warnings)

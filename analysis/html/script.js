@@ -142,7 +142,7 @@
   const warnings = (group, runs) => {
     const parts = [];
     if (runs.some((run) => run.synthetic)) {
-      parts.push(make("p", "SYNTHETIC: made-up numbers, measured by nobody", { class: "synthetic" }));
+      parts.push(make("p", "SYNTHETIC: made-up numbers, nothing was trained", { class: "synthetic" }));
     }
     if (group.mixed.length) {
       const what = group.mixed.map((name) => NAMES[name] ?? name).join(", ");

@@ -196,7 +196,7 @@ def test_each_says_what_is_made_up_and_missing_and_fits_a_column(
     assert figure.get_figwidth() == 3.4
     assert figure.get_suptitle().startswith("SYNTHETIC")
     total = 2 if one else 20
-    assert f"1 of {total} runs are missing: Linear (1)" in told(figure)
+    assert f"1 of {total} runs are not finished: Linear (1)" in told(figure)
     pdf = to_bytes(figure, "pdf")
     assert b"/FontFile2" in pdf  # embedded as TrueType, which is type 42
     assert b"/Type3" not in pdf

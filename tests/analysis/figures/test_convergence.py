@@ -1,4 +1,4 @@
-"""How runs converged, drawn from their metrics.jsonl."""
+"""How runs converge, drawn from their metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_runs import finished, stopped
+from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from analysis.figures.curves import Converged, draw, write_curves
+from analysis.figures.convergence import convergence
+from analysis.figures.figure import save_as
 from petl.cli import app
 from petl.config import Task
 from petl.config.study import EXPERIMENTS, load_study
@@ -28,6 +31,14 @@ def tasks() -> list[Task]:
 
 def petl(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def draw(runs: list[tuple[Task, list[dict]]], synthetic: bool = False) -> Figure:
+    """Of tasks with their epochs."""
+    columns = ["study", "dataset_label", "method_label", "backbone"]
+    frame = pd.DataFrame([[getattr(task.names, name) for name in columns] for task, _ in runs])
+    frame = frame.set_axis(columns, axis=1).assign(state="done", synthetic=synthetic)
+    return convergence(frame.assign(epochs=[epochs for _, epochs in runs]))
 
 
 def rows(epochs: int, up: float = 0.0, lr: float = 1e-3, metric: str = "accuracy") -> list[dict]:
@@ -54,16 +65,16 @@ def means(axis) -> list:
 
 
 def test_one_run_is_its_own_line(tasks) -> None:
-    figure = draw([Converged(tasks[0], rows(7))])
+    figure = draw([(tasks[0], rows(7))])
     loss, score, rate = panels(figure)
     assert [len(axis.lines) for axis in (loss, score, rate)] == [2, 1, 1]
     assert score.lines[0].get_ydata() == pytest.approx([51, 52, 53, 54, 55, 56, 57])
     assert list(score.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6, 7]
-    assert figure.get_suptitle() == "FFT · Made sounds"
+    assert loss.get_title(loc="left") == "FFT · Made sounds"
 
 
 def test_folds_are_thin_lines_under_their_mean_with_its_band(tasks) -> None:
-    folds = [Converged(task, rows(6, 0.1 * i)) for i, task in enumerate(tasks[:3])]
+    folds = [(task, rows(6, 0.1 * i)) for i, task in enumerate(tasks[:3])]
     _, score, _ = panels(draw(folds))
     (mean,) = means(score)
     assert len(score.lines) == 4
@@ -77,14 +88,14 @@ def test_folds_are_thin_lines_under_their_mean_with_its_band(tasks) -> None:
 
 def test_a_mean_goes_as_far_as_all_its_folds(tasks) -> None:
     """Beyond that it would jump whenever a run has stopped early or is still under way."""
-    _, score, _ = panels(draw([Converged(tasks[0], rows(9)), Converged(tasks[1], rows(4))]))
+    _, score, _ = panels(draw([(tasks[0], rows(9)), (tasks[1], rows(4))]))
     (mean,) = means(score)
     assert len(mean.get_xdata()) == 4
     assert max(len(line.get_xdata()) for line in score.lines) == 9
 
 
 def test_methods_differ_in_more_than_colour(tasks) -> None:
-    shown = [Converged(task, rows(8)) for task in tasks[::5]]
+    shown = [(task, rows(8)) for task in tasks[::5]]
     figure = draw(shown)
     _, score, rate = panels(figure)
     assert len({line.get_marker() for line in means(score)}) == len(shown) == 6
@@ -100,19 +111,17 @@ def test_methods_differ_in_more_than_colour(tasks) -> None:
 
 
 def test_a_regression_is_drawn_by_its_own_metric(tasks) -> None:
-    figure = draw([Converged(tasks[0], rows(3, metric="ccc"))])
+    figure = draw([(tasks[0], rows(3, metric="ccc"))])
     assert panels(figure)[1].get_ylabel() == "Validation CCC"
-    mixed = [Converged(tasks[0], rows(3, metric="ccc")), Converged(tasks[5], rows(3))]
+    mixed = [(tasks[0], rows(3, metric="ccc")), (tasks[5], rows(3))]
     with pytest.raises(UserError, match="classifications and regressions"):
         draw(mixed)
 
 
 def test_made_up_runs_say_so(tasks) -> None:
-    runs = [Converged(tasks[0], rows(3), synthetic=True), Converged(tasks[1], rows(3))]
-    assert draw(runs).get_suptitle() == "SYNTHETIC, made-up numbers: FFT · Made sounds"
-    runs.append(Converged(tasks[5], rows(3)))
-    assert draw(runs).get_suptitle() == "SYNTHETIC, made-up numbers"
-    assert draw(runs[1:]).get_suptitle() == ""
+    runs = [(tasks[0], rows(3)), (tasks[5], rows(3))]
+    assert draw(runs, synthetic=True).get_suptitle().startswith("SYNTHETIC: made-up numbers")
+    assert draw(runs).get_suptitle() == ""
 
 
 def test_runs_and_a_study_give_the_same_picture(tasks, tmp_path: Path) -> None:
@@ -136,9 +145,9 @@ def test_runs_and_a_study_give_the_same_picture(tasks, tmp_path: Path) -> None:
     "arguments, line",
     [
         ([QUICKSTART, "--method", "loar"], "did you mean 'lora'?"),
-        ([QUICKSTART, "--method", "lora"], "none of these runs has finished an epoch"),
+        ([QUICKSTART, "--method", "lora"], "no run of quickstart has finished an epoch yet"),
         (["0123"], "no run '0123'"),
-        (["0123", "--fold", "0"], "choose from a study, not from runs"),
+        (["0123", "--fold", "0"], "choose runs of one study"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, line: str, tmp_path: Path) -> None:
@@ -148,21 +157,21 @@ def test_a_mistake_is_one_line(arguments, line: str, tmp_path: Path) -> None:
 
 
 def test_what_others_made_is_never_replaced(tasks, tmp_path: Path) -> None:
-    runs = [Converged(tasks[0], rows(3))]
-    (path,) = write_curves(runs, tmp_path / "a.png")
-    write_curves(runs, path)
+    figure = draw([(tasks[0], rows(3))])
+    (path,) = save_as(figure, tmp_path / "a.png")
+    save_as(figure, path)
     (tmp_path / "mine.pdf").write_bytes(b"%PDF")
     for name in ("mine.pdf", "mine"):
         with pytest.raises(UserError, match=r"mine.pdf was not made by petl"):
-            write_curves(runs, tmp_path / name)
+            save_as(figure, tmp_path / name)
     assert (tmp_path / "mine.pdf").read_bytes() == b"%PDF"
     assert not (tmp_path / "mine.png").exists()
-    with pytest.raises(UserError, match=r"\.png or \.pdf"):
-        write_curves(runs, tmp_path / "a.gif")
+    with pytest.raises(UserError, match=r"a\.gif: a figure is \.png or \.pdf"):
+        save_as(figure, tmp_path / "a.gif")
 
 
 def test_curves_need_no_torch() -> None:
-    code = "import analysis.figures.curves, petl.runs.find, sys; print('torch' in sys.modules)"
+    code = "import analysis.figures.convergence, petl.runs.find, sys; print('torch' in sys.modules)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=EXPERIMENTS.parent)
     assert done.stdout.strip() == "False", done.stderr
