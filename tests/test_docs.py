@@ -1,0 +1,68 @@
+"""The documentation names files, links and commands that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from petl.cli import COMMANDS, app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = "petl|slurm|analysis|tests|experiments|docker|docs|benchmarks"
+FILE = re.compile(
+    rf"(?<![\w./-])((?:{FOLDERS})/[\w/.-]+\.(?:py|sh|yaml|json|md|png|in|lock|def))\b"
+)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@every_page
+def test_every_file_in_the_text_exists(page: Path) -> None:
+    files = set(FILE.findall(page.read_text()))
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@every_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    """`petl` at the beginning of an indented line or of code in the text."""
+    text = page.read_text()
+    lines = re.findall(r"^ {4,}petl (.*)", text, flags=re.MULTILINE)
+    lines += re.findall(r"`petl ([^`]+)`", text)
+    for line in lines:
+        yield re.split(r"\s{2,}", line)[0].split()
+
+
+def options_of(words: list[str]) -> set[str]:
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        children = getattr(command, "get_command", None)
+        found = children(None, word) if children else None
+        if found is None:
+            break
+        command = found
+    return {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+
+
+@every_page
+def test_every_command_and_its_options_exist(page: Path) -> None:
+    for words in command_lines(page):
+        if words[0].startswith("-"):
+            continue
+        assert words[0] in COMMANDS, " ".join(words)
+        named = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
+        assert named - {"--help"} - options_of(words) == set(), " ".join(words)
