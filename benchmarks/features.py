@@ -34,8 +34,8 @@ from petl.data.cache import cached_inputs
 from petl.data.corpus import Clip
 from petl.data.features import Recipe, read, spectrogram
 from petl.data.layouts import esc50
-from petl.data.made import quickstart as sounds
 from petl.data.resample import resample
+from petl.data.synthetic import quickstart as sounds
 
 CORPUS, ORIGINAL_RATE = "clips", 44_100
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,16 +15,6 @@ HOP = 160
 BINS = 128
 """Mel bins of a spectrogram."""
 
-Layout = Literal[
-    "esc50",
-    "urbansound8k",
-    "speech-commands",
-    "fluent-speech-commands",
-    "iemocap",
-    "folders",
-    "table",
-]
-
 SPLITS: dict[str, tuple[str, ...]] = {
     "esc50": ("paper", "ast-recipe"),
     "urbansound8k": ("paper", "held-out"),
@@ -34,8 +24,16 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "folders": ("given", "ratio"),
     "table": ("given", "ratio"),
 }
-"""Which splits a layout knows; what they are is in petl/data/splits.py."""
+"""The layouts and the splits of each. petl/data/layouts/ reads them, petl/data/splits.py splits."""
 
+if TYPE_CHECKING:
+    Layout = str
+else:
+    Layout = Literal[tuple(SPLITS)]
+Form = Literal["spectrogram", "waveform"]
+"""What a backbone reads."""
+Channel = Literal["mean", "left"]
+"""How several channels become one: their mean, or the first."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -105,7 +103,7 @@ class Dataset(Settings):
     frames: Annotated[int, Field(ge=16)]
     split: Literal["paper", "ast-recipe", "held-out", "given", "ratio"]
     ratio: Ratio | None = None
-    channel: Literal["mean", "left"] = "mean"
+    channel: Channel = "mean"
     few_shot: FewShot | None = None
     statistics: Statistics | Literal["training-split"]
     spec_augment: SpecAugment | None

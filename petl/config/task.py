@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Seed, Settings
-from petl.config.dataset import Dataset
+from petl.config.dataset import Dataset, Form
 from petl.config.method import Method, has_batch_norm, prompt_length
 from petl.config.train import Train
 
@@ -30,6 +30,8 @@ class Patches(Settings):
     `pooling: cls+dist` is what the library's own AST classifier does: the mean of CLS and DIST,
     normalised once more. With it a run can become such a classifier (`petl export`).
     """
+
+    form: ClassVar[Form] = "spectrogram"
 
     source: Source
     position_embeddings: Literal["zeros", "interpolate", "crop"]
@@ -51,6 +53,7 @@ class Wav2Vec2(Settings):
     in frozen layers.
     """
 
+    form: ClassVar[Form] = "waveform"
     pooling: ClassVar[str] = "all"
 
     family: Literal["wav2vec2"]

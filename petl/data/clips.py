@@ -1,4 +1,4 @@
-"""A clip of each class as the model sees it: what no count of files shows."""
+"""The figure of `petl data check --figure`: a clip of each class as the model sees it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from matplotlib.ticker import MaxNLocator
 from petl.errors import UserError
 from petl.picture import INK, KINDS, STYLE, TWO_COLUMNS, save, sheet
 
-ACROSS, HEIGHT = 5, 1.05
-DARKEST = 2.0
-"""Per cent of all values that may be darker than black, and as many lighter than white."""
+COLUMNS, HEIGHT = 5, 1.05
+OUTLIERS = 2.0
+"""Per cent of all values that are shown as black, and as many as white."""
 
 Panel = tuple[str, np.ndarray]
 """A title, and a spectrogram (frames, bins) as long as the clip."""
 
 
 def write_clips(panels: Sequence[Panel], frames: int, path: Path) -> None:
-    """A file that petl did not make stays as it is."""
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
-        raise UserError(f"{path}: a picture's name ends in .png or .pdf")
+        raise UserError(f"{path}: the file's name must end in .png or .pdf")
     save(draw(panels, frames), {kind: path})
 
 
 @mpl.rc_context(STYLE)
 def draw(panels: Sequence[Panel], frames: int) -> Figure:
-    """One scale of loudness for all. What stays white behind a short clip is padded."""
-    across = min(ACROSS, len(panels))
-    down = -(-len(panels) // across)
-    figure = sheet(TWO_COLUMNS, HEIGHT * down + 0.4)
-    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+    """All on one scale of loudness. The white area behind a short clip is its padding."""
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = sheet(TWO_COLUMNS, HEIGHT * rows + 0.4)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     values = np.concatenate([spectrogram.ravel() for _, spectrogram in panels])
-    quiet, loud = np.percentile(values, (DARKEST, 100 - DARKEST))
+    quiet, loud = np.percentile(values, (OUTLIERS, 100 - OUTLIERS))
     for axis, (title, spectrogram) in zip(axes, panels, strict=False):
         extent = (0.0, len(spectrogram) / 100, 0.0, float(spectrogram.shape[1]))
         look = {"cmap": "magma", "vmin": quiet, "vmax": loud, "interpolation": "nearest"}

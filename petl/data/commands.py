@@ -1,13 +1,14 @@
-"""Commands about datasets, before anything is trained on them: `petl data`."""
+"""`petl data`: commands about datasets, before anything is trained on them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,30 +17,29 @@ from petl.terminal import CacheDir, DataDir, Petl, console, interruptible, need
 
 if TYPE_CHECKING:
     from petl.config import Dataset
-    from petl.data.corpus import Corpus
-    from petl.data.features import Form
+    from petl.config.dataset import Form
     from petl.places import Places
 
-SHOWN = 50
-"""So many broken files fit on a screen; --list shows all."""
+LISTED = 50
+"""Broken files that are listed without --list."""
 PANELS = 60
-"""Of a figure: more classes than this do not fit on a page."""
+"""Classes that fit on a page of a figure."""
 
 commands = typer.Typer(
     cls=Petl,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Fetch a dataset, check it, and compute its spectrograms ahead of the runs.\n\n"
+    help="Download a dataset, check it, and compute its spectrograms before the runs.\n\n"
     "\b\nExample:\n  petl data fetch esc50\n  petl data check esc50\n  petl data prepare esc50",
 )
 
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="A preset, such as esc50.")]
 OfStudy = Annotated[
-    Path | None, typer.Option("--study", metavar="FILE", help="The study whose dataset it is.")
+    Path | None, typer.Option("--study", metavar="FILE", help="The study that defines the dataset.")
 ]
 
 
-@commands.command(short_help="See whether a dataset is whole.")
+@commands.command(short_help="Check that a dataset is complete and decodes.")
 def check(
     name: DatasetName,
     path: Annotated[
@@ -47,17 +47,17 @@ def check(
     ] = None,
     study: OfStudy = None,
     everything: Annotated[
-        bool, typer.Option("--list", help=f"List broken files beyond the first {SHOWN} too.")
+        bool, typer.Option("--list", help=f"List all broken files, not only the first {LISTED}.")
     ] = False,
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a clip of each class: PNG or PDF.")
     ] = None,
     data: DataDir = None,
 ) -> None:
-    """See whether a dataset is laid out as its makers published it and every clip decodes.
+    """Check that a dataset has its published layout and that every clip decodes.
 
-    Exit code 1 if it cannot be used. What is merely odd, such as a count that differs from the
-    published one, is a warning.
+    The exit code is 1 if runs cannot use the dataset. What does not stop a run, such as a count
+    that differs from the published one, is a warning.
 
     \b
     Example:
@@ -68,41 +68,47 @@ def check(
     need("torch", "train")
     if figure:
         need("matplotlib", "analysis")
+    from rich.table import Table
+
     from petl.config.presets import dataset_of
-    from petl.data.check import check as hear_all
-    from petl.data.overview import overview
+    from petl.data import layouts, overview
+    from petl.data.check import check as decode_all
     from petl.places import Places
 
     dataset = dataset_of(name, study)
-    screen = console()
+    folder = _folder(path, dataset, Places.choose(data=data))
+    say = partial(console().print, soft_wrap=True)
     try:
-        corpus = _read(path, dataset, Places.choose(data=data))
-    except _NotReadable as error:
-        screen.print(f"not ready: {error}", soft_wrap=True)
+        corpus = layouts.read(folder, dataset)
+    except UserError as error:
+        say(f"not ready: {error}")
         raise typer.Exit(1) from None
-    screen.print(f"{name}: {corpus.folder}, laid out as {dataset.layout}", soft_wrap=True)
-    with interruptible("nothing was changed"), _bar(f"decoding {name}") as tell:
-        checked = hear_all(dataset, corpus, tell)
-    screen.print(overview(checked))
-    if figure and checked.sound:
+    say(f"{name}: {folder}, layout {dataset.layout}")
+    with interruptible("nothing was changed"), _bars("clips") as bars:
+        report = decode_all(dataset, corpus, partial(bars, f"decoding {name}"))
+    table = Table.grid(padding=(0, 2))
+    for fact in overview.facts(report):
+        table.add_row(*fact)
+    say(table)
+    if figure and report.intact:
         from petl.data.clips import write_clips
 
-        write_clips(checked.examples(PANELS), dataset.frames, figure)
-        screen.print(f"figure   {figure}", soft_wrap=True)
-    broken, clips = checked.broken, len(corpus.clips)
-    for one in broken if everything else broken[:SHOWN]:
-        screen.print(f"broken   {one.clip.file}: {one.problem}", soft_wrap=True)
-    if len(broken) > SHOWN and not everything:
-        screen.print(f"broken   and {len(broken) - SHOWN:,} more; --list shows all")
-    for warning in checked.warnings():
-        screen.print(f"warning  {warning}", soft_wrap=True)
+        write_clips(report.examples(PANELS), dataset.frames, figure)
+        say(f"figure   {figure}")
+    broken, clips = report.broken, len(corpus.clips)
+    for one in broken if everything else broken[:LISTED]:
+        say(f"broken   {one.clip.file}: {one.problem}")
+    if len(broken) > LISTED and not everything:
+        say(f"broken   and {len(broken) - LISTED:,} more; --list shows all")
+    for warning in overview.warnings(report):
+        say(f"warning  {warning}")
     if broken:
-        screen.print(f"not ready: {len(broken):,} of {clips:,} clips are broken")
+        say(f"not ready: {len(broken):,} of {clips:,} clips cannot be decoded")
         raise typer.Exit(1)
-    screen.print(f"ready: {clips:,} of {clips:,} clips decode")
+    say(f"ready: {clips:,} of {clips:,} clips decode")
 
 
-@commands.command(short_help="Compute spectrograms ahead of the runs.")
+@commands.command(short_help="Compute spectrograms before the runs.")
 def prepare(
     names: Annotated[
         list[str], typer.Argument(metavar="STUDY|DATASET...", help="YAML files, or presets.")
@@ -110,7 +116,7 @@ def prepare(
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Compute what runs read, once for all of them. A run that finds nothing does it by itself.
+    """Compute the inputs of all runs once. A run computes what is not in the cache itself.
 
     \b
     Example:
@@ -118,23 +124,17 @@ def prepare(
       petl data prepare esc50 speech-commands
     """
     need("torch", "train")
-    from petl.data import load as datasets
+    from petl.data import load
     from petl.places import Places
 
     places = Places.choose(data=data, cache=cache)
-    for name, dataset, form in _chosen(names):
-        with interruptible("the same command starts this dataset anew"), _bar(name) as tell:
-            steps: list[int] = []
-
-            def count(done: int, total: int, tell: Any = tell, steps: Any = steps) -> None:
-                steps.append(done)
-                tell(done, total)
-
+    for (dataset, form), name in _inputs(names).items():
+        with interruptible("run the same command again to restart"), _bars("clips") as bars:
             begin = time.perf_counter()
-            corpus, inputs = datasets.prepare(dataset, places, count, form)
+            corpus, inputs = load.prepare(dataset, places, partial(bars, name), form)
             seconds = time.perf_counter() - begin
-        clips = len(corpus.clips)
-        how = f"{seconds:.1f} s, {clips / seconds:,.0f} clips a second" if steps else "there before"
+        clips, rate = len(corpus.clips), len(corpus.clips) / seconds
+        how = f"{seconds:.1f} s, {rate:,.0f} clips per second" if bars.stages else "already cached"
         console().print(f"{name}: {clips:,} clips, {how}", soft_wrap=True)
         console().print(f"  {inputs.filename}, {inputs.nbytes / 1e6:,.0f} MB", soft_wrap=True)
 
@@ -149,104 +149,89 @@ def fetch(
 ) -> None:
     """Download a public dataset, verify it and unpack it where runs look for it.
 
-    An interrupted download goes on where it was. A folder that is there already stays as it is.
+    An interrupted download resumes. A folder that already exists is not changed.
 
     \b
     Example:
       petl data fetch esc50 --data /scratch/data
     """
     from petl.data.downloads import DOWNLOADS, NOT_PUBLIC
-    from petl.data.fetch import fetch as bring
+    from petl.data.fetch import fetch as download_and_unpack
     from petl.data.fetch import is_there
     from petl.places import Places
 
+    say = partial(console().print, soft_wrap=True)
     folder = Places.choose(data=data).data / name
     if is_there(folder):
-        console().print(f"{folder} is there already; nothing was fetched", soft_wrap=True)
+        say(f"{folder} already exists; nothing was downloaded")
         return
     if name in NOT_PUBLIC:
         raise UserError(f"{name} {NOT_PUBLIC[name]}")
     if name not in DOWNLOADS:
-        raise UserError(f"no download is known for '{name}'{nearest(name, DOWNLOADS)}")
+        raise UserError(f"petl knows no download for '{name}'{nearest(name, DOWNLOADS)}")
     download = DOWNLOADS[name]
-    if url:
-        download = replace(download, url=url)
-    screen = console()
-    screen.print(f"{name}, {download.licence}: {download.page}", soft_wrap=True)
-    with interruptible("the same command goes on from there"), _stages() as tell:
-        fetched = bring(download, folder, tell)
-    found = f"{fetched.bytes:,} bytes, {fetched.checksum}"
-    verified = "as published" if fetched.verified else "no published checksum to compare it with"
-    screen.print(f"{found} ({verified})", soft_wrap=True)
-    screen.print(f"{folder}: {fetched.files:,} files; next, petl data check {name}", soft_wrap=True)
-    if fetched.left:
-        screen.print(f"{fetched.left} was there before and may go", soft_wrap=True)
+    say(f"{name}, licence {download.licence}: {download.page}")
+    with interruptible("run the same command again to resume"), _bars("bytes") as bars:
+        fetched = download_and_unpack(replace(download, url=url or download.url), folder, bars)
+    matches = "as published" if download.checksum else "no published checksum to compare it with"
+    say(f"{fetched.bytes:,} bytes, {fetched.checksum} ({matches})")
+    say(f"{folder}: {fetched.files:,} files; next, run `petl data check {name}`")
+    if fetched.kept:
+        say(f"{fetched.kept} is no longer needed and can be deleted")
 
 
-# --- what they are made of ------------------------------------------------------------------------
+# --- helpers --------------------------------------------------------------------------------------
 
 
-class _NotReadable(UserError):
-    """The folder is there, and what is in it is not the layout."""
-
-
-def _read(path: Path | None, dataset: Dataset, places: Places) -> Corpus:
+def _folder(path: Path | None, dataset: Dataset, places: Places) -> Path:
     from petl.data.layouts.reading import holds
-    from petl.data.load import READERS, folder_of
+    from petl.data.load import folder_of
 
-    if path is not None and not path.is_dir():
+    if path is None:
+        return folder_of(dataset, places)
+    if not path.is_dir():
         what = "not a folder" if path.exists() else "no such folder"
         raise UserError(f"{path}: {what}; {holds(path.absolute())}")
-    folder = path or folder_of(dataset, places)
-    try:
-        return READERS[dataset.layout](folder, dataset)
-    except UserError as error:
-        raise _NotReadable(str(error)) from None
+    return path
 
 
-def _chosen(names: list[str]) -> Iterator[tuple[str, Dataset, Form]]:
-    """Whatever the runs of these datasets and studies read, each once."""
+def _inputs(names: list[str]) -> dict[tuple[Dataset, Form], str]:
+    """What the runs of these datasets and studies read, each once, and the dataset's name."""
     from petl.config.presets import dataset_of
     from petl.config.study import load_study
-    from petl.data.features import form_of
+    from petl.data.ready import inputs_of
 
-    chosen: dict[tuple[Dataset, Form], str] = {}
+    inputs: dict[tuple[Dataset, Form], str] = {}
     for name in names:
         if Path(name).suffix in (".yaml", ".yml"):
-            for task in load_study(name).tasks:
-                chosen.setdefault((task.dataset, form_of(task.backbone)), task.names.dataset)
+            inputs |= inputs_of(load_study(name).tasks)
         else:
-            chosen.setdefault((dataset_of(name), "spectrogram"), name)
-    yield from ((name, *what) for what, name in chosen.items())
+            inputs[dataset_of(name), "spectrogram"] = name
+    return inputs
+
+
+class _Bars:
+    """A progress bar for each stage."""
+
+    def __init__(self, progress: Any):
+        self.progress = progress
+        self.stages: dict[str, Any] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if stage not in self.stages:
+            self.stages[stage] = self.progress.add_task(stage, total=total)
+        self.progress.update(self.stages[stage], completed=done, total=total)
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Clips done of clips in all. In a log, where a bar would only be noise, nothing."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+def _bars(unit: Literal["clips", "bytes"]) -> Iterator[_Bars]:
+    """Nothing is drawn where the output is no terminal: in a log, bars are noise."""
+    from rich import progress as rich
 
+    clips = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    of_unit = clips if unit == "clips" else (rich.DownloadColumn(), rich.TransferSpeedColumn())
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *of_unit)
     screen = console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar of bytes for each stage."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-    from rich.progress import TransferSpeedColumn as Speed
-
-    screen = console()
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield tell
+    off = not screen.is_terminal
+    with rich.Progress(*columns, console=screen, transient=True, disable=off) as progress:
+        yield _Bars(progress)

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 class Download:
     url: str
     file: str
-    """What a browser calls it: an archive that somebody put there by hand is used."""
+    """The name that a browser gives it. If it is in the data folder, it is not downloaded again."""
     checksum: str
-    """`md5:...` or `sha256:...`; empty where nobody vouches for one."""
+    """`md5:...` or `sha256:...`; empty where none is published."""
     licence: str
     page: str
 
 
 DOWNLOADS: Mapping[str, Download] = {
-    # GitHub packs the archive anew when asked: its bytes may change, so nobody publishes a sum.
+    # GitHub builds this archive on request: its bytes may change, so there is no checksum.
     "esc50": Download(
         "https://github.com/karolpiczak/ESC-50/archive/master.zip",
         "ESC-50-master.zip",
@@ -36,7 +36,7 @@ DOWNLOADS: Mapping[str, Download] = {
     "speech-commands": Download(
         "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
         "speech_commands_v0.02.tar.gz",
-        # that of torchaudio and TensorFlow Datasets
+        # as in torchaudio and TensorFlow Datasets
         "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
         "CC BY 4.0",
         "https://arxiv.org/abs/1804.03209",
@@ -44,11 +44,11 @@ DOWNLOADS: Mapping[str, Download] = {
 }
 
 NOT_PUBLIC: Mapping[str, str] = {
-    "fluent-speech-commands": "is handed out by its makers to who registers: "
+    "fluent-speech-commands": "has to be requested from its authors: register at "
     "https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-language-understanding-research",
-    "iemocap": "needs a licence of the University of Southern California: "
+    "iemocap": "needs a licence from the University of Southern California: "
     "https://sail.usc.edu/iemocap/iemocap_release.htm",
-    "esc10": "is part of ESC-50: the clips whose column esc10 says True",
-    "made-sounds": "is made on this machine the first time that something needs it",
+    "esc10": "is part of ESC-50: the clips with True in the column esc10 (docs/datasets.md)",
+    "made-sounds": "is not downloaded: petl makes it on this machine when it is first needed",
 }
-"""Why there is nothing to download, and where to turn."""
+"""Why petl does not download it, and how to get it."""

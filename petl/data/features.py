@@ -1,8 +1,8 @@
 """From a sound file to what a model reads: a log-mel spectrogram, or for wav2vec 2.0 the waveform.
 
-The filter bank is Kaldi's, as Hugging Face's feature extractor calls it: re-implemented here, since
-a run's numbers should not depend on the version of a library. Spectrograms stay raw in the cache;
-normalising comes later, because the statistics may depend on the training split.
+The filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
+here because a run's numbers should not depend on the version of a library. The cache has raw
+spectrograms; they are normalised later, because the statistics may depend on the training split.
 """
 
 from __future__ import annotations
@@ -13,41 +13,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import soundfile
 import torch
 
-from petl.config import Backbone, Statistics
-from petl.config.dataset import BINS, HOP, RATE
+from petl.config import Dataset, Statistics
+from petl.config.dataset import BINS, HOP, RATE, Channel, Form
 from petl.data.resample import resample, samples_needed
 from petl.errors import UserError, reason
 
+# Frame t is the samples t * HOP to t * HOP + WINDOW - 1. So f frames need WINDOW + (f - 1) * HOP
+# samples, and n samples have 1 + (n - WINDOW) // HOP whole frames, each padded to FFT samples.
 WINDOW = 400  # 25 ms
 FFT = 512
 LOWEST_HZ = 20.0
 PRE_EMPHASIS = 0.97
 FLOOR = float(np.finfo(np.float32).eps)
-"""Digital silence becomes log(FLOOR) = -15.9, while padding is 0: the AST was trained so."""
-SILENCE = 1e-7
-"""Added to a waveform's variance, as wav2vec 2.0's feature extractor does."""
+"""Digital silence becomes log(FLOOR) = -15.9, but padding is 0, as when the AST was trained."""
+VARIANCE_FLOOR = 1e-7
+"""Added to a waveform's variance, as in wav2vec 2.0's feature extractor."""
 
-PROMISED = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
-"""What libsndfile notes when a header announces more bytes than the file has."""
+MISSING = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+"""How libsndfile logs that a header announces more bytes than the file has."""
 NO_LENGTH = 0x7FFF0000
-"""A stream's header says about this, or more, when it was written before the end was known."""
-
+"""What a header announces, or more, when it was written to a stream before the end was known."""
 TRIES = 100
-"""To learn why a file does not open while other threads open theirs; half of the tries may fail."""
+"""For the reason why a file does not open. With many threads, up to half of them may fail."""
 
 Array = TypeVar("Array")
-Form = Literal["spectrogram", "waveform"]
-Channel = Literal["mean", "left"]
-
-
-def form_of(backbone: Backbone) -> Form:
-    return "waveform" if backbone.family == "wav2vec2" else "spectrogram"
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,10 @@ class Recipe:
     form: Form = "spectrogram"
     channel: Channel = "mean"
 
+    @classmethod
+    def of(cls, dataset: Dataset, form: Form) -> Recipe:
+        return cls(dataset.frames, form, dataset.channel)
+
     @property
     def shape(self) -> tuple[int, ...]:
         is_waveform = self.form == "waveform"
@@ -67,27 +66,31 @@ class Recipe:
         if self.form == "waveform":
             samples = self.frames * HOP
             return standardised(read(path, self.channel, samples), samples)
-        waveform = read(path, self.channel, WINDOW + (self.frames - 1) * HOP)
+        waveform = read(path, self.channel, samples_of(self.frames))
         return spectrogram(waveform, self.frames)
 
 
-def read(path: Path, channel: Channel = "mean", samples: int | None = None) -> np.ndarray:
-    """A mono float32 waveform at 16 kHz: all of it, or no more than the first samples.
+def samples_of(frames: int) -> int:
+    return WINDOW + (frames - 1) * HOP
 
-    Resampled in float64, as the released code does.
+
+def read(path: Path, channel: Channel = "mean", samples: int | None = None) -> np.ndarray:
+    """A mono float32 waveform at 16 kHz: all of it, or at most the first samples.
+
+    It is resampled in float64, as in the released code.
     """
     with opened(path) as sound:
         rate = sound.samplerate
         wanted = -1 if samples is None else samples_needed(samples, rate)
         channels = sound.read(wanted, always_2d=True)
-    refuse_no_sound(path, channels)
+    refuse_bad_samples(path, channels)
     mono = channels[:, 0] if channel == "left" else channels.mean(axis=1)
     return resample(mono, rate)[:samples].astype(np.float32)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """To be read from; whatever is wrong with the file names it."""
+    """The file, open for reading. Errors name the file."""
     try:
         with soundfile.SoundFile(path) as sound:
             _refuse_cut_short(path, sound)
@@ -96,9 +99,9 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise UserError(f"{path}: {_reason(path, error)}") from None
 
 
-def refuse_no_sound(path: Path, channels: np.ndarray) -> None:
+def refuse_bad_samples(path: Path, channels: np.ndarray) -> None:
     if not channels.size:
-        raise UserError(f"{path}: it holds no sound, 0 samples")
+        raise UserError(f"{path}: the file has 0 samples")
     finite = np.isfinite(channels).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))
@@ -107,22 +110,20 @@ def refuse_no_sound(path: Path, channels: np.ndarray) -> None:
 
 
 def _refuse_cut_short(path: Path, sound: soundfile.SoundFile) -> None:
-    """libsndfile would read what is there and say nothing. A hundredth may be missing: some
-    recorders count wrongly.
-    """
-    if sound.frames > 2**48:  # its way of saying that it found no end
-        raise UserError(f"{path}: cut short, it has no end")
-    if noted := PROMISED.search(sound.extra_info):
-        promised, there = map(int, noted.groups())
-        if there < 0.99 * promised and promised < NO_LENGTH:
+    """libsndfile reads such a file without an error. 1% may be missing: some recorders miscount."""
+    if sound.frames > 2**48:  # libsndfile's number for a file without an end
+        raise UserError(f"{path}: cut short, its end is missing")
+    if logged := MISSING.search(sound.extra_info):
+        announced, present = map(int, logged.groups())
+        if present < 0.99 * announced and announced < NO_LENGTH:
             raise UserError(
-                f"{path}: cut short, its header announces {promised} bytes of sound and "
-                f"{there} are there"
+                f"{path}: cut short, its header announces {announced} bytes of sound, but it has "
+                f"{present}"
             )
 
 
 def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
-    """libsndfile does not tell a folder or a forbidden file from a broken one."""
+    """libsndfile has no words for an empty file, a folder, or a file without permission."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -130,7 +131,7 @@ def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
     except OSError as cause:
         return reason(cause)
     # libsndfile has one error code for all files that fail to open. If another thread opens a file
-    # between our failure and our question for its code, the code is 0: open the file once more.
+    # between this failure and soundfile's question for the code, the code is 0. So open it again.
     for _ in range(TRIES):
         if getattr(error, "code", None) != 0:
             break
@@ -142,31 +143,32 @@ def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
 
 
 def standardised(waveform: np.ndarray, samples: int) -> np.ndarray:
-    """Cut, brought to mean 0 and variance 1, then padded with zeros at the end."""
-    heard = waveform[:samples].astype(np.float64)
+    """Cut, scaled to mean 0 and variance 1, then padded with zeros at the end."""
+    cut = waveform[:samples].astype(np.float64)
     padded = np.zeros(samples, dtype=np.float32)
-    padded[: len(heard)] = (heard - heard.mean()) / np.sqrt(heard.var() + SILENCE)
+    padded[: len(cut)] = (cut - cut.mean()) / np.sqrt(cut.var() + VARIANCE_FLOOR)
     return padded
 
 
 def spectrogram(waveform: np.ndarray, frames: int) -> np.ndarray:
     """(frames, 128): cut, or padded with zeros at the end."""
     padded = np.zeros((frames, BINS), dtype=np.float32)
-    heard = fbank(waveform[: WINDOW + (frames - 1) * HOP])
-    padded[: len(heard)] = heard
+    energies = fbank(waveform[: samples_of(frames)])
+    padded[: len(energies)] = energies
     return padded
 
 
 def fbank(waveform: np.ndarray) -> np.ndarray:
     """Log-mel energies (frames, 128) of whole windows only; none if the clip is shorter than one.
 
-    In float32 and in Kaldi's order of steps. Where a clean sound leaves a band all but empty, what
-    one sees there is rounding: float64 would be truer and 1e-3 away from what the AST was shown.
+    In float32 and in Kaldi's order of steps, as when the AST was trained. In a band that is almost
+    empty, the logarithm shows the rounding: with float64 it differs by 1e-3.
     """
     if len(waveform) < WINDOW:
         return np.zeros((0, BINS), dtype=np.float32)
     windows = torch.from_numpy(waveform).unfold(0, WINDOW, HOP)
     windows = windows - windows.mean(dim=1, keepdim=True)
+    # Pre-emphasis x[i] - 0.97 x[i-1] is computed window by window, with x[-1] = x[0].
     previous = torch.cat([windows[:, :1], windows[:, :-1]], dim=1)
     windows = (windows - PRE_EMPHASIS * previous) * torch.hann_window(WINDOW, periodic=False)
     power = torch.fft.rfft(windows, FFT).abs().square()
@@ -174,15 +176,15 @@ def fbank(waveform: np.ndarray) -> np.ndarray:
 
 
 def normalise(raw: Array, statistics: Statistics) -> Array:
-    """As the AST was pre-trained: half the standard deviation that one would expect."""
+    """(x - mean) / (2 std), so the result has a standard deviation of 0.5, as for the AST."""
     return (raw - statistics.mean) / (2 * statistics.std)  # type: ignore[operator]
 
 
 @cache
 def _mel_filters() -> torch.Tensor:
-    """(257, 128): triangles that are straight on the mel scale, not in hertz as most others are.
+    """(257, 128): Kaldi's triangles are straight on the mel scale, not in hertz as most others are.
 
-    The lowest ones fall between two FFT bins and stay empty; the pre-trained AST knows them so.
+    The narrowest of them lie between two FFT bins and are empty, as when the AST was trained.
     """
     mel = _mel(np.arange(FFT // 2 + 1) * RATE / FFT)[:, None]
     corners = np.linspace(_mel(LOWEST_HZ), _mel(RATE / 2), BINS + 2)

@@ -1,14 +1,13 @@
-"""A public dataset is downloaded, verified, unpacked and moved into its place, in this order.
+"""Download a public dataset, verify it, unpack it and move it to its folder, in this order.
 
-Each step leaves something that the next try goes on from: `ARCHIVE.part` is the beginning of a
-download, `ARCHIVE` all of it, and the dataset's folder appears only when everything is in it.
+An interrupted fetch resumes: `ARCHIVE.part` is the beginning of a download, `ARCHIVE` all of it,
+and the dataset's folder appears only when it is complete.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import os
 import re
 import shutil
@@ -18,6 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import Message
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.error import HTTPError
@@ -29,13 +30,13 @@ from petl.files import staging
 from petl.runs.claim import Claim, RunIsTaken
 
 Tell = Callable[[str, int, "int | None"], None]
-"""Called with what is being done, and how many bytes of how many are, if that is known."""
+"""Called with what is being done, how many bytes are done, and of how many, if that is known."""
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 UNPACKED = 1.5
-"""What an archive of these grows to at most: 16-bit audio loses a third when zipped, if that."""
+"""The most that an archive grows when unpacked: zip saves at most a third of 16-bit audio."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,8 @@ class Fetched:
     files: int
     bytes: int
     checksum: str
-    verified: bool
-    left: Path | None
-    """An archive that was there before: whoever put it there may delete it."""
+    kept: Path | None
+    """The archive, if the user had downloaded it before: petl does not delete it."""
 
 
 def is_there(folder: Path) -> bool:
@@ -53,7 +53,7 @@ def is_there(folder: Path) -> bool:
 
 
 def fetch(download: Download, folder: Path, tell: Tell) -> Fetched:
-    """Into a folder that is not there, or is empty."""
+    """The folder must not exist, or be empty."""
     archive = folder.parent / download.file
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -63,77 +63,77 @@ def fetch(download: Download, folder: Path, tell: Tell) -> Fetched:
                 claim.touch()
                 tell(doing, done, total)
 
-            found = archive.is_file()
-            if not found:
+            is_users = archive.is_file()
+            if not is_users:
                 _download(download.url, archive, alive)
             size = archive.stat().st_size
             checksum = _verify(archive, download.checksum, alive)
             files = _unpack(archive, folder, alive)
-            if not found:
+            if not is_users:
                 archive.unlink()
     except RunIsTaken:
-        raise UserError(f"{folder}: another process is fetching it already") from None
+        raise UserError(f"{folder}: another process is downloading it") from None
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {reason(error)}") from None
-    return Fetched(files, size, checksum, bool(download.checksum), archive if found else None)
+    return Fetched(files, size, checksum, archive if is_users else None)
 
 
 # --- download -------------------------------------------------------------------------------------
 
 
 def _download(url: str, archive: Path, tell: Tell) -> None:
-    """A connection that breaks off is made again as long as each brings something."""
+    """Connect again after each lost connection, unless it brought nothing new."""
     part = archive.with_name(f"{archive.name}.part")
     before = -1
-    while not _go_on(url, part, tell):
+    while not _resume(url, part, tell):
         have = _size(part)
         if have <= before:
             raise UserError(
-                f"{url}: the connection broke off after {have / 1e6:,.1f} MB; they stay in {part}, "
-                "and the same command goes on from there"
+                f"{url}: connection lost after {have / 1e6:,.1f} MB, which are kept in {part}; "
+                "run the same command again to resume"
             )
         before = have
     part.rename(archive)
 
 
-def _go_on(url: str, part: Path, tell: Tell) -> bool:
-    """Ask for what is missing. Says whether that is all of it now."""
+def _resume(url: str, part: Path, tell: Tell) -> bool:
+    """Ask for the rest of the file. True if it is complete now."""
     have = _size(part)
     headers = {"User-Agent": "petl"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         response = urlopen(Request(url, headers=headers), timeout=TIMEOUT_S)
     except HTTPError as error:
-        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise UserError(f"{url}: {error.code} {error.reason}") from None
-        if _total(error.headers) == have:
+        if _range(error.headers)[1] == have:
             return True
-        part.unlink()  # longer than the whole: of something else
+        part.unlink()  # it is longer than the file, so it is part of another one
         return False
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", error)
         raise UserError(f"{url}: {reason(cause)}") from None
     with response:
-        goes_on = response.status == http.client.PARTIAL_CONTENT
-        if goes_on and _begins_at(response.headers) != have:
-            raise UserError(f"{url}: the server sent another part than it was asked for")
-        have = have if goes_on else 0
-        total = _total(response.headers)
-        _check_room(part.parent, total, have)
-        with part.open("ab" if goes_on else "wb") as out:
+        begin, total = _range(response.headers)
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
+            begin = 0  # the server cannot resume and sends all of it
+        elif begin != have:
+            raise UserError(f"{url}: the server sent the bytes from {begin}, not from {have}")
+        _check_space(part.parent, total, begin)
+        with part.open("ab" if begin else "wb") as out:
             while block := _read(response):
                 out.write(block)
-                have += len(block)
-                tell("downloading", have, total)
+                begin += len(block)
+                tell("downloading", begin, total)
             out.flush()
             os.fsync(out.fileno())
-    return have == total if total is not None else block is not None
+    return begin == total if total is not None else block is not None
 
 
-def _read(response: http.client.HTTPResponse) -> bytes | None:
-    """What has come, nothing at the end; None when the connection broke."""
+def _read(response: HTTPResponse) -> bytes | None:
+    """The bytes that have come, b"" at the end of the file, None if the connection is lost."""
     try:
         return response.read1(BLOCK)
-    except (OSError, http.client.HTTPException):
+    except (OSError, HTTPException):
         return None
 
 
@@ -141,26 +141,24 @@ def _size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def _total(headers: Message) -> int | None:
-    """Of the whole file: `Content-Range: bytes 5-9/10` says it, or the length of an answer."""
-    in_range = re.search(r"/(\d+)$", headers.get("Content-Range", ""))
-    said = in_range[1] if in_range else headers.get("Content-Length", "")
-    return int(said) if said.isdecimal() else None
+def _range(headers: Message) -> tuple[int, int | None]:
+    """Where the answer begins and how long the whole file is, if the server says so.
+
+    `Content-Range: bytes 5-9/10` or `bytes */10`, else `Content-Length: 10`.
+    """
+    match = re.match(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
+    total = match[2] if match else headers.get("Content-Length", "")
+    return int(match[1] or 0) if match else 0, int(total) if total.isdecimal() else None
 
 
-def _begins_at(headers: Message) -> int | None:
-    begin = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-    return int(begin[1]) if begin else None
-
-
-def _check_room(folder: Path, total: int | None, have: int) -> None:
+def _check_space(folder: Path, total: int | None, have: int) -> None:
     if total is None:
         return
     need, free = total - have + UNPACKED * total, shutil.disk_usage(folder).free
     if need > free:
         raise UserError(
-            f"{folder}: {free / 1e9:.1f} GB free, and the archive with what is in it takes "
-            f"{need / 1e9:.1f} GB; --data or PETL_DATA names another place"
+            f"{folder}: {free / 1e9:.1f} GB free, but the archive and its content need "
+            f"{need / 1e9:.1f} GB; choose another folder with --data or PETL_DATA"
         )
 
 
@@ -168,7 +166,7 @@ def _check_room(folder: Path, total: int | None, have: int) -> None:
 
 
 def _verify(archive: Path, expected: str, tell: Tell) -> str:
-    """The checksum found, `sha256:...` where none is expected."""
+    """The checksum: of the expected kind, or `sha256:...`."""
     kind, _, wanted = (expected or "sha256:").partition(":")
     digest, total, done = hashlib.new(kind), archive.stat().st_size, 0
     with archive.open("rb") as file:
@@ -182,17 +180,24 @@ def _verify(archive: Path, expected: str, tell: Tell) -> str:
 
 
 def _refused(archive: Path, why: str) -> UserError:
-    """Out of the way, so that the next try downloads it again."""
+    """Rename it, so that the next fetch downloads it again."""
     aside = archive.replace(archive.with_name(f"{archive.name}.refused"))
-    return UserError(f"{archive}: {why}; it is {aside.name} now, and the same command starts again")
+    return UserError(
+        f"{archive}: {why}; it is renamed to {aside.name}, run the same command again to start over"
+    )
 
 
 def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
-    """How many files. An archive's one outer folder, if it has one, becomes the dataset's."""
+    """The number of files. If everything is in one folder, that becomes the dataset's folder."""
     files = size = 0
     try:
         with staging(folder) as temporary:
             for name, source in _members(archive):
+                path = PurePosixPath(name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise _refused(archive, f"{name} in it is a path out of its folder")
+                if source is None:
+                    raise _refused(archive, f"{name} in it is a link or a device")
                 target = temporary / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as out:
@@ -201,34 +206,27 @@ def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
                 files += 1
                 tell("unpacking", size, None)
             inside = [e for e in temporary.iterdir() if not e.name.startswith((".", "__"))]
-            whole = inside[0] if len(inside) == 1 and inside[0].is_dir() else temporary
-            whole.rename(folder)
+            is_one_folder = len(inside) == 1 and inside[0].is_dir()
+            (inside[0] if is_one_folder else temporary).rename(folder)
     except BROKEN as error:
-        raise _refused(archive, f"not a whole archive ({error})") from None
+        raise _refused(archive, f"not a complete archive ({error})") from None
     return files
 
 
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Plain files with a path that stays inside: nothing else has a place in a dataset."""
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """All names but those of folders; None instead of a file's content where it is no plain file.
+
+    tarfile and zipfile could extract all at once, but Python 3.10's tarfile follows links out of
+    the folder, and zipfile silently changes names that lead out.
+    """
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
-                _check_inside(archive, info.filename)
                 if not info.is_dir():
                     with zipped.open(info) as source:
                         yield info.filename, source
         return
     with tarfile.open(archive) as tar:
         for member in tar:
-            _check_inside(archive, member.name)
-            source_or_none = tar.extractfile(member) if member.isfile() else None
-            if source_or_none is not None:
-                yield member.name, source_or_none
-            elif not member.isdir():
-                raise _refused(archive, f"{member.name} in it is a link or a device")
-
-
-def _check_inside(archive: Path, name: str) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise _refused(archive, f"{name} in it would land outside")
+            if not member.isdir():
+                yield member.name, tar.extractfile(member) if member.isfile() else None

@@ -1,41 +1,24 @@
-"""Data for a task: the corpus read, what a model reads of it cached, its clips split."""
+"""Data for a task: the corpus read, a model's inputs cached, the clips split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from petl.config import Dataset, Statistics, Task
+from petl.config.dataset import Form
+from petl.data import layouts
 from petl.data.cache import Progress, cached_inputs
 from petl.data.corpus import Corpus
 from petl.data.downloads import DOWNLOADS
-from petl.data.features import Form, Recipe, form_of
-from petl.data.layouts import (
-    esc50,
-    fluent_speech_commands,
-    folders,
-    iemocap,
-    speech_commands,
-    table,
-    urbansound8k,
-)
-from petl.data.made import quickstart as sounds
+from petl.data.features import Recipe
+from petl.data.layouts.reading import holds
 from petl.data.splits import Split, split
+from petl.data.synthetic import quickstart
 from petl.errors import UserError
 from petl.places import Places
-
-READERS: dict[str, Callable[[Path, Dataset], Corpus]] = {
-    "esc50": esc50.read,
-    "urbansound8k": urbansound8k.read,
-    "speech-commands": speech_commands.read,
-    "fluent-speech-commands": fluent_speech_commands.read,
-    "iemocap": iemocap.read,
-    "folders": folders.read,
-    "table": table.read,
-}
 
 
 @dataclass(frozen=True)
@@ -55,18 +38,18 @@ class TaskData:
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
-    dataset, form = task.dataset, form_of(task.backbone)
+    dataset, form = task.dataset, task.backbone.form
     corpus = read(dataset, places)
-    parts = split(corpus, dataset, task.fold, task.seed)  # its complaints come before the waiting
-    cached = cached_inputs(corpus.clips, _recipe(dataset, form), places.cache, progress)
+    clips = split(corpus, dataset, task.fold, task.seed)  # if it fails, then before a long wait
+    cached = cached_inputs(corpus.clips, Recipe.of(dataset, form), places.cache, progress)
     statistics: Statistics | None
     if form == "waveform":
         statistics = None
     elif dataset.statistics == "training-split":
-        statistics = pooled(cached.clips[parts.train])
+        statistics = pooled(cached.clips[clips.train])
     else:
         statistics = dataset.statistics
-    return TaskData(cached.inputs, corpus.targets, parts, corpus.classes, statistics)
+    return TaskData(cached.inputs, corpus.targets, clips, corpus.classes, statistics)
 
 
 def prepare(
@@ -75,42 +58,33 @@ def prepare(
     progress: Progress | None = None,
     form: Form = "spectrogram",
 ) -> tuple[Corpus, np.ndarray]:
-    """Corpus and inputs. Worth calling once before many tasks start at the same time."""
+    """Corpus and inputs. Call it once before many tasks start at the same time."""
     corpus = read(dataset, places)
-    recipe = _recipe(dataset, form)
+    recipe = Recipe.of(dataset, form)
     return corpus, cached_inputs(corpus.clips, recipe, places.cache, progress).inputs
 
 
 def read(dataset: Dataset, places: Places) -> Corpus:
-    return READERS[dataset.layout](folder_of(dataset, places), dataset)
+    return layouts.read(folder_of(dataset, places), dataset)
 
 
 def folder_of(dataset: Dataset, places: Places) -> Path:
-    """Where the corpus is. Made sounds are made, all others are asked for."""
+    """The corpus's folder, which must exist; only the quickstart's is made here."""
     folder = places.data / dataset.corpus
-    if dataset.corpus == sounds.NAME:
-        sounds.make_corpus(folder)
+    if dataset.corpus == quickstart.NAME:
+        quickstart.make_corpus(folder)
     if not folder.is_dir():
-        raise UserError(_missing(folder, dataset))
+        can = dataset.corpus in DOWNLOADS
+        download = f"run `petl data fetch {dataset.corpus}`, or " if can else ""
+        raise UserError(
+            f"{folder}: no such folder; {download}put {dataset.corpus} there in its "
+            f"{dataset.layout} layout, or choose another folder with --data or PETL_DATA; "
+            f"{holds(folder)}"
+        )
     return folder
 
 
 def pooled(clips: np.ndarray) -> Statistics:
-    """Mean and std over all that the network will see of these clips, their padding included."""
+    """Mean and std of all that the network will see of these clips, their padding included."""
     mean, square = clips["mean"].mean(), clips["square"].mean()
     return Statistics(mean=float(mean), std=float(np.sqrt(square - mean**2)))
-
-
-def _recipe(dataset: Dataset, form: Form) -> Recipe:
-    return Recipe(dataset.frames, form, dataset.channel)
-
-
-def _missing(folder: Path, dataset: Dataset) -> str:
-    nearest = next(parent for parent in folder.parents if parent.is_dir())
-    folders = sorted(entry.name for entry in nearest.iterdir() if entry.is_dir())
-    inside = ", ".join([name for name in folders if not name.startswith(".")][:8])
-    get = f", petl data fetch {dataset.corpus} downloads it" if dataset.corpus in DOWNLOADS else ""
-    return (
-        f"{folder}: no such folder; {dataset.corpus} in its {dataset.layout} layout belongs there, "
-        f"--data or PETL_DATA moves it{get}. {nearest} holds {inside or 'no folder'}"
-    )

@@ -1,63 +1,111 @@
-"""What petl data check found, in a few lines: counts, lengths, rates."""
+"""What `petl data check` prints about a dataset: counts, lengths, rates, and warnings."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rich.table import Table
-
-from petl.data.check import Checked, by_class, by_fold, by_part, differences
-
-
-def overview(checked: Checked) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for title, text in [*_clips(checked), *_sound(checked)]:
-        table.add_row(title, text)
-    return table
+from petl.config.published import Published
+from petl.data.check import Decoded, Report
+from petl.data.corpus import Clip, Corpus, first_few
+from petl.data.splits import NAMES
 
 
-def _clips(checked: Checked) -> Iterable[tuple[str, str]]:
-    corpus, official = checked.corpus, checked.official
-    as_published = official is not None and not differences(corpus, official)
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """A title and a text for each line."""
+    corpus, published = report.corpus, report.published
+    as_published = published is not None and not differences(corpus, published)
     yield "clips", f"{len(corpus.clips):,}{', as published' if as_published else ''}"
-    fold = official.fold if official else "fold"
-    counted: dict[str, dict[Any, int]] = {
-        "classes": by_class(corpus),
-        f"{fold}s": by_fold(corpus),
-        "parts": by_part(corpus),
-    }
-    for title, counts in counted.items():
+    fold = published.fold if published else "fold"
+    for title, counts in zip(("classes", f"{fold}s", "parts"), _counts(corpus), strict=True):
         if counts:
-            yield title, _counts(counts)
+            yield title, _listed(counts)
     if speakers := {clip.speaker for clip in corpus.clips if clip.speaker}:
         yield "speakers", f"{len(speakers):,}"
-
-
-def _sound(checked: Checked) -> Iterable[tuple[str, str]]:
-    if not checked.sound:
+    if not report.intact:
         return
-    seconds = sorted(one.seconds for one in checked.sound)
-    middle = seconds[len(seconds) // 2]
-    yield "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {middle:.2f} s"
-    cut, padded = checked.cut_and_padded()
-    taken = f"{checked.dataset.frames} frames are {checked.dataset.frames / 100:g} s"
+    seconds = sorted(clip.seconds for clip in report.intact)
+    median = seconds[len(seconds) // 2]
+    yield "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {median:.2f} s"
+    frames, (cut, padded) = report.dataset.frames, report.cut_and_padded()
+    taken = f"{frames} frames are {frames / 100:g} s"
     yield "", f"{taken}: {cut:,} longer clips are cut, {padded:,} shorter ones padded"
-    yield "rates", _common(f"{one.rate:,} Hz" for one in checked.sound)
-    yield "channels", _common(str(one.channels) for one in checked.sound)
-    yield "formats", _common(one.kind for one in checked.sound)
+    yield "rates", _most_common(f"{clip.rate:,} Hz" for clip in report.intact)
+    yield "channels", _most_common(str(clip.channels) for clip in report.intact)
+    yield "formats", _most_common(clip.format for clip in report.intact)
 
 
-def _counts(counts: dict[Any, int]) -> str:
+def warnings(report: Report) -> list[str]:
+    """What does not stop a run, but a user should know."""
+    different = differences(report.corpus, report.published) if report.published else []
+    return [*different, *_silence(report.intact), *_copies(report.intact)]
+
+
+def differences(corpus: Corpus, published: Published) -> list[str]:
+    """Each count that is not the published one."""
+    classes, folds, parts = _counts(corpus)
+    per_class = dict.fromkeys(classes, published.per_class) if published.per_class else {}
+    expected = [("clips", len(corpus.clips), published.clips)]
+    for name, count in {**per_class, **published.classes}.items():
+        expected.append((f"clips of {name}", classes.get(name, 0), count))
+    for fold, count in enumerate(published.folds, start=1):
+        expected.append((f"clips in {published.fold} {fold}", folds.get(fold, 0), count))
+    for part, count in published.parts.items():
+        expected.append((f"clips for {part}", parts.get(part, 0), count))
+    return [
+        f"{count:,} {what}, but the published dataset has {should:,}"
+        for what, count, should in expected
+        if count != should
+    ]
+
+
+def _counts(corpus: Corpus) -> tuple[dict[str, int], dict[int, int], dict[str, int]]:
+    """Clips by class, by fold and by part, as far as the corpus has them."""
+    labels = Counter(clip.label for clip in corpus.clips)
+    folds = Counter(clip.fold for clip in corpus.clips if clip.fold)
+    parts = Counter(clip.part for clip in corpus.clips)
+    return (
+        {name: labels[label] for label, name in enumerate(corpus.classes)},
+        dict(sorted(folds.items())),
+        {part: parts[part] for part in NAMES if parts[part]},
+    )
+
+
+def _silence(clips: list[Decoded]) -> list[str]:
+    silent = [one.clip.file for one in clips if one.is_silent]
+    count = f"{len(silent):,} of {len(clips):,} clips"
+    return [f"{count} are digital silence: {first_few(silent)}"] if silent else []
+
+
+def _copies(clips: list[Decoded]) -> list[str]:
+    """The same bytes under two names: harmless, unless one trains and the other tests."""
+    first: dict[bytes, Clip] = {}
+    pairs = [
+        (original, one.clip)
+        for one in clips
+        if (original := first.setdefault(one.digest, one.clip)) is not one.clip
+    ]
+    if not pairs:
+        return []
+    labels = sum((a.label, a.targets) != (b.label, b.targets) for a, b in pairs)
+    splits = sum((a.fold, a.part) != (b.fold, b.part) for a, b in pairs)
+    examples = first_few([f"{b.file} = {a.file}" for a, b in pairs], 3)
+    return [
+        f"{len(pairs):,} of {len(clips):,} clips are copies, {labels:,} with another label, "
+        f"{splits:,} in another fold or part: {examples}"
+    ]
+
+
+def _listed(counts: Mapping[Any, int]) -> str:
     different = set(counts.values())
     if len(different) == 1:
         return f"{len(counts)}, {different.pop():,} clips each"
     return f"{len(counts)}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _common(values: Iterable[str]) -> str:
-    """The most frequent first, and how many clips have it where not all do."""
+def _most_common(values: Iterable[str]) -> str:
+    """The most common first, with their counts where there are several."""
     counts = Counter(values).most_common()
     if len(counts) == 1:
         return counts[0][0]

@@ -1,23 +1,30 @@
-"""Every dataset of some tasks made ready, with a word on the terminal while it takes its time."""
+"""Make datasets ready before the jobs that read them start."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from petl.config import Task
+from petl.config import Dataset, Task
+from petl.config.dataset import Form
 from petl.places import Places
 from petl.terminal import console, need
 
 
+def inputs_of(tasks: Iterable[Task]) -> dict[tuple[Dataset, Form], str]:
+    """The inputs that these tasks read, each once, and what their dataset is called."""
+    inputs: dict[tuple[Dataset, Form], str] = {}
+    for task in tasks:
+        inputs.setdefault((task.dataset, task.backbone.form), task.names.dataset)
+    return inputs
+
+
 def prepare_all(tasks: Sequence[Task], places: Places) -> None:
-    """Make each dataset ready once, before many processes would do it at the same time."""
+    """Compute them once, before many processes would do it at the same time."""
     need("torch", "train")
-    from petl.data.features import form_of
     from petl.data.load import prepare
 
-    wanted = {(task.dataset, form_of(task.backbone)): task.names.dataset for task in tasks}
-    for (dataset, form), name in wanted.items():
+    for (dataset, form), name in inputs_of(tasks).items():
         with console().status(f"preparing {name}") as status:
 
             def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:

@@ -13,6 +13,7 @@ from petl.config import Dataset, FewShot, Ratio
 from petl.data.corpus import Corpus
 from petl.errors import UserError
 
+NAMES = ("train", "validation", "test")
 WATCH_THE_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
 """Where all other folds train, and the best epoch by validation is chosen on the test clips."""
 
@@ -91,7 +92,7 @@ def _as_given(corpus: Corpus) -> Split:
     """Where nobody set clips aside for a test, those that validate also test."""
     parts = np.array([clip.part for clip in corpus.clips])
     tests = "test" if "test" in parts else "validation"
-    return Split(*(np.flatnonzero(parts == part) for part in ("train", "validation", tests)))
+    return Split(*(np.flatnonzero(parts == part) for part in (*NAMES[:2], tests)))
 
 
 def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
@@ -152,7 +153,7 @@ def _draw(*name: Any) -> bytes:
 
 
 def _check(corpus: Corpus, parts: Split) -> None:
-    for name in ("train", "validation", "test"):
+    for name in NAMES:
         if not len(getattr(parts, name)):
             raise UserError(f"{corpus.folder}: no clip is left for {name}")
     trained = {corpus.clips[index].label for index in parts.train}

@@ -25,7 +25,7 @@ from petl.config.dataset import Statistics
 from petl.config.validate import validate
 from petl.config.yamlfile import read_yaml
 from petl.data.features import normalise, spectrogram
-from petl.data.made.pretraining import KINDS, pretraining_sounds
+from petl.data.synthetic.pretraining import KINDS, pretraining_sounds
 from petl.errors import UserError
 from petl.files import write_output
 from petl.model.build import Model

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from petl import config
-from petl.data.features import Recipe, form_of
+from petl.data.features import Recipe
 from petl.errors import UserError
 from petl.use.load import LoadedRun
 
@@ -45,14 +45,9 @@ def predict(run: LoadedRun, files: Sequence[Path]) -> Iterator[Prediction]:
 def heard(file: Path, task: config.Task) -> np.ndarray | str:
     """What the model gets of a file, not yet normalised, or why there is nothing."""
     try:
-        return _inputs(file, task)
+        return Recipe.of(task.dataset, task.backbone.form)(file)
     except (UserError, OSError) as error:
         return str(error).removeprefix(f"{file}: ")
-
-
-def _inputs(file: Path, task: config.Task) -> np.ndarray:
-    recipe = Recipe(task.dataset.frames, form_of(task.backbone), task.dataset.channel)
-    return recipe(file)
 
 
 def _of_batch(

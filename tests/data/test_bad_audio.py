@@ -95,7 +95,7 @@ def test_a_cut_wav_says_how_much_is_missing(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(16000), 16000)
     os.truncate(tmp_path / "a.wav", 44 + 20000)
     assert complaint(tmp_path / "a.wav") == (
-        "cut short, its header announces 32000 bytes of sound and 20000 are there"
+        "cut short, its header announces 32000 bytes of sound, but it has 20000"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_wav_from_a_stream_or_a_sloppy_recorder_is_read(length, tmp_path):
 
 def test_a_wav_of_length_zero(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 44100)
-    assert complaint(tmp_path / "a.wav") == "it holds no sound, 0 samples"
+    assert complaint(tmp_path / "a.wav") == "the file has 0 samples"
 
 
 def test_a_wav_of_one_sample_is_padding(tmp_path):
@@ -244,7 +244,7 @@ def test_bad_clips_of_every_kind_are_listed_in_one_line(tiny, dataset, tmp_path)
         cache.cached_inputs(clips, Recipe(20), tmp_path)
     message = str(error.value)
     assert message.startswith("3 of 10 clips unreadable: ")
-    for clip, why in ((0, "the file is empty"), (3, "cut short"), (5, "no sound")):
+    for clip, why in ((0, "the file is empty"), (3, "cut short"), (5, "0 samples")):
         assert f"{clips[clip].path}: " in message
         assert why in message
     assert "\n" not in message

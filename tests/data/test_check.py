@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from petl.cli import app
 from petl.config.published import Published
-from petl.data.check import check, differences
+from petl.data.check import check
 from petl.data.layouts import esc50
+from petl.data.overview import differences
 from petl.errors import UserError
 
 Check = Callable[..., Result]
@@ -56,7 +57,7 @@ def test_a_whole_dataset_is_ready(petl_check, tiny):
     assert told.exit_code == 0, told.output
     lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
     assert lines == [
-        f"tiny: {tiny}, laid out as esc50",
+        f"tiny: {tiny}, layout esc50",
         "clips 10",
         "classes 2, 5 clips each",
         "folds 5, 2 clips each",
@@ -147,7 +148,7 @@ def test_a_broken_clip_is_named_with_its_reason(petl_check, tiny, how):
     assert line.startswith(f"broken   audio/{clip(tiny, 3).name}: ")
     assert reason in line
     assert str(tiny) not in line
-    assert told.stdout.endswith("not ready: 1 of 10 clips are broken\n")
+    assert told.stdout.endswith("not ready: 1 of 10 clips cannot be decoded\n")
 
 
 def test_a_clip_that_breaks_in_the_middle_is_broken(petl_check, tiny):
@@ -165,7 +166,7 @@ def test_every_broken_clip_is_listed_where_a_screen_can_hold_them(petl_check, ti
     for number in range(7):
         clip(tiny, number).write_bytes(b"")
     assert petl_check().stdout.count("broken   audio/") == 7
-    monkeypatch.setattr("petl.data.commands.SHOWN", 3)
+    monkeypatch.setattr("petl.data.commands.LISTED", 3)
     short = petl_check().stdout
     assert short.count("broken   audio/") == 3
     assert "broken   and 4 more; --list shows all" in short
@@ -179,7 +180,7 @@ def test_check_and_prepare_refuse_the_same_clips(tiny, dataset, tmp_path):
     for number, (breaks, _) in enumerate(BROKEN.values()):
         breaks(clip(tiny, number))
     whole = Recipe(frames=1000)
-    for one in check(dataset(), esc50.read(tiny, dataset())).heard:
+    for one in check(dataset(), esc50.read(tiny, dataset())).clips:
         try:
             whole(one.clip.path)
         except UserError:
@@ -196,11 +197,11 @@ def test_counts_that_differ_from_the_published_ones_are_said_in_words(tiny, data
     assert differences(corpus, Published(10, per_class=5, folds=(2,) * 5)) == []
     official = Published(12, {"cow": 7, "chainsaw": 5}, folds=(2, 4, 2, 2, 2))
     assert differences(corpus, official) == [
-        "10 clips, where the published dataset has 12",
-        "5 clips of cow, where the published dataset has 7",
-        "2 clips in fold 2, where the published dataset has 4",
+        "10 clips, but the published dataset has 12",
+        "5 clips of cow, but the published dataset has 7",
+        "2 clips in fold 2, but the published dataset has 4",
     ]
-    assert "0 clips to train, where the published dataset has 10" in differences(
+    assert "0 clips for train, but the published dataset has 10" in differences(
         corpus, Published(10, parts={"train": 10})
     )
 
@@ -209,7 +210,7 @@ def test_a_dataset_that_lacks_clips_is_ready_with_a_warning(petl_check, tiny):
     tiny.rename(tiny.parent / "esc10")
     told = petl_check(corpus="esc10")
     assert told.exit_code == 0
-    assert "warning  10 clips, where the published dataset has 400" in told.stdout
+    assert "warning  10 clips, but the published dataset has 400" in told.stdout
     assert "as published" not in told.stdout
     assert told.stdout.endswith("ready: 10 of 10 clips decode\n")
 
@@ -263,7 +264,7 @@ def test_a_missing_folder_says_what_there_is(petl_check, tiny):
 def test_a_missing_public_dataset_says_how_to_get_it(tmp_path):
     told = CliRunner().invoke(app, ["data", "check", "esc50", "--data", str(tmp_path)])
     assert told.exit_code == 2
-    assert "petl data fetch esc50 downloads it" in told.stderr
+    assert "run `petl data fetch esc50`, or put esc50 there" in told.stderr
 
 
 def test_an_unknown_dataset_is_told_the_nearest(petl_check, tmp_path):

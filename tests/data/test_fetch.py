@@ -158,7 +158,7 @@ def test_a_download_becomes_the_datasets_folder_and_nothing_else(server, tmp_pat
     digest = hashlib.sha256(server.content).hexdigest()
     assert f"{len(server.content):,} bytes, sha256:{digest} (no published checksum" in told.stdout
     assert "CC BY-NC" in told.stdout
-    assert told.stdout.endswith("2 files; next, petl data check esc50\n")
+    assert told.stdout.endswith("2 files; next, run `petl data check esc50`\n")
 
 
 def test_a_flat_archive_stays_flat(server, tmp_path):
@@ -177,14 +177,14 @@ def test_what_a_mac_leaves_beside_the_outer_folder_does_not_count(server, tmp_pa
 def test_a_published_checksum_is_compared(server, tmp_path):
     digest = hashlib.md5(server.content).hexdigest()
     fetched = bring(server, tmp_path / "esc50", checksum=f"md5:{digest}")
-    assert (fetched.verified, fetched.checksum) == (True, f"md5:{digest}")
+    assert fetched.checksum == f"md5:{digest}"
 
 
 def test_a_second_fetch_asks_for_nothing(server, tmp_path):
     petl("esc50", "--url", server.url, "--data", tmp_path)
     told = petl("esc50", "--url", server.url, "--data", tmp_path)
     assert told.exit_code == 0
-    assert "is there already" in told.stdout
+    assert "already exists" in told.stdout
     assert len(server.asked) == 1
 
 
@@ -193,7 +193,7 @@ def test_a_folder_with_anything_in_it_is_never_touched(server, tmp_path):
     mine.parent.mkdir()
     mine.write_text("mine")
     told = petl("esc50", "--url", server.url, "--data", tmp_path)
-    assert "is there already" in told.stdout
+    assert "already exists" in told.stdout
     assert held(tmp_path) == {"esc50/mine.txt": b"mine"}
     assert server.asked == []
 
@@ -208,7 +208,7 @@ def test_an_archive_downloaded_by_hand_is_used_and_kept(server, tmp_path):
     (tmp_path / "ESC-50-master.zip").write_bytes(server.content)
     told = petl("esc50", "--url", server.url, "--data", tmp_path)
     assert held(tmp_path / "esc50") == FILES
-    assert "ESC-50-master.zip was there before and may go" in told.stdout
+    assert "ESC-50-master.zip is no longer needed and can be deleted" in told.stdout
     assert names(tmp_path) == ["ESC-50-master.zip", "esc50"]
     assert server.asked == []
 
@@ -247,7 +247,7 @@ def test_a_connection_that_brings_nothing_ends_in_one_line_and_keeps_what_came(s
     server.most = [300_000, 0]
     told = petl("esc50", "--url", server.url, "--data", tmp_path)
     assert told.exit_code == 2
-    assert "broke off after 0.3 MB" in told.stderr
+    assert "connection lost after 0.3 MB" in told.stderr
     assert told.stderr.count("\n") == 1
     assert (tmp_path / "ESC-50-master.zip.part").stat().st_size == 300_000
 
@@ -290,7 +290,7 @@ def test_an_address_without_an_archive_is_one_clear_line(server, tmp_path, url, 
 
 def test_too_full_a_disk_is_noticed_before_the_download(server, tmp_path):
     server.claims = 10**18
-    with pytest.raises(UserError, match=r"GB free, and the archive .* takes 2500000000\.0 GB"):
+    with pytest.raises(UserError, match=r"GB free, but the archive .* need 2500000000\.0 GB"):
         bring(server, tmp_path / "esc50")
     assert names(tmp_path) == []
 
@@ -298,7 +298,7 @@ def test_too_full_a_disk_is_noticed_before_the_download(server, tmp_path):
 def test_of_two_at_once_one_is_told(server, tmp_path):
     with (
         Claim(tmp_path / ".esc50.claim"),
-        pytest.raises(UserError, match=r"esc50: another process is fetching it already"),
+        pytest.raises(UserError, match=r"esc50: another process is downloading it"),
     ):
         bring(server, tmp_path / "esc50")
 
@@ -316,7 +316,7 @@ def test_a_wrong_checksum_is_refused_and_the_next_try_starts_again(server, tmp_p
     right = server.content
     checksum = f"md5:{hashlib.md5(right).hexdigest()}"
     server.content = right[:-1] + b"x"
-    with pytest.raises(UserError, match=r"archive\.zip: its md5 is \w+, not \w+; it is archive"):
+    with pytest.raises(UserError, match=r"archive\.zip: its md5 is \w+, not \w+; it is renamed"):
         bring(server, tmp_path / "esc50", checksum=checksum)
     assert names(tmp_path) == ["archive.zip.refused"]
     server.content = right
@@ -340,14 +340,18 @@ def link(name: str, to: str) -> tarfile.TarInfo:
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [
-        ("a.zip", zipped({"../escaped": b""}, outer=""), "would land outside"),
-        ("a.tar.gz", tarred(files={"x/../../escaped": b""}), "would land outside"),
-        ("a.tar.gz", tarred(files={"/tmp/escaped": b""}), "would land outside"),
+        ("a.zip", zipped({"../escaped": b""}, outer=""), "is a path out of its folder"),
+        ("a.tar.gz", tarred(files={"x/../../escaped": b""}), "is a path out of its folder"),
+        ("a.tar.gz", tarred(files={"/tmp/escaped": b""}), "is a path out of its folder"),
         ("a.tar.gz", tarred(link("x", ".."), files={"x/escaped": b""}), "is a link"),
-        ("a.zip", b"<html>busy</html>", "not a whole archive"),
-        ("a.zip", zipped(FILES).replace(bytes(range(256)), bytes(256), 1), "not a whole archive"),
-        ("a.tar.gz", tarred(files=FILES)[:-2000], "not a whole archive"),
-        ("a.tar.gz", b"<html>busy</html>", "not a whole archive"),
+        ("a.zip", b"<html>busy</html>", "not a complete archive"),
+        (
+            "a.zip",
+            zipped(FILES).replace(bytes(range(256)), bytes(256), 1),
+            "not a complete archive",
+        ),
+        ("a.tar.gz", tarred(files=FILES)[:-2000], "not a complete archive"),
+        ("a.tar.gz", b"<html>busy</html>", "not a complete archive"),
     ],
 )
 def test_a_bad_archive_leaves_nothing_but_itself(server, tmp_path, file, content, complaint):
@@ -365,8 +369,8 @@ def test_a_bad_archive_leaves_nothing_but_itself(server, tmp_path, file, content
     ("name", "complaint"),
     [
         ("iemocap", "needs a licence .* https://sail.usc.edu/iemocap"),
-        ("fluent-speech-commands", "who registers: https://fluent.ai/"),
-        ("ecs50", "no download is known for 'ecs50'; did you mean 'esc50'"),
+        ("fluent-speech-commands", "register at https://fluent.ai/"),
+        ("ecs50", "petl knows no download for 'ecs50'; did you mean 'esc50'"),
     ],
 )
 def test_where_there_is_no_download_it_says_where_to_turn(tmp_path, name, complaint):

@@ -57,9 +57,9 @@ def test_it_says_what_was_there_before(tiny, study, tmp_path):
     options = (study, "--data", tiny.parent, "--cache", tmp_path / "cache")
     first, second = prepare(*options).stdout, prepare(*options).stdout
     assert "tiny: 10 clips, " in first
-    assert "clips a second" in first
-    assert second.count("tiny: 10 clips, there before") == 2
-    assert "clips a second" not in second
+    assert "clips per second" in first
+    assert second.count("tiny: 10 clips, already cached") == 2
+    assert "clips per second" not in second
 
 
 def test_a_broken_clip_is_named_and_nothing_is_left(tiny, study, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from petl.data.load import prepare
-from petl.data.made import quickstart as sounds
-from petl.data.made.pretraining import KINDS, pretraining_sounds
+from petl.data.synthetic import quickstart as sounds
+from petl.data.synthetic.pretraining import KINDS, pretraining_sounds
 from petl.places import Places
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from petl.config.study import load_study
 from petl.data.load import load
-from petl.data.made import quickstart as sounds
 from petl.data.ready import prepare_all
+from petl.data.synthetic import quickstart as sounds
 from petl.places import Places
 from petl.train.run import run_task
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import trees
 
 from petl.config import Dataset
+from petl.data import layouts
 from petl.data.corpus import Corpus
-from petl.data.load import READERS
 
 
 def own(settings: str) -> str:
@@ -85,5 +85,5 @@ def build(above: Path) -> dict[str, tuple[Corpus, Dataset]]:
     made = {}
     for way, (name, profile, more, tree) in WAYS.items():
         dataset = trees.preset(name, profile, above / way, more)
-        made[way] = READERS[dataset.layout](tree(above / way / "tree"), dataset), dataset
+        made[way] = layouts.read(tree(above / way / "tree"), dataset), dataset
     return made

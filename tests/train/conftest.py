@@ -38,7 +38,7 @@ methods:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory) -> Places:
-    from petl.data.made.quickstart import make_corpus
+    from petl.data.synthetic.quickstart import make_corpus
 
     root = tmp_path_factory.mktemp("places")
     make_corpus(root / "data" / "tiny", takes=1)

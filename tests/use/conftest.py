@@ -49,7 +49,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory) -> Places:
-    from petl.data.made.quickstart import make_corpus
+    from petl.data.synthetic.quickstart import make_corpus
 
     root = tmp_path_factory.mktemp("use")
     make_corpus(root / "data" / "tiny", takes=1)

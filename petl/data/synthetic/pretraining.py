@@ -1,20 +1,19 @@
-"""Twenty kinds of sound, none of them among the ten made classes, to pre-train a small backbone on.
+"""Twenty kinds of synthetic sound to pre-train the small AST on, none of them a quickstart class.
 
-They stand to the made sounds as AudioSet stands to ESC-50: the same world (pitch, rhythm, glides,
-noise), other categories, so that transfer has something to carry over.
+They are to the quickstart's classes what AudioSet is to ESC-50: the same ingredients (pitch,
+rhythm, glides, noise) in other categories, so that what is learnt here transfers.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
 from scipy.signal import lfilter
 
-from petl.data.made.quickstart import (
+from petl.data.synthetic.quickstart import (
     RATE,
     SAMPLES,
+    Recipe,
     band_noise,
     between,
     clip,
@@ -26,9 +25,9 @@ from petl.data.made.quickstart import (
 
 SNR_DB = (-8.0, 14.0)
 LEVEL_DB = (-36.0, -6.0)
-"""Both wider and lower than the ten classes': what is learnt must hold up in noise."""
+"""Wider and lower than those of the quickstart's classes: the backbone should cope with noise."""
 
-# --- pitch standing still ------------------------------------------------------------------------
+# --- steady pitch --------------------------------------------------------------------------------
 
 
 def square(rng: Generator, samples: int) -> np.ndarray:
@@ -36,14 +35,14 @@ def square(rng: Generator, samples: int) -> np.ndarray:
 
 
 def saw_pair(rng: Generator, samples: int) -> np.ndarray:
-    """Two saws slightly out of tune, so they beat."""
+    """Two sawtooth waves slightly out of tune, so they beat."""
     pitch = between(rng, 80, 1000)
     pair = pitch * seconds(samples) * np.array([[1.0], [between(rng, 1.01, 1.04)]])
     return (2 * (pair % 1) - 1).sum(axis=0) * fade(samples, 0.02, 0.05)
 
 
 def swept_pulse(rng: Generator, samples: int) -> np.ndarray:
-    """A pulse wave whose duty cycle opens, so that its harmonics come and go."""
+    """A pulse wave whose duty cycle changes, so that its harmonics come and go."""
     duty = np.linspace(*rng.permutation([0.04, 0.5]), samples)
     return ((between(rng, 90, 700) * seconds(samples) % 1) < duty) - duty
 
@@ -60,7 +59,7 @@ def chord(rng: Generator, samples: int) -> np.ndarray:
 
 
 def pluck(rng: Generator, samples: int) -> np.ndarray:
-    """Karplus and Strong's string: a burst of noise that goes round a damped delay line."""
+    """A plucked string by Karplus and Strong: a burst of noise in a damped delay line."""
     period = int(RATE / between(rng, 90, 700))
     burst = np.zeros(samples)
     burst[:period] = rng.uniform(-1, 1, period)
@@ -77,7 +76,7 @@ def bell(rng: Generator, samples: int) -> np.ndarray:
 
 
 def vowel(rng: Generator, samples: int) -> np.ndarray:
-    """Glottal pulses through three resonances, which stay where they are as the pitch drifts."""
+    """Glottal pulses through three fixed resonances (formants) while the pitch drifts."""
     pitch = between(rng, 90, 300) * np.linspace(1, rng.uniform(0.9, 1.1), samples)
     phase = np.cumsum(pitch) / RATE
     sound = np.diff(np.floor(phase), prepend=0.0)
@@ -87,7 +86,7 @@ def vowel(rng: Generator, samples: int) -> np.ndarray:
     return sound * fade(samples, 0.04, 0.08)
 
 
-# --- pitch on the move ---------------------------------------------------------------------------
+# --- moving pitch -------------------------------------------------------------------------------
 
 
 def arch(rng: Generator, samples: int) -> np.ndarray:
@@ -104,13 +103,13 @@ def _bow(rng: Generator, samples: int, shape: np.ndarray) -> np.ndarray:
 
 
 def siren(rng: Generator, samples: int) -> np.ndarray:
-    """A triangle: up and down in straight lines, and far, unlike a warble."""
+    """The pitch goes up and down in straight lines, further than that of a warble."""
     turns = (between(rng, 2, 4) * seconds(samples) + rng.random()) % 1
     return sine(between(rng, 350, 1500) * between(rng, 1.5, 2.5) ** np.abs(2 * turns - 1), samples)
 
 
 def trill(rng: Generator, samples: int) -> np.ndarray:
-    """Two notes in quick alternation."""
+    """Two notes alternate quickly."""
     upper = (between(rng, 8, 20) * seconds(samples)) % 1 < 0.5
     pitch, step = between(rng, 300, 3000), 2 ** (rng.integers(1, 5) / 12)
     return sine(np.where(upper, pitch * step, pitch), samples) * fade(samples, 0.02, 0.05)
@@ -124,7 +123,7 @@ def scale(rng: Generator, samples: int) -> np.ndarray:
 
 
 def drips(rng: Generator, samples: int) -> np.ndarray:
-    """Drops: short blips that rise as the bubble closes, whenever they please."""
+    """Short blips at random times that rise in pitch, as a closing bubble does."""
     length = int(0.06 * RATE)
     made = np.zeros(samples + length)
     for onset in rng.integers(samples, size=rng.integers(3, 8)):
@@ -142,7 +141,7 @@ def beeps(rng: Generator, samples: int) -> np.ndarray:
 
 
 def rhythm(rng: Generator, samples: int) -> np.ndarray:
-    """Noise hits on a grid of eight, some beats left out."""
+    """Hits of noise on a grid of eight beats, three of them left out."""
     beat = samples // 8
     hit = np.exp(-np.linspace(0, rng.uniform(4, 9), beat))
     played = rng.permutation([1, 1, 1, 1, 0, 0, 0, 1])
@@ -151,9 +150,9 @@ def rhythm(rng: Generator, samples: int) -> np.ndarray:
 
 
 def crackle(rng: Generator, samples: int) -> np.ndarray:
-    """Impulses without a beat."""
+    """Impulses at random times."""
     clicks = (rng.random(samples) < between(rng, 30, 200) / RATE) * rng.standard_normal(samples)
-    clicks[rng.integers(samples)] = 1  # never nothing at all
+    clicks[rng.integers(samples)] = 1  # at least one click
     return lfilter([1.0], [1, -rng.uniform(0.5, 0.9)], clicks)
 
 
@@ -164,7 +163,7 @@ def noise_tremolo(rng: Generator, samples: int) -> np.ndarray:
 
 
 def noise_glide(rng: Generator, samples: int) -> np.ndarray:
-    """A band of noise on its way up or down: slow noise modulates a gliding tone."""
+    """A band of noise that glides up or down: slow noise modulates a gliding tone."""
     ends = between(rng, 400, 1200) * np.array([1, between(rng, 2, 4)])
     glide = np.geomspace(*rng.permutation(ends), samples)
     return sine(glide, samples) * band_noise(rng, samples, 60, 3)
@@ -178,28 +177,11 @@ def engine(rng: Generator, samples: int) -> np.ndarray:
     return pulse * (sine(rate * 3, samples) + coloured_noise(rng, samples, 1))
 
 
-KINDS: tuple[Callable[[Generator, int], np.ndarray], ...] = (
-    square,
-    saw_pair,
-    swept_pulse,
-    ring_modulated,
-    chord,
-    pluck,
-    bell,
-    vowel,
-    arch,
-    dip,
-    siren,
-    trill,
-    scale,
-    drips,
-    beeps,
-    rhythm,
-    crackle,
-    noise_tremolo,
-    noise_glide,
-    engine,
-)
+STEADY: tuple[Recipe, ...] = (square, saw_pair, swept_pulse, ring_modulated)
+STEADY += (chord, pluck, bell, vowel)
+MOVING: tuple[Recipe, ...] = (arch, dip, siren, trill, scale, drips)
+NOISY: tuple[Recipe, ...] = (beeps, rhythm, crackle, noise_tremolo, noise_glide, engine)
+KINDS = STEADY + MOVING + NOISY
 
 
 def pretraining_sounds(rng: Generator, n: int) -> tuple[np.ndarray, np.ndarray]:

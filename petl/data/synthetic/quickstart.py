@@ -1,8 +1,8 @@
-"""The made sounds: ten classes of one-second clips, synthesised, laid out on disk as ESC-50 is.
+"""The synthetic corpus of the quickstart: ten classes of one-second clips in ESC-50's layout.
 
-They let the suite be tried without a download. Each class is a recipe whose parameters (pitch,
-rate, depth, level, onset, length) are drawn per clip, then sunk in coloured noise: easy to name for
-a person who sees the spectrogram, hard enough that ways of fine-tuning come apart.
+With it the suite can be tried without a download. Each class has a recipe whose parameters (pitch,
+rate, depth, level, onset, length) are drawn for each clip, and coloured noise is added. A person
+can name a class from its spectrogram, but it is hard enough to tell methods of fine-tuning apart.
 """
 
 from __future__ import annotations
@@ -17,29 +17,32 @@ from numpy.random import Generator
 
 from petl.files import staging
 
+Recipe = Callable[[Generator, int], np.ndarray]
+"""From a random generator and a number of samples to a waveform."""
+
 NAME = "made-sounds"
 RATE = 16_000
 SAMPLES = RATE
 SEED = 10
 SNR_DB = (6.0, 26.0)
-"""Of sound to noise, while the sound lasts."""
+"""Signal-to-noise ratio while the sound lasts."""
 LEVEL_DB = (-24.0, -6.0)
-"""Of the clip's peak against full scale."""
+"""The clip's peak relative to full scale."""
 
 README = """Made sounds: {count} clips of ten classes, one second each, 16 kHz, 16 bit, mono.
 
-petl-ast made these files itself (petl/data/made/quickstart.py, seed {seed}); nobody recorded them.
-Each clip has its own random generator, seeded by (seed, class, fold, take): delete this folder, and
-the same files are made again. The layout is ESC-50's: meta/esc50.csv and
+petl-ast made these files itself (petl/data/synthetic/quickstart.py, seed {seed}): they are not
+recordings. Each clip has its own random generator, seeded by (seed, class, fold, take): delete this
+folder, and the same files are made again. The layout is ESC-50's: meta/esc50.csv and
 audio/<fold>-<source>-<take>-<target>.wav.
 """
 
 
-# --- what sounds are made of ---------------------------------------------------------------------
+# --- building blocks ----------------------------------------------------------------------------
 
 
 def between(rng: Generator, low: float, high: float) -> float:
-    """Even in ratio rather than difference: how pitches and rates are heard."""
+    """Log-uniform, because pitches and rates are perceived as ratios."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
@@ -48,18 +51,18 @@ def seconds(samples: int) -> np.ndarray:
 
 
 def sine(hertz: np.ndarray | float, samples: int) -> np.ndarray:
-    """A sine whose frequency may change from sample to sample."""
+    """A sine; its frequency may be an array with a value for each sample."""
     return np.sin(2 * np.pi * np.cumsum(np.broadcast_to(hertz, samples)) / RATE)
 
 
 def fade(samples: int, attack: float, release: float) -> np.ndarray:
-    """Rises for `attack` seconds, falls for the last `release`: an edge would be a click."""
+    """Rises for `attack` seconds, falls in the last `release` seconds; an edge would click."""
     t = seconds(samples)
     return np.clip(np.minimum(t / attack, (samples / RATE - t) / release), 0, 1)
 
 
 def coloured_noise(rng: Generator, samples: int, slope: float) -> np.ndarray:
-    """Falls by `slope` x 6 dB per octave: 0 hisses, 1 rumbles."""
+    """Its level falls by `slope` x 6 dB per octave; 0 is white noise."""
     return _shaped_noise(rng, samples, lambda hertz: np.maximum(hertz, 50.0) ** -slope)
 
 
@@ -80,7 +83,7 @@ def _shaped_noise(
     return made / np.sqrt(np.mean(np.square(made)))
 
 
-# --- the ten classes: (generator, samples) -> waveform -------------------------------------------
+# --- the ten classes ---------------------------------------------------------------------------
 
 
 def steady_tone(rng: Generator, samples: int) -> np.ndarray:
@@ -98,7 +101,7 @@ def falling_chirp(rng: Generator, samples: int) -> np.ndarray:
 
 
 def noise_burst(rng: Generator, samples: int) -> np.ndarray:
-    """At once, then dying away: the swell's opposite."""
+    """Starts suddenly and dies away, the opposite of a swell."""
     decay = np.exp(-np.linspace(0, rng.uniform(2.5, 6), samples))
     return band_noise(rng, samples, between(rng, 500, 3500), between(rng, 1.6, 4)) * decay
 
@@ -131,7 +134,7 @@ def harmonic_stack(rng: Generator, samples: int) -> np.ndarray:
 
 
 def melody_step(rng: Generator, samples: int) -> np.ndarray:
-    """Two notes, the second four to twelve semitones away on either side."""
+    """Two notes, the second four to twelve semitones higher or lower."""
     step = 2 ** (rng.choice([-1, 1]) * rng.integers(4, 13) / 12)
     second = np.arange(samples) > samples * rng.uniform(0.35, 0.65)
     pitch = between(rng, 350, 3000)
@@ -143,18 +146,8 @@ def noise_swell(rng: Generator, samples: int) -> np.ndarray:
     return band_noise(rng, samples, between(rng, 500, 3500), between(rng, 1.6, 4)) * rise
 
 
-CLASSES: tuple[Callable[[Generator, int], np.ndarray], ...] = (
-    steady_tone,
-    rising_chirp,
-    falling_chirp,
-    noise_burst,
-    click_train,
-    am_tone,
-    warble,
-    harmonic_stack,
-    melody_step,
-    noise_swell,
-)
+CLASSES: tuple[Recipe, ...] = (steady_tone, rising_chirp, falling_chirp, noise_burst, click_train)
+CLASSES += (am_tone, warble, harmonic_stack, melody_step, noise_swell)
 
 
 # --- clips ---------------------------------------------------------------------------------------
@@ -162,11 +155,11 @@ CLASSES: tuple[Callable[[Generator, int], np.ndarray], ...] = (
 
 def clip(
     rng: Generator,
-    recipe: Callable[[Generator, int], np.ndarray],
+    recipe: Recipe,
     snr_db: tuple[float, float] = SNR_DB,
     level_db: tuple[float, float] = LEVEL_DB,
 ) -> np.ndarray:
-    """One second of noise with the sound somewhere in it, both at random levels; peak below 1."""
+    """One second of noise with the sound somewhere in it, at random levels; its peak is below 1."""
     samples = int(rng.uniform(0.4, 0.85) * SAMPLES)
     onset = rng.integers(SAMPLES - samples)
     sound = recipe(rng, samples)
@@ -177,9 +170,10 @@ def clip(
 
 
 def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10) -> None:
-    """Write the corpus, unless the folder is there already, of which nothing is touched.
+    """Write the corpus. A folder that already exists stays as it is.
 
-    It appears whole under its name; of two processes that make it at once, one is let in.
+    The folder appears under its name only when complete. If two processes write it at the same
+    time, the first one to finish wins.
     """
     if folder.exists():
         return

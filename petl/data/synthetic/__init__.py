@@ -1,0 +1,1 @@
+"""Synthetic sounds for the quickstart study and for pre-training the small AST."""
