@@ -1,6 +1,6 @@
 # `make` without a target lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm image-test bench lint lock clean
+.PHONY: audit help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm image-test bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -84,6 +84,13 @@ lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
 	cd docker && ../$(COMPILE) --python-version 3.11 requirements-modern.in -o requirements-modern.lock
 	python3 docker/conda_twin.py
 	@rm -rf .lockenv
+
+audit:  ## known vulnerabilities of the locked packages, asked of the public databases; needs a network
+	@python3 -m venv .lockenv && .lockenv/bin/python -m pip install --quiet pip-audit
+	@for lock in requirements requirements-modern; do \
+		printf '\n=== docker/%s.lock\n' "$$lock"; \
+		.lockenv/bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/$$lock.lock || failed=yes; \
+	done; rm -rf .lockenv; [ -z "$$failed" ]
 
 clean:  ## remove the environments and caches; keep runs/ and data/
 	rm -rf .venv .venv.lock .venv-modern .venv-modern.lock .lockenv .python
