@@ -35,7 +35,7 @@ LIGHT = (
     "slurm.status.cost",
     "slurm.devcluster",
     "slurm.doctor.compare",
-    "slurm.doctor.login",
+    "slurm.doctor.slurm_checks",
     "slurm.doctor.probe",
 )
 

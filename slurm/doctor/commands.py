@@ -1,10 +1,11 @@
-"""`petl doctor`: what would break a study, found before it is submitted."""
+"""`petl doctor`: check what a study needs before it is submitted."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,27 +17,28 @@ from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, echo
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from slurm.doctor.findings import Finding, Patient
+    from slurm.doctor.findings import Check, Context, Finding
 
+STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 WIDTH = 100
 
 
 def doctor(
     cluster: ClusterName = None,
     job: Annotated[
-        bool, typer.Option("--job/--no-job", help="Send a probe of about a minute to a node.")
+        bool, typer.Option("--job/--no-job", help="Run a probe job of about a minute on a node.")
     ] = True,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="MINUTES", help="So long it may stay in the queue.")
+        float, typer.Option(min=0, metavar="MINUTES", help="How long it may wait in the queue.")
     ] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     runs: RunsDir = None,
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Check what a study needs, here and on a node, and say what to do about what is wrong.
+    """Check what a study needs, here and on a node, and say what to do about each problem.
 
-    Fails (exit code 1) if anything would keep runs from working.
+    Exits with 1 if anything would keep runs from working.
 
     \b
     Example:
@@ -44,65 +46,81 @@ def doctor(
       petl doctor --cluster example --no-job
     """
     from petl.places import Places
-    from slurm.doctor.findings import Patient
-    from slurm.doctor.report import section, summary
-    from slurm.doctor.site import Site
+    from slurm.doctor.findings import Context
+    from slurm.doctor.slurm_info import SlurmInfo
     from slurm.submit.profile import Profile, load_profile
+    from slurm.words import several
 
     name = cluster or os.environ.get("PETL_CLUSTER")
     profile = load_profile(name) if name else Profile(time="60")
-    patient = Patient(name, profile, Places.choose(runs, data, cache), Site())
+    context = Context(name, profile, Places.choose(runs, data, cache), SlurmInfo())
     screen = console()
-    found: dict[str, list[Finding]] = {}
-    for title, findings in _sections(patient, wait * 60 if job else None, screen, quiet=as_json):
-        found[title] = findings
-        if findings and not as_json:
-            screen.print(section(title, findings, min(screen.width, WIDTH)), soft_wrap=True)
-    everything = [finding for findings in found.values() for finding in findings]
+    screen.quiet = as_json
+    rows, counts = [], Counter[str]()
+    for title, findings in _groups(context, wait * 60 if job else None, screen):
+        _print(screen, title, findings)
+        rows += [{"group": title, **asdict(one)} for one in findings]
+        counts.update(one.level for one in findings)
     if as_json:
-        rows = [{"group": t, **asdict(one)} for t, findings in found.items() for one in findings]
         echo(json.dumps({"cluster": name, "findings": rows}, indent=1))
-    else:
-        screen.print(summary(everything))
-    if any(finding.level == "failure" for finding in everything):
+    bad = [several(counts[level], level) for level in ("failure", "warning")]
+    screen.print(", ".join([*bad, f"{counts['ok']} ok"]))
+    if counts["failure"]:
         raise typer.Exit(1)
 
 
-def _sections(
-    patient: Patient, wait_s: float | None, screen: Console, *, quiet: bool
+def _print(screen: Console, title: str, findings: list[Finding]) -> None:
+    """A line for each finding, below it what to do."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    for one in findings:
+        text = Text(one.text)
+        if one.todo:
+            text.append(f"\n-> {one.todo}", "italic")
+        table.add_row("", Text(one.level, STYLES[one.level]), text)
+    screen.print(title, style="bold")
+    screen.print(table, width=min(screen.width, WIDTH))
+
+
+def _groups(
+    context: Context, wait_s: float | None, screen: Console
 ) -> Iterator[tuple[str, list[Finding]]]:
-    from slurm.doctor.findings import examine, warning
+    from slurm.doctor.findings import run_checks, warning
     from slurm.doctor.folders import CONTAINER, FOLDERS
-    from slurm.doctor.login import PROFILE, SLURM
+    from slurm.doctor.slurm_checks import PROFILE, SLURM
     from slurm.doctor.software import SOFTWARE
 
-    before = [examine(SLURM, patient)]
-    yield "Slurm", before[0]
-    there = patient.cluster is not None and not patient.site.is_absent
-    if patient.cluster:
-        checks = (*PROFILE, *CONTAINER) if there else CONTAINER
-        before.append(examine(checks, patient))
-        yield f"Profile {Path(patient.cluster).name}", before[-1]
-    before.append(examine(FOLDERS, patient))
-    yield "Folders", before[-1]
-    yield "Software", examine(SOFTWARE, patient)
-    if there and wait_s is not None:
-        if any(finding.level == "failure" for findings in before for finding in findings):
-            said = "no job was sent: with these failures it would fail too"
-            yield "On a node", [warning(said, "repair them first")]
-        else:
-            yield "On a node", _probe(patient, wait_s, screen, quiet)
-    elif not patient.cluster and not patient.site.is_absent:
-        todo = "`petl doctor --cluster PROFILE` looks at a profile and at a node"
-        yield "On a node", [warning("no profile named, so no job was sent", todo)]
+    no_slurm = context.slurm.is_absent
+    groups: dict[str, Sequence[Check]]
+    groups = {"Slurm": SLURM, "Folders": FOLDERS, "Software": SOFTWARE}
+    if context.cluster:
+        checks = CONTAINER if no_slurm else (*PROFILE, *CONTAINER)
+        groups[f"Profile {Path(context.cluster).name}"] = checks
+    failed = False
+    for title, group in groups.items():
+        findings = run_checks(group, context)
+        failed |= any(one.level == "failure" for one in findings)
+        yield title, findings
+    if no_slurm or wait_s is None:
+        return
+    if not context.cluster:
+        todo = "`petl doctor --cluster PROFILE` checks a profile and a node"
+        yield "On a node", [warning("no profile given, so no probe job", todo)]
+    elif failed:
+        todo = "repair the failures above first: the job would meet them too"
+        yield "On a node", [warning("no probe job was submitted", todo)]
+    else:
+        yield "On a node", _probe(context, wait_s, screen)
 
 
-def _probe(patient: Patient, wait_s: float, screen: Console, quiet: bool) -> list[Finding]:
-    from slurm.doctor.compare import judged
-    from slurm.doctor.errand import send_probe
+def _probe(context: Context, wait_s: float, screen: Console) -> list[Finding]:
+    from slurm.doctor.compare import judge
+    from slurm.doctor.probe_job import send_probe
 
-    with interruptible("the probe job is cancelled"):
-        if quiet:
-            return judged(patient, send_probe(patient, wait_s, lambda remark: None))
-        with screen.status("submitting the probe job") as status:
-            return judged(patient, send_probe(patient, wait_s, status.update))
+    with (
+        interruptible("petl cancelled the probe job"),
+        screen.status("submitting the probe job") as status,
+    ):
+        return judge(context, send_probe(context, wait_s, status.update))

@@ -1,4 +1,4 @@
-"""What the probe brought back, judged."""
+"""Judge what the probe job found on the node, partly by comparing it with the login node."""
 
 from __future__ import annotations
 
@@ -6,119 +6,83 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from petl.runs.claim import SILENT_S
-from slurm.doctor.errand import Brought
-from slurm.doctor.findings import Finding, Patient, failure, ok, warning
-from slurm.doctor.software import SAME, user_site_warning
+from slurm.doctor.findings import Context, Finding, failure, ok, warning
+from slurm.doctor.probe_job import ProbeResult
+from slurm.doctor.software import software_findings
 from slurm.words import duration, several, size
-
-SLOW_IMPORTS_S, SLOW_FILES_S, CLOCK_S = 60, 5.0, 5.0
-DRIVERS = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
-"""The least for each CUDA, within which its minor versions are compatible."""
-NATIVE = {"11.7": "515.43.04", "11.8": "520.61.05"}
-MODERN = "build on the current stack (README), or choose older GPUs: `gpu_type:`, `constraint:`"
-
-
-def judged(patient: Patient, brought: Brought) -> list[Finding]:
-    found = [replace(one, check="the job") for one in _job(brought)]
-    if brought.facts is not None:
-        here, there = brought.here, brought.facts
-        for check in COMPARISONS:
-            name = check.__name__.replace("_", " ")
-            found += [replace(one, check=name) for one in check(patient, here, there)]
-        found += [replace(one, check="files and clocks") for one in _between(brought)]
-        found += [replace(one, check="signals") for one in _signals(patient, brought)]
-    return found
-
-
-def _job(brought: Brought) -> Iterator[Finding]:
-    if brought.trouble:
-        level = warning if brought.waited_only else failure
-        yield level(brought.trouble, brought.todo)
-    elif brought.facts:
-        where = f"on {brought.facts['node']}, after {duration(brought.waited_s)} in the queue"
-        yield ok(f"job {brought.facts['job']} ran {where}; Python in {brought.started_s:.1f} s")
-
-
-# --- one side against the other -------------------------------------------------------------------
 
 Facts = dict[str, Any]
 
 
-def versions(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    """Jobs carry names, paths and numbers, so most differences are bearable, but not looked for."""
-    for name in SAME:
-        if here[name] != there[name]:
-            said = f"{name}: {here[name]} here, {there[name]} on the node"
-            yield warning(said, "install the same on both sides")
-    minor = [side["python"].rpartition(".")[0] for side in (here, there)]
-    if minor[0] != minor[1]:
-        said = f"Python {minor[0]} here, {minor[1]} on the node"
-        yield warning(said, "submit from the same minor version")
-    same = [name for name in SAME if here[name] == there[name]]
-    if minor[0] == minor[1]:
-        same.insert(0, f"Python {minor[0]}")
-    if same:
-        yield ok(f"the same on both sides: {', '.join(same)}")
+def judge(context: Context, result: ProbeResult) -> list[Finding]:
+    findings = [replace(one, check="job") for one in _job(result)]
+    if result.facts is not None:
+        for check in CHECKS:
+            found = check(context, result, result.facts)
+            findings += [replace(one, check=check.__name__) for one in found]
+    return findings
 
 
-def code(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    if there["shadow"]:
-        yield failure(f"on the node, {there['shadow']}", "pip uninstall petl, in the image")
-    if here["petl"] != there["petl"]:
-        said = f"petl {here['petl']} here, {there['petl']} on the node"
-        yield failure(said, "rebuild the image, or submit from its version")
-    elif here["commit"] != there["commit"] and None not in (here["commit"], there["commit"]):
-        said = f"commit {here['commit'][:12]} here, {there['commit'][:12]} on the node"
-        yield warning(said, "docker/build.sh makes an image of this commit")
-    else:
-        yield ok(f"petl {there['petl']}, commit {(there['commit'] or 'unknown')[:12]} on the node")
-    lock, image = there["lock"], there["image"]
-    yield ok(f"lock {lock[:12] if lock else 'unknown'}{f', image {image}' if image else ''}")
-    if there["user_site"]:
-        yield user_site_warning(there["user_site"])
+def _job(result: ProbeResult) -> Iterator[Finding]:
+    if result.trouble:
+        level = warning if result.never_started else failure
+        yield level(result.trouble, result.todo)
+    elif result.facts:
+        waited = duration(result.waited_s)
+        yield ok(f"job {result.facts['job']} ran on {result.facts['node']}, {waited} in the queue")
 
 
-def imports(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    troubles, took = there["imports"]["troubles"], there["imports"]["seconds"]
-    for name, trouble in troubles.items():
-        yield failure(f"{name} cannot be imported: {trouble}", "pip install 'petl-ast[train]'")
-    if took > SLOW_IMPORTS_S:
-        todo = "each job pays this: an image, one file, is read faster than an environment"
-        yield warning(f"importing took {duration(took)} on the node", todo)
-    elif not troubles:
-        yield ok(f"torch {there['torch']['version']} and the rest imported in {took:.1f} s")
+def software(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:
+    here = result.here
+    if here["petl"] != facts["petl"]:
+        text = f"petl {here['petl']} here, {facts['petl']} on the node"
+        yield failure(text, "rebuild the image, or submit from the image's version")
+    for what, todo in (
+        ("commit", "build an image of this commit with docker/build.sh"),
+        ("lock", "build both environments from the same docker/requirements.lock"),
+    ):
+        if here[what] and facts[what] and here[what] != facts[what]:
+            yield warning(f"{what} {here[what][:12]} here, {facts[what][:12]} on the node", todo)
+    yield from software_findings(facts, "on the node")
 
 
-def gpu(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    if (torch := there["torch"]) is None or not patient.profile.gpus:
+def imports(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:
+    for name, error in facts["import_errors"].items():
+        todo = "pip install 'petl-ast[train]' on the node, or use an image"
+        yield failure(f"{name} cannot be imported on the node: {error}", todo)
+
+
+def gpu(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:
+    torch, asked = facts["torch"], context.profile.gpus
+    if torch is None or not asked:
         return
+    version = f"torch {torch['version']}"
     if torch["cuda"] is None:
-        todo = "the image, or .venv of `make setup`, has one for CUDA"
-        yield failure(f"torch {torch['version']} is built for CPUs only", todo)
-    elif len(torch["gpus"]) < patient.profile.gpus:
-        smi = "nvidia-smi sees " + (", ".join(card[0] for card in there["cards"]) or "none either")
-        asked = several(patient.profile.gpus, "GPU")
-        todo = (
-            "a container needs its GPU option (--nv), a node its driver, the profile its gpu_type"
-        )
-        yield failure(f"{len(torch['gpus'])} of {asked} visible to torch; {smi}", todo)
-    for card in torch["gpus"]:
-        name, capability = card["name"], ".".join(map(str, card["capability"]))
-        if not has_kernels(torch["built_for"], *card["capability"]):
-            knows = ", ".join(torch["built_for"])
-            yield failure(
-                f"torch {torch['version']} knows {knows}, not {name} ({capability})", MODERN
-            )
-        elif "trouble" not in torch:
-            memory = size(card["bytes"])
-            yield ok(f"{name}, {memory}, capability {capability}, CUDA {torch['cuda']}: computes")
-    if "trouble" in torch:
-        yield failure(f"CUDA fails: {torch['trouble']}", "another node; else ask those who run it")
+        todo = "use the image, or the .venv of `make setup`; both have torch for CUDA"
+        yield failure(f"{version} is built for CPUs only", todo)
+    elif len(torch["gpus"]) < asked:
+        todo = "check the profile's gpu_type, the container's GPU option (--nv), the node's driver"
+        yield failure(f"torch sees {len(torch['gpus'])} of {several(asked, 'GPU')}", todo)
+    if torch["error"]:
+        todo = "try another node; if it fails there too, ask the cluster's support"
+        yield failure(f"computing on the GPU fails: {torch['error']}", todo)
+    for gpu in torch["gpus"]:
+        capability = ".".join(map(str, gpu["capability"]))
+        name = f"{gpu['name']} (compute capability {capability})"
+        if not has_kernels(torch["built_for"], *gpu["capability"]):
+            text = f"{version} has no kernels for {name}: only {', '.join(torch['built_for'])}"
+            todo = "build on the current stack (README), or set gpu_type to an older GPU"
+            yield failure(text, todo)
+        elif not torch["error"]:
+            yield ok(f"{name}, {size(gpu['bytes'])}, computes with {version}")
 
 
 def has_kernels(built_for: list[str], major: int, minor: int) -> bool:
-    """Machine code serves later GPUs of its own generation, PTX (compute_) all later ones."""
+    """Whether code for `sm_80` or `compute_90` runs on a GPU of this compute capability.
+
+    Machine code (sm_XY) runs on later GPUs of the same generation: same X, minor at least Y. PTX
+    (compute_XY) is compiled by the driver for all later generations.
+    """
     for kind, _, version in (name.partition("_") for name in built_for):
         digits = "".join(c for c in version if c.isdigit())  # sm_90a
         built = (int(digits[:-1]), int(digits[-1]))
@@ -129,81 +93,33 @@ def has_kernels(built_for: list[str], major: int, minor: int) -> bool:
     return False
 
 
-def driver(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    cuda = (there["torch"] or {}).get("cuda")
-    if not patient.profile.gpus or cuda is None or there["driver"] is None:
-        return
-    major = int(cuda.partition(".")[0])
-    least, native, has = DRIVERS.get(major, "0"), NATIVE.get(cuda), there["driver"]
-    if _numbers(has) < _numbers(least):
-        yield failure(f"driver {has}: CUDA {cuda} needs {least} or later", "ask for a newer driver")
-    elif native and _numbers(has) < _numbers(native):
-        yield ok(f"driver {has}: enough for CUDA {cuda}, made for {native} (minor compatibility)")
-    else:
-        yield ok(f"driver {has}: enough for CUDA {cuda}")
+def folders(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:
+    for name, trouble in facts["folders"].items():
+        if trouble:
+            path = vars(context.places)[name]
+            todo = f"set PETL_{name.upper()} to a folder that all nodes share and may write"
+            yield failure(f"{name} folder {path} on the node: {trouble}", todo)
+    for bind in facts["missing_binds"]:
+        yield failure(f"bind {bind} is missing inside the container", "change `container: binds:`")
+    if fine := [name for name, trouble in facts["folders"].items() if not trouble]:
+        yield ok(f"the node sees the same folders: {', '.join(fine)}")
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part.isdigit()]
-
-
-def folders(patient: Patient, here: Facts, there: Facts) -> Iterator[Finding]:
-    fine = []
-    for name, seen in there["folders"].items():
-        path = vars(patient.places)[name]
-        if not seen["same"]:
-            todo = f"PETL_{name.upper()} names a folder that all nodes share"
-            yield failure(f"{name}: {path} is not the same folder on the node", todo)
-        elif seen["trouble"] and name != "data":
-            todo = "check its rights, and those of the container's bind"
-            yield failure(f"{name}: {path} on the node: {seen['trouble']}", todo)
-        else:
-            fine.append(name)
-    for bind in there["binds"]:
-        yield failure(f"{bind} is not there inside the container", "`container: binds:`")
-    if fine:
-        yield ok(f"the same and usable on the node: {', '.join(fine)}")
-    if there["caches"]:
-        names = ", ".join(there["caches"])
-        yield warning(f"on the node, caches in your home: {names}", "`setup: [export ...]`")
-
-
-COMPARISONS = (versions, code, imports, gpu, driver, folders)
-
-# --- between the two ------------------------------------------------------------------------------
-
-
-def _between(brought: Brought) -> Iterator[Finding]:
-    if not brought.round_trips:
-        return
-    slowest, clock = max(brought.round_trips), brought.clock_s
-    said = f"a file there and an answer back: {slowest:.1f} s"
-    if slowest > SLOW_FILES_S:
-        yield warning(said, "status lags by as much; nothing else depends on it")
-    else:
-        yield ok(said)
-    # a measurement can tell no more than the time the files took
-    said = f"clocks differ by {abs(clock):.1f} s, give or take {min(brought.round_trips) / 2:.1f} s"
-    if abs(clock) > SILENT_S / 2:
-        yield failure(said, "runs would be taken for dead: ask for NTP on the nodes")
-    elif abs(clock) > CLOCK_S:
-        yield warning(said, "times in logs and status are off by as much: ask for NTP")
-    else:
-        yield ok(said)
-
-
-def _signals(patient: Patient, brought: Brought) -> Iterator[Finding]:
-    what = {"SIGUSR2": "as before a time limit", "SIGTERM": "as in a preemption"}
-    for name, took in brought.signals.items():
+def signals(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:
+    what = {"SIGUSR2": "sent before the time limit", "SIGTERM": "sent at preemption"}
+    for name, took in result.signals.items():
         if took is None:
-            todo = "what starts Python must pass it on: `exec` in wrappers; no init in the image"
+            todo = "use `exec` in wrapper scripts, and no init program in the image"
             yield failure(f"{name}, {what[name]}, does not reach Python", todo)
         else:
             yield ok(f"{name}, {what[name]}, reached Python in {took:.1f} s")
-    if not patient.profile.requeue or None in brought.signals.values() or brought.trouble:
+    if not context.profile.requeue or None in result.signals.values() or result.trouble:
         return
-    if brought.requeued_s is None:
-        todo = "`scontrol requeue` is refused on the node; `petl submit` goes on with such jobs"
-        yield failure("the interrupted job did not get back into the queue", todo)
+    if result.requeued_s is None:
+        todo = "the node refuses `scontrol requeue`; run `petl submit` again for interrupted runs"
+        yield failure("the interrupted job did not return to the queue", todo)
     else:
-        yield ok(f"the interrupted job was in the queue again after {brought.requeued_s:.1f} s")
+        yield ok(f"the interrupted job was in the queue again after {result.requeued_s:.1f} s")
+
+
+CHECKS = (software, imports, gpu, folders, signals)

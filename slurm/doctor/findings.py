@@ -1,32 +1,32 @@
-"""What a check says, and running many checks of which none may take long."""
+"""What a check reports, and how checks run at the same time without holding each other up."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TookTooLong
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from petl.errors import reason
 from petl.places import Places
-from slurm.doctor.site import Site
+from slurm.doctor.slurm_info import SlurmInfo, in_background
 from slurm.scheduler import SlurmTrouble
 from slurm.submit.profile import Profile
 
 Level = Literal["ok", "warning", "failure"]
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
 class Finding:
     level: Level
     text: str
+    """One line: what is right or wrong."""
     todo: str = ""
-    """What to do about it."""
+    """One line: what to do about it."""
     check: str = ""
 
 
@@ -43,58 +43,46 @@ def failure(text: str, todo: str) -> Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
-    """What is examined. Without a cluster's name only checks that need no profile are made."""
+class Context:
+    """What the checks look at. Without a cluster's name the profile is a stand-in."""
 
     cluster: str | None
     profile: Profile
     places: Places
-    site: Site
+    slurm: SlurmInfo
 
 
-Check = Callable[[Patient], Iterable[Finding]]
+Check = Callable[[Context], Iterable[Finding]]
 
 
-def examine(
-    checks: Sequence[Check], patient: Patient, patience_s: float = PATIENCE_S
+def run_checks(
+    checks: Sequence[Check], context: Context, timeout_s: float = TIMEOUT_S
 ) -> list[Finding]:
-    """All at the same time; one that hangs, as on a file server that is gone, is left behind."""
-    end = time.monotonic() + patience_s
-    started = [(check, _in_background(check, patient)) for check in checks]
-    found: list[Finding] = []
-    untold: dict[str, list[str]] = {}
+    """All at the same time. One that hangs, as on a dead file server, is reported and left."""
+    end = time.monotonic() + timeout_s
+    started = [(check, in_background(partial(_listed, check, context))) for check in checks]
+    findings: list[Finding] = []
+    unknown: dict[str, list[str]] = {}
     for check, future in started:
         name = check.__name__.replace("_", " ")
+        found: list[Finding] = []
         try:
-            found += [replace(one, check=name) for one in _outcome(name, future, end)]
+            found = future.result(timeout=max(0.0, end - time.monotonic()))
+        except FutureTimeout:
+            todo = "a file server or a Slurm command hangs; try `df` and `sinfo` by hand"
+            found = [failure(f"the check of {name} did not finish in time", todo)]
+        except OSError as error:
+            todo = "check that you may read and write there"
+            found = [failure(f"{name}: {error.filename}: {reason(error)}", todo)]
         except SlurmTrouble as trouble:
-            untold.setdefault(str(trouble), []).append(name)
-    for why, names in untold.items():
-        said = f"not known: {', '.join(names)}; {why}"
-        found.append(Finding("warning", said, "again later, or ask those who run it", "answers"))
-    return found
+            unknown.setdefault(str(trouble), []).append(name)
+        findings += [replace(one, check=name) for one in found]
+    for trouble_text, names in unknown.items():
+        text = f"could not check {', '.join(names)}: {trouble_text}"
+        todo = "try again later, or ask the cluster's support"
+        findings.append(replace(warning(text, todo), check="answers"))
+    return findings
 
 
-def _outcome(name: str, future: Future[list[Finding]], end: float) -> list[Finding]:
-    try:
-        return future.result(timeout=max(0.0, end - time.monotonic()))
-    except TookTooLong:
-        todo = "a file server or a command may hang; `df` and `sinfo` by hand show which"
-        return [failure(f"{name}: no answer in time", todo)]
-    except OSError as error:
-        said = f"{error.filename}: {reason(error)}"
-        return [failure(f"{name}: {said}", "see to it that you may read and write there")]
-
-
-def _in_background(check: Check, patient: Patient) -> Future[list[Finding]]:
-    """A daemon thread: one that hangs does not keep the program from ending."""
-    future: Future[list[Finding]] = Future()
-
-    def carry_out() -> None:
-        try:
-            future.set_result(list(check(patient)))
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=carry_out, daemon=True).start()
-    return future
+def _listed(check: Check, context: Context) -> list[Finding]:
+    return list(check(context))
