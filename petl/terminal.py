@@ -105,7 +105,7 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
 
 def agrees(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise UserError("nobody here to ask: --yes goes ahead without")
+        raise UserError("stdin is not a terminal, so petl cannot ask; pass --yes to go ahead")
     return typer.confirm(question)
 
 

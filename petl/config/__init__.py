@@ -1,8 +1,9 @@
-"""YAML -> Task: what a study may say, and what one run is. No torch.
+"""From YAML to tasks: what a study may contain, and what one run is. No torch.
 
-These names are the vocabulary of the suite: `from petl import config`, then `config.LoRA`.
+Use it as `from petl import config`, then `config.LoRA`.
 """
 
+from petl.config.backbone import AST, Backbone, Patches, ViT, Wav2Vec2
 from petl.config.dataset import SPLITS, Dataset, FewShot, Ratio, SpecAugment, Statistics, Table
 from petl.config.method import (
     IA3,
@@ -34,7 +35,7 @@ from petl.config.method import (
     parts,
     prompt_length,
 )
-from petl.config.task import AST, Backbone, Names, Patches, Task, ViT, Wav2Vec2
+from petl.config.task import Names, Task
 from petl.config.train import LaterBatches, Mixup, Train
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What every piece of a task and of a study is made of."""
+"""The base class of all settings, and the number types they share."""
 
 from __future__ import annotations
 

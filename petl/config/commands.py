@@ -1,4 +1,4 @@
-"""The command on settings: schema."""
+"""`petl schema`."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from typing import Annotated
 
 import typer
 
-from petl.errors import UserError, reason
 from petl.terminal import echo
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
-    """Print the JSON Schema of a study: with it an editor completes and checks one as you type.
+    """Print the JSON Schema of a study. With it an editor completes and checks one as you type.
 
     \b
     Example:
       petl schema --out experiments/study.schema.json
     """
     from petl.config.schema import study_schema
-    from petl.files import write_atomic
+    from petl.files import write_output
 
     text = json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n"
     if out is None:
         echo(text, nl=False)
         return
-    try:
-        write_atomic(out, text.encode())
-    except OSError as error:
-        raise UserError(f"{out}: {reason(error)}") from None
+    write_output(out, text.encode())

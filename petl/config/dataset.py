@@ -1,4 +1,4 @@
-"""What a task says about its data: which clips, in which layout, split how, shown how."""
+"""Settings of the data: which clips, in which folder layout, how split and how presented."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from petl.config.base import Count, Finite, Rate, Settings
 
 RATE = 16_000
-"""Samples per second of what a model reads, whatever the rate of the files."""
+"""Samples per second of a model's input; files are resampled to it."""
 HOP = 160
 """Samples from one frame to the next: 10 ms."""
 BINS = 128
@@ -24,7 +24,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "folders": ("given", "ratio"),
     "table": ("given", "ratio"),
 }
-"""The layouts and the splits of each. petl/data/layouts/ reads them, petl/data/splits.py splits."""
+"""The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
 
 if TYPE_CHECKING:
     Layout = str
@@ -38,14 +38,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Statistics(Settings):
-    """Spectrograms become (x - mean) / (2 std), as the AST was pre-trained."""
+    """Normalises spectrograms to (x - mean) / (2 std), as in the pre-training of the AST."""
 
     mean: Finite
     std: Rate
 
 
 class SpecAugment(Settings):
-    """One band of mel bins and one stretch of frames are blanked in each training spectrogram."""
+    """Blanks one band of mel bins and one stretch of frames in each training spectrogram."""
 
     frequency: Annotated[int, Field(ge=0)]
     time: Annotated[int, Field(ge=0)]
@@ -53,14 +53,14 @@ class SpecAugment(Settings):
 
 
 class FewShot(Settings):
-    """Only so many training clips of each class: the first ones, or drawn by seed and fold."""
+    """Limits the training clips of each class: the first ones, or drawn by seed and fold."""
 
     per_class: Count
     draw: Literal["first", "seeded"]
 
 
 class Ratio(Settings):
-    """Shares for validation and test; the rest trains. Drawn class by class, by the fold."""
+    """Shares for validation and test; the rest trains. Drawn for each class, by the fold."""
 
     validation: Share
     test: Share
@@ -75,10 +75,10 @@ class Ratio(Settings):
 
 
 class Table(Settings):
-    """A CSV file in the corpus's folder, a clip a row; paths in it are relative to that folder.
+    """A CSV file in the corpus's folder, one clip a row; its paths are relative to that folder.
 
     `fold` names a column of numbers from 1: fold i tests the clips of fold i + 1 and validates on
-    those of the fold before it. `part` names a column that says train, validation or test.
+    those of the fold before it. `part` names a column that holds train, validation or test.
     """
 
     file: Annotated[str, Field(min_length=1)]
@@ -89,9 +89,9 @@ class Table(Settings):
 
 
 class Dataset(Settings):
-    """Which clips, in which published folder layout, cut to how many frames of 10 ms, split how.
+    """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
 
-    `classes` makes it a classification, `targets`, columns of a table, a regression.
+    `classes` makes it a classification; `targets`, columns of a table, makes it a regression.
     """
 
     corpus: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -116,17 +116,17 @@ class Dataset(Settings):
     def _says_one_thing(self) -> Dataset:
         if (self.classes is None) == (not self.targets):
             raise ValueError(
-                "dataset needs either 'classes' (how many) or 'targets' (which columns)"
+                "dataset needs either 'classes' (a number) or 'targets' (columns of a table)"
             )
         if self.targets and self.layout != "table":
-            raise ValueError(f"dataset.targets are columns of a table; the layout is {self.layout}")
+            raise ValueError(f"dataset.targets needs 'layout: table', not '{self.layout}'")
         if self.split not in SPLITS[self.layout]:
             can = ", ".join(SPLITS[self.layout])
-            raise ValueError(f"dataset.split '{self.split}': layout {self.layout} has {can}")
+            raise ValueError(f"dataset.split '{self.split}': layout '{self.layout}' allows {can}")
         if (self.split == "ratio") != (self.ratio is not None):
-            raise ValueError("dataset.ratio and 'split: ratio' belong together")
+            raise ValueError("dataset.ratio and 'split: ratio' go together: set both or neither")
         if (self.layout == "table") != (self.table is not None):
-            raise ValueError("dataset.table and 'layout: table' belong together")
+            raise ValueError("dataset.table and 'layout: table' go together: set both or neither")
         if self.table is not None:
             self._table_fits(self.table)
         if self.targets and self.few_shot:
@@ -135,12 +135,12 @@ class Dataset(Settings):
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:
-            raise ValueError("dataset.table.label is missing: the column that names the class")
+            raise ValueError("dataset.table.label is missing; it names the column with the class")
         if self.targets and table.label is not None:
-            raise ValueError("dataset.table.label is for classes; dataset.targets has the columns")
+            raise ValueError("dataset.table.label is for classes; a regression has none")
         splitting = [column for column in (table.fold, table.part) if column is not None]
         if len(splitting) != (self.split == "given"):
             raise ValueError(
-                "dataset.table: 'split: given' needs either 'fold' or 'part', a column; "
-                "'split: ratio' needs neither"
+                "dataset.table: 'split: given' needs one column, 'fold' or 'part'; "
+                "'split: ratio' needs none"
             )

@@ -1,4 +1,4 @@
-"""How a run is carried out. Nothing here changes its numbers, so nothing here is part of a task."""
+"""How a run is executed. Nothing here changes its numbers, so it is not part of a task."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ TRACKERS = ("tensorboard", "wandb")
 class Options:
     threads: int | None = None
     checkpoint_minutes: float = 10.0
-    """So long at most between checkpoints; there is one after each epoch too."""
+    """The longest time between checkpoints; there is one after each epoch too."""
     track: tuple[str, ...] = ()
-    """Where metrics go besides metrics.jsonl: tensorboard, wandb."""
+    """Where metrics go in addition to metrics.jsonl: tensorboard, wandb."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Options:
-        return cls(**(said | {"track": tuple(said["track"])}))
+    def from_json(cls, options: dict[str, Any]) -> Options:
+        return cls(**(options | {"track": tuple(options["track"])}))
 
 
 def tracked() -> tuple[str, ...]:
-    """What PETL_TRACK asks for, as in PETL_TRACK=tensorboard,wandb."""
+    """The trackers named in PETL_TRACK, such as PETL_TRACK=tensorboard,wandb."""
     names = tuple(name.strip() for name in os.environ.get("PETL_TRACK", "").split(",") if name)
     for name in names:
         if name not in TRACKERS:

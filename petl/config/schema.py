@@ -1,7 +1,7 @@
-"""The JSON Schema of a study: editors complete and check one with it while it is written.
+"""The JSON Schema of a study, with which editors complete and check one while it is written.
 
-It comes from the same models that check a study when it is read. A study gives parts of a task, so
-nothing of a task is required here; what must be there in the end is checked when a task is whole.
+It is made from the models that validate a study when it is read. A study sets parts of a task, so
+nothing of a task is required here; whether a task is complete is checked once it is merged.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from petl.config.overlay import TASK_PARTS
-from petl.config.study import EXPERIMENTS
+from petl.config.study import PRESETS
 from petl.config.study_file import StudyFile
 from petl.config.task import Task
 from petl.config.yamlfile import read_yaml
@@ -39,8 +39,8 @@ def study_schema() -> Schema:
 
 
 def _names(kind: str) -> Schema:
-    """The suite's presets are offered; a study may have its own, and a rule may have patterns."""
-    known = sorted(read_yaml(EXPERIMENTS / "presets.yaml").data[f"{kind}s"])
+    """Offers the suite's presets and allows others: a study's own, and patterns in rules."""
+    known = sorted(read_yaml(PRESETS).data[f"{kind}s"])
     name = {"$ref": f"#/$defs/{kind}-name"}
     return {
         f"{kind}-name": {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]},
@@ -49,7 +49,7 @@ def _names(kind: str) -> Schema:
 
 
 def _optional(schema: Schema) -> Schema:
-    """With nothing required, one tree may fit several methods: any of them will do."""
+    """With nothing required, settings may fit several methods, hence anyOf instead of oneOf."""
     schema = {
         key: value for key, value in schema.items() if key not in ("required", "discriminator")
     }
@@ -61,7 +61,7 @@ def _optional(schema: Schema) -> Schema:
 
 
 def _plain(node: Any) -> Any:
-    """Without pydantic's titles and defaults, which repeat the key or say nothing."""
+    """Without pydantic's titles and defaults: they repeat the key or add nothing."""
     if isinstance(node, list):
         return [_plain(child) for child in node]
     if not isinstance(node, dict):

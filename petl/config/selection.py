@@ -1,4 +1,4 @@
-"""From what a person types to tasks: an exact name, else a pattern, else a beginning."""
+"""Choosing tasks by what a user types: an exact name, else a pattern, else a prefix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELDS = ("dataset", "backbone", "method", "fold", "seed")
 
 
 def some_tasks(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> Sequence[Task]:
-    """The tasks that all given selectors agree on."""
+    """The tasks that match all given values."""
     for field, value in wanted.items():
         if value is None:
             continue
@@ -31,12 +31,12 @@ def some_tasks(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -
 
 
 def one_task(tasks: Sequence[Task], study: Path, **wanted: str | int | None) -> Task:
-    """The one that is left; if several are, say what would decide."""
+    """The one task that matches; if several do, the error lists the options that would decide."""
     tasks = some_tasks(tasks, study, **wanted)
     if len({task.run_id for task in tasks}) > 1:
         undecided = {field: _values(tasks, field) for field in FIELDS}
         options = [f"--{field} ({_some(have)})" for field, have in undecided.items() if have[1:]]
-        raise UserError(f"{study}: {len(tasks)} tasks match; choose by {' and '.join(options)}")
+        raise UserError(f"{study}: {len(tasks)} tasks match; add {' and '.join(options)}")
     return tasks[0]
 
 
@@ -46,24 +46,24 @@ def select(
     value: Callable[[Thing, str], Any],
     where: object,
 ) -> list[Thing]:
-    """Those that all words agree on: `method=conformer-*`, `fold=0-2,4`, `train.lr=0.001`.
+    """Those that match all filters: `method=conformer-*`, `fold=0-2,4`, `train.lr=0.001`.
 
-    `value` says what a thing has under a name. A word that nothing agrees with is a mistake.
+    `value(thing, name)` looks a field up. A filter that matches nothing is a mistake.
     """
     left = list(things)
     for word in words:
         name, equals, wanted = word.partition("=")
         if not equals:
-            raise UserError(f"'{word}' selects nothing: write FIELD=VALUE, such as method={word}")
+            raise UserError(f"'{word}' is not a filter; write FIELD=VALUE, such as method={word}")
         have = {str(value(thing, name)) for thing in things}
         left = [thing for thing in left if agrees(value(thing, name), wanted)]
         if not any(agrees(value(thing, name), wanted) for thing in things):
-            raise UserError(f"{where}: nothing has {name} '{wanted}'{nearest(wanted, have)}")
+            raise UserError(f"{where}: no run has {name} '{wanted}'{nearest(wanted, have)}")
     return left
 
 
 def agrees(have: Any, wanted: str) -> bool:
-    """One of several, separated by commas: a pattern, a range of numbers, or just that."""
+    """`wanted` is a comma-separated list of patterns, ranges of numbers and plain values."""
     return any(_agrees(have, part.strip()) for part in wanted.split(","))
 
 
@@ -81,14 +81,14 @@ def _agrees(have: Any, wanted: str) -> bool:
 
 
 def setting(task: Task, name: str) -> Any:
-    """`method` is the preset's name, and `method.family` what that comes to."""
+    """`method` is the preset's name; `method.family` is a setting of the resolved task."""
     if name in FIELDS:
         return _value(task, name)
     value: Any = task
     for part in name.split("."):
         known = set(getattr(type(value), "model_fields", ()))
         if value is not None and part not in known:
-            raise UserError(f"a task has no '{name}'{nearest(name, {*FIELDS, *known})}")
+            raise UserError(f"a task has no field '{name}'{nearest(name, {*FIELDS, *known})}")
         value = getattr(value, part, None)
     return value
 

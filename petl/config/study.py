@@ -1,6 +1,6 @@
-"""A study: a YAML file that becomes an ordered list of Tasks.
+"""A study: a YAML file, or a mapping, that becomes an ordered list of tasks.
 
-A task is laid together from layers, each over the one before:
+The settings of a task are merged from these, later ones over earlier ones:
 
     defaults < profile < dataset preset < backbone preset < method preset < `set` < `when` rules
 
@@ -18,23 +18,25 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from petl.config.overlay import Layer, Layers, fill, value_at
+from petl.config.overlay import Fragment, Overlay, fill, value_at
 from petl.config.study_file import Match, PresetFile, Report, StudyFile, TaskMatch, Tree
 from petl.config.task import Task
 from petl.config.validate import validate
-from petl.config.yamlfile import KeyPath, YamlFile, read_yaml
+from petl.config.yamlfile import KeyPath, Source, read_yaml
 from petl.errors import UserError, nearest
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+PRESETS = EXPERIMENTS / "presets.yaml"
 
 NO_STUDIES = ("presets", "paper")
-"""Files beside the studies: what these pick from, and what others published."""
+"""Other files beside the studies: the presets, and the numbers that the paper published."""
 
 
 @dataclass(frozen=True)
 class Study:
     name: str
     path: Path
+    """Its file; of a study without one, the name that the file would have."""
     description: str
     report: Report
     tasks: list[Task]
@@ -43,11 +45,25 @@ class Study:
 def load_study(path: str | Path) -> Study:
     """`table1` alone is experiments/table1.yaml, unless there is a file of that name here."""
     source = read_yaml(_study_file(Path(path)))
+    return _study(source, source.path)
+
+
+def study_of(mapping: Mapping[str, Any], name: str) -> Study:
+    """A study without a file. The mapping is what the file would contain."""
+    return _study(Source(name, dict(mapping)), Path(f"{name}.yaml"))
+
+
+def expand(mapping: Mapping[str, Any], name: str) -> list[Task]:
+    """The tasks of a study without a file; an error names the key instead of a line."""
+    return study_of(mapping, name).tasks
+
+
+def _study(source: Source, path: Path) -> Study:
     file = validate(StudyFile, source.data, source.where)
     tasks = list(_Expansion(source, file).tasks())
     if not tasks:
-        raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' leave no task")
-    return Study(source.path.stem, source.path, file.description, file.report, tasks)
+        raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' exclude every task")
+    return Study(source.name, path, file.description, file.report, tasks)
 
 
 def _study_file(path: Path) -> Path:
@@ -62,9 +78,9 @@ def _study_file(path: Path) -> Path:
 class _Expansion:
     """One study's combinations, resolved and validated once per (dataset, backbone, method)."""
 
-    def __init__(self, source: YamlFile, file: StudyFile):
+    def __init__(self, source: Source, file: StudyFile):
         self.source, self.file = source, file
-        self.presets = read_yaml(EXPERIMENTS / "presets.yaml")
+        self.presets = read_yaml(PRESETS)
         validate(PresetFile, self.presets.data, self.presets.where)
         self._check_matches()
 
@@ -75,47 +91,42 @@ class _Expansion:
             folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
             for seed, fold in product(matrix.seed, folds):
                 if self._wanted(dataset, backbone, method, fold, seed):
-                    yield first.model_copy(
-                        update={
-                            "fold": self._fold(first, fold),
-                            "seed": seed,
-                            "weights": self._weights(),
-                        }
-                    )
+                    self._check_fold(first, fold)
+                    own = {"fold": fold, "seed": seed, "weights": self._weights()}
+                    yield first.model_copy(update=own)
 
     def _weights(self) -> Literal["none", "last", "best"]:
-        """Those that the study reports are those worth keeping."""
+        """If any are kept, those that the study reports."""
         if not self.file.keep_weights:
             return "none"
         return "last" if self.file.report == "test_last" else "best"
 
-    def _fold(self, task: Task, fold: int) -> int:
+    def _check_fold(self, task: Task, fold: int) -> None:
         if fold >= task.dataset.folds:
             last = task.dataset.folds - 1
             have = f"folds 0-{last}" if last else "only fold 0"
             at = self.source.where(("matrix", "fold"))
             raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
-        return fold
 
     def _resolve(self, dataset: str, backbone: str, method: str) -> Task:
-        layers: list[Layer] = []
+        fragments: list[Fragment] = []
         labels = {}
         for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
             chain = self._preset_chain(f"{kind}s", name)
             labels[kind] = _label(chain) or name
-            layers += chain
-        layers.append((self.source, ("set",)))
+            fragments += chain
+        fragments.append((self.source, ("set",)))
         for i, rule in enumerate(self.file.when):
             if _matches(rule, dataset=dataset, backbone=backbone, method=method):
-                layers.append((self.source, ("when", i, "set")))
+                fragments.append((self.source, ("when", i, "set")))
 
-        # which of the profile's switches apply depends on the method that is chosen above them
-        tree = Layers(layers)
-        profile = self._profile_layers(tree.data)
-        tree.fill_from(Layers([(self.presets, ("defaults",)), *profile]))
+        # which of the profile's switches apply depends on the method that the fragments choose
+        tree = Overlay(fragments)
+        profile = self._profile(tree.data)
+        tree.fill_from(Overlay([(self.presets, ("defaults",)), *profile]))
         self._fill_parts(tree.data)
         tree.data["names"] = {
-            "study": self.source.path.stem,
+            "study": self.source.name,
             "dataset": dataset,
             "backbone": backbone,
             "method": method,
@@ -133,19 +144,19 @@ class _Expansion:
         if isinstance(method, dict) and isinstance(method.get("methods"), list):
             method["methods"] = deepcopy(method["methods"])  # the preset's own stay
             for part in filter(lambda part: isinstance(part, dict), method["methods"]):
-                profile = Layers([*self._profile_layers(task | {"method": part})])
+                profile = Overlay([*self._profile(task | {"method": part})])
                 fill(part, profile.data.get("method", {}))
 
-    def _preset_chain(self, kind: str, name: str) -> list[Layer]:
+    def _preset_chain(self, kind: str, name: str) -> list[Fragment]:
         """The preset and those it is `like`, the most general first."""
-        chain: list[Layer] = []
+        chain: list[Fragment] = []
         names: list[str] = []
         wanted_at = self.source.where(self._matrix_key(kind[:-1], name))
         wanted: str | None = name
         while wanted is not None:
             if wanted in names:
                 circle = " -> ".join([*names, wanted])
-                raise UserError(f"{wanted_at}: {kind[:-1]} '{wanted}' is like itself ({circle})")
+                raise UserError(f"{wanted_at}: {kind[:-1]} '{wanted}' is `like` itself: {circle}")
             file = self._preset_file(kind, wanted, wanted_at)
             chain.insert(0, (file, (kind, wanted)))
             names.append(wanted)
@@ -153,8 +164,8 @@ class _Expansion:
             wanted = file.data[kind][wanted].get("like")
         return chain
 
-    def _preset_file(self, kind: str, name: str, wanted_at: str) -> YamlFile:
-        """A study's own preset hides the suite's of the same name."""
+    def _preset_file(self, kind: str, name: str, wanted_at: str) -> Source:
+        """A study's own preset takes precedence over the suite's of the same name."""
         for file in (self.source, self.presets):
             if name in file.data.get(kind, {}):
                 return file
@@ -162,12 +173,12 @@ class _Expansion:
         raise UserError(f"{wanted_at}: unknown {kind[:-1]} '{name}'{nearest(name, known)}")
 
     def _matrix_key(self, kind: str, name: str) -> KeyPath:
-        """Where the matrix names it: a list may stand over several lines."""
+        """Where the matrix names it: each item of a list has a line of its own."""
         given = self.source.data["matrix"][kind]
         return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
 
-    def _profile_layers(self, task: Tree) -> Iterator[Layer]:
-        """Switches for every task, of its backbone, of its method and block, of both at once."""
+    def _profile(self, task: Tree) -> Iterator[Fragment]:
+        """The profile's switches for every task, and those for its backbone, method and block."""
         root: KeyPath = ("profiles", self.file.profile)
         layout, backbone, family, kind = (
             _text_at(task, key)
@@ -194,7 +205,7 @@ class _Expansion:
         return not any(map(asked_for, self.file.except_))
 
     def _check_matches(self) -> None:
-        """A rule that names what the matrix does not have would be silently idle: refuse it."""
+        """Refuse a rule that names what the matrix does not have: it would never apply."""
         sections: dict[str, Sequence[Match]] = {
             "when": self.file.when,
             "only": self.file.only,
@@ -212,15 +223,15 @@ class _Expansion:
                     )
 
 
-def _label(chain: Sequence[Layer]) -> str | None:
-    """The label of the preset itself, not of those it is like: those are other rows of a table."""
+def _label(chain: Sequence[Fragment]) -> str | None:
+    """The preset's own label; one that it is `like` is another row of the table."""
     file, key = chain[-1]
     label = value_at(file.data, key).get("label")
     return str(label) if label is not None else None
 
 
 def _text_at(tree: Any, key: KeyPath) -> str:
-    """What a tree that nobody has checked yet says there, if it says a word."""
+    """The text under a key of a tree that is not validated yet, or an empty string."""
     for part in key:
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree if isinstance(tree, str) else ""

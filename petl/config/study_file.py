@@ -1,4 +1,4 @@
-"""What may stand in a study's YAML file, and in the presets that studies pick from."""
+"""What a study's YAML file may contain, and the presets that studies pick from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Seeds = Annotated[
     Field(min_length=1),
 ]
 Tree = dict[str, Any]
-"""Part of a task's tree; checked when it has been laid into a whole Task."""
+"""Part of a task's settings; validated once they are merged into a whole Task."""
 
 
 Report = Literal["test_last", "test_best"]
@@ -48,7 +48,7 @@ class Matrix(Settings):
 
 
 class Match(Settings):
-    """Picks combinations by name; `*` stands for anything. All given keys must agree."""
+    """Picks combinations by name; `*` matches anything. All given keys must match."""
 
     dataset: Names | None = None
     backbone: Names | None = None
@@ -61,7 +61,7 @@ class TaskMatch(Match):
 
 
 class When(Match):
-    """An adjustment for the combinations it matches."""
+    """Settings for the combinations that it matches."""
 
     set: Tree
 

@@ -1,74 +1,27 @@
-"""The vocabulary of the suite: a Task says what can change a run's numbers, and nothing else.
+"""A Task: everything that can change the numbers of one run, and nothing else.
 
-Every field is typed and required; a value that depends on whom you follow, the released code or the
-paper's text, comes from a profile in experiments/presets.yaml, never from a default hidden here.
-`extra="forbid"` refuses a misspelt key, `strict` refuses "False" for a bool and "128" for a number.
+Every field is typed and required. Where the released code and the paper's text differ, the value
+comes from a profile in experiments/presets.yaml, never from a default hidden here. `extra="forbid"`
+refuses a misspelt key, `strict` refuses "False" for a boolean and "128" for a number.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
-from petl.config.dataset import Dataset, Form
+from petl.config.dataset import Dataset
 from petl.config.method import Method, has_batch_norm, prompt_length
 from petl.config.train import Train
 
-# --- backbone -------------------------------------------------------------------------------------
-
-Source = Annotated[str, Field(min_length=1)]
-"""A Hugging Face name, a folder, or `builtin:small`, the one that comes along."""
-
-
-class Patches(Settings):
-    """Backbones that read a spectrogram in patches, behind a CLS token.
-
-    `pooling: cls+dist` is what the library's own AST classifier does: the mean of CLS and DIST,
-    normalised once more. With it a run can become such a classifier (`petl export`).
-    """
-
-    form: ClassVar[Form] = "spectrogram"
-
-    source: Source
-    position_embeddings: Literal["zeros", "interpolate", "crop"]
-    pooling: Literal["all", "cls", "cls+dist", "prompts", "speech", "prompts+speech"]
-
-
-class AST(Patches):
-    family: Literal["ast"]
-
-
-class ViT(Patches):
-    family: Literal["vit"]
-
-
-class Wav2Vec2(Settings):
-    """It reads waveforms, has no special token and is pooled over time.
-
-    `dropout: checkpoint` lets the checkpoint's dropouts and skipped layers act while training, also
-    in frozen layers.
-    """
-
-    form: ClassVar[Form] = "waveform"
-    pooling: ClassVar[str] = "all"
-
-    family: Literal["wav2vec2"]
-    source: Source
-    dropout: Literal["checkpoint", "none"]
-
-
-Backbone = Annotated[AST | ViT | Wav2Vec2, Field(discriminator="family")]
-
-
-# --- the task -------------------------------------------------------------------------------------
-
 
 class Names(Settings):
-    """What people call the parts: row and column of a table. Not part of the run's identity."""
+    """What people call the parts: the row and column of a table. Not part of the run id."""
 
     study: str
     dataset: str
@@ -89,7 +42,7 @@ class Task(Settings):
     fold: Annotated[int, Field(ge=0)]
     seed: Seed
     weights: Literal["none", "last", "best"] = "none"
-    """Which trained weights stay in the run directory. Changes no number, so not in the id."""
+    """Which trained weights the run keeps. Changes no number, so it is not part of the run id."""
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Task:
@@ -106,10 +59,10 @@ class Task(Settings):
         ):
             raise ValueError(
                 "backbone.pooling 'cls+dist' needs a distillation token: only the AST has one, "
-                "and prompts take its place"
+                "and prompts replace it"
             )
         if self.backbone.family == "wav2vec2" and prompt_length(self.method):
-            raise ValueError("prompts stand behind CLS, which wav2vec 2.0 does not have")
+            raise ValueError("prompts are inserted after the CLS token, and wav2vec 2.0 has none")
         if self.backbone.family == "wav2vec2" and self.dataset.spec_augment is not None:
             raise ValueError(
                 "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
@@ -125,15 +78,15 @@ class Task(Settings):
         if self.train.micro_batch is not None and has_batch_norm(self.method):
             raise ValueError(
                 "train.micro_batch would give a conformer's BatchNorm other statistics; "
-                "'layer_checkpointing: on' saves more memory and changes no number"
+                "'layer_checkpointing: on' saves more memory and changes no result"
             )
         return self
 
     @property
     def run_id(self) -> str:
-        """16 hex digits over everything that can change the numbers: the same task, the same id.
+        """16 hex digits of a hash over everything that can change the numbers.
 
-        A setting at its default is left out, so that an option added later changes no older id.
+        A setting at its default is left out, so an option added later changes no older id.
         """
         settings = {**_canonical(self), "fold": str(self.fold), "seed": str(self.seed)}
         canonical = ",".join([f'"{name}":{settings[name]}' for name in sorted(settings)])
@@ -154,10 +107,10 @@ _MOST_KNOWN = 10_000
 
 
 def _canonical(task: Task) -> dict[str, str]:
-    """All parts but fold and seed as canonical JSON.
+    """Canonical JSON of all parts but fold and seed.
 
-    The thousands of tasks of a study share few of them, and very objects: these, which cannot
-    change, are kept beside their text, so that their ids stay theirs.
+    The thousands of tasks of a study share a few immutable objects, so the text is cached by their
+    `id()`. The cache holds the objects too: Python reuses the id of an object that is gone.
     """
     shared = tuple([getattr(task, name) for name in _SHARED])
     key = tuple(map(id, shared))

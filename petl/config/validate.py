@@ -1,4 +1,4 @@
-"""pydantic's verdict in one line of a person's language: where, what is wrong, what is near."""
+"""Validation errors in one plain line: where, what is wrong, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from petl.errors import UserError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 Where = Callable[[KeyPath], str]
-"""Tells the file and line a key came from, `table1.yaml:12`."""
+"""Gives the file and line of a key, `table1.yaml:12`."""
 
 
 def validate(model: type[Model], data: Any, where: Where) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = sorted(error.errors(include_url=False), key=_least_telling)
+        problems = sorted(error.errors(include_url=False), key=_priority)
         mistakes = len({_key_path(data, problem["loc"]) for problem in problems})
         rest = f" (and {mistakes - 1} more)" if mistakes > 1 else ""
         raise UserError(_one_line(model, data, problems[0], where) + rest) from None
 
 
-def _least_telling(error: ErrorDetails) -> tuple[bool, bool]:
-    """A misspelt key explains a missing one, and -1 is a wrong number more than no word."""
+def _priority(error: ErrorDetails) -> tuple[bool, bool]:
+    """Sorts the most helpful error first.
+
+    A misspelt key explains a missing one. For -1 in place of a number or a word, the error about
+    the number helps more than the one about the word.
+    """
     no_word = error["type"] == "literal_error" and not isinstance(error["input"], str)
     return error["type"] != "extra_forbidden", no_word
 
@@ -72,7 +76,7 @@ def _shown(value: Any) -> str:
 
 
 def _key_path(data: Any, loc: tuple[str | int, ...]) -> KeyPath:
-    """pydantic's location less the names of union members, which stand in no file."""
+    """pydantic's location without the names of union members, which no file contains."""
     path: list[str | int] = []
     for i, part in enumerate(loc):
         last = i == len(loc) - 1
@@ -106,7 +110,7 @@ def _field(model: type[BaseModel], key: str) -> Any:
 
 
 def _models(annotation: Any, data: Any) -> Iterator[type[BaseModel]]:
-    """The models an annotation may stand for, narrowed by the discriminator in the data."""
+    """The models that an annotation allows, narrowed by the discriminator in the data."""
     annotation = _bare(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation

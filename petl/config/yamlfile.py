@@ -1,7 +1,7 @@
-"""YAML read safely, with the line of every key, and without YAML 1.1's surprises.
+"""YAML read safely, with the line of every key and without the surprises of YAML 1.1.
 
 PyYAML follows YAML 1.1, where `5e-5` is a string, `010` is eight and `no` is false. A learning rate
-that silently becomes text costs a day, so numbers and booleans follow YAML 1.2's core schema here,
+that silently becomes text costs a day. So numbers and booleans follow YAML 1.2's core schema here,
 and a key given twice is an error instead of the last one winning.
 """
 
@@ -20,13 +20,24 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class YamlFile:
-    path: Path
+class Source:
+    """Settings that stand in no file."""
+
+    name: str
     data: dict[str, Any]
+
+    def where(self, key: KeyPath) -> str:
+        """How a message points at a key: `my study, train.lr`."""
+        return ", ".join(filter(None, (self.name, ".".join(map(str, key)))))
+
+
+@dataclass(frozen=True)
+class YamlFile(Source):
+    path: Path
     lines: dict[KeyPath, int] = field(repr=False)
 
     def where(self, key: KeyPath) -> str:
-        """`table1.yaml:12` for a key, or for the nearest of its parents that is in the file."""
+        """`table1.yaml:12` for a key, or for its nearest parent that is in the file."""
         while key and key not in self.lines:
             key = key[:-1]
         return f"{self.path}:{self.lines.get(key, 1)}"
@@ -57,13 +68,15 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> YamlFile:
-    """The file's mapping and where each key stands in it; whatever is wrong is a UserError."""
+    """The file's mapping and the line of each key; anything wrong with it is a UserError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{_similar_files(path)}") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; name a YAML file in it{_yaml_files(path)}") from None
+        raise UserError(
+            f"{path}: this is a folder; name a YAML file in it{_yaml_files(path)}"
+        ) from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file (a study is YAML in UTF-8)") from None
     except OSError as error:
@@ -81,15 +94,15 @@ def read_yaml(path: Path) -> YamlFile:
     except RecursionError:
         raise UserError(f"{path}: nested too deeply") from None
     if data is None:
-        raise UserError(f"{path}: the file is empty; see experiments/quickstart.yaml for a start")
+        raise UserError(f"{path}: the file is empty; experiments/quickstart.yaml is an example")
     if not isinstance(data, dict):
-        found = "a list" if isinstance(data, list) else "a single value"
-        raise UserError(f"{path}:1: should be a mapping (key: value), not {found}")
-    return YamlFile(path, data, builder.lines)
+        kind = "a list" if isinstance(data, list) else "a single value"
+        raise UserError(f"{path}:1: should be a mapping (key: value), not {kind}")
+    return YamlFile(path.stem, data, path, builder.lines)
 
 
 def parse_value(text: str) -> Any:
-    """What a value typed on the command line would be in a file."""
+    """A value from the command line, parsed as it would be in a file."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
@@ -97,7 +110,7 @@ def parse_value(text: str) -> Any:
 
 
 class _Builder:
-    """Nodes into plain dicts and lists, noting on which line each key stands."""
+    """Turns nodes into plain dicts and lists, and notes the line of each key."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -109,10 +122,10 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         if node in self.open:
-            raise self._error(node, "this contains itself")
+            raise self._error(node, "this anchor contains itself")
         if not node.tag.endswith((":map", ":seq")):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._error(node, f"the tag {tag} has no meaning here")
+            raise self._error(node, f"the tag {tag} is not supported")
         self.open.append(node)
         try:
             if isinstance(node, yaml.MappingNode):
@@ -125,7 +138,7 @@ class _Builder:
         mapping: dict[str, Any] = {}
         for name_node, value_node in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
-                raise self._error(name_node, "a key should be a single word")
+                raise self._error(name_node, "a key must be plain text, not a list or a mapping")
             name = name_node.value
             here = (*key, name)
             if name in mapping:
@@ -154,7 +167,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 def _yaml_problem(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     rows = text.splitlines()
     if any("\t" in row[: len(row) - len(row.lstrip())] for row in rows[max(0, line - 2) : line]):
-        return "a tab in the indentation; YAML takes spaces only"
+        return "tab in the indentation; YAML allows spaces only"
     return f"not YAML: {error.problem}"
 
 

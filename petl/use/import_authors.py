@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from petl.backbones.known import bare
 from petl.backbones.tensor_file import read_tensors
 from petl.config import Task
-from petl.config.study import EXPERIMENTS, load_study
+from petl.config.study import PRESETS, expand
 from petl.config.yamlfile import read_yaml
 from petl.errors import UserError
 from petl.files import read_json, write_atomic, write_json
@@ -102,10 +101,7 @@ def task_of(flags: Flags, classes: int) -> Task:
         "methods": {flags["method"]: {"method": _plain(method)}},
         "set": {"dataset": dataset, "train": {"lr": flags.get("lr") or _rate(method.family)}},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "imported.yaml"
-        path.write_text(json.dumps(study))
-        return load_study(path).tasks[0]
+    return expand(study, "imported")[0]
 
 
 def _plain(part: Any) -> dict[str, Any]:
@@ -114,7 +110,7 @@ def _plain(part: Any) -> dict[str, Any]:
 
 def _rate(family: str) -> float:
     """Its learning rates go by method, and are in its presets here."""
-    presets = read_yaml(EXPERIMENTS / "presets.yaml").data["methods"].values()
+    presets = read_yaml(PRESETS).data["methods"].values()
     rates = {
         preset["method"].get("family"): preset.get("train", {}).get("lr") for preset in presets
     }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from small_models import AST, VIT, WAVES, ast, deviation, noise, vit, wav2vec2
 
 from petl import config
 from petl.backbones import families as backbones
-from petl.config.study import load_study
+from petl.config.study import expand
+from petl.config.yamlfile import parse_value
 from petl.methods import attach as methods
 from petl.model.build import Model
 
@@ -27,14 +26,13 @@ matrix:
 """
 
 
-def tasks(tmp_path: Path, profile: str, backbone: str) -> dict[str, config.Task]:
-    file = tmp_path / "study.yaml"
-    file.write_text(STUDY.format(profile=profile, backbone=backbone))
-    return {task.names.method: task for task in load_study(file).tasks}
+def tasks(profile: str, backbone: str) -> dict[str, config.Task]:
+    study = parse_value(STUDY.format(profile=profile, backbone=backbone))
+    return {task.names.method: task for task in expand(study, "study")}
 
 
-def test_as_run_wav2vec2_is_what_the_released_code_does(tmp_path) -> None:
-    found = tasks(tmp_path, "as-run", "wav2vec2")
+def test_as_run_wav2vec2_is_what_the_released_code_does() -> None:
+    found = tasks("as-run", "wav2vec2")
     assert found["full"].method == config.Full(family="full", layers=3)
     adapter = found["conformer-pfeiffer"].method
     assert isinstance(adapter, config.Adapter) and adapter.layer_norms == "frozen"
@@ -49,8 +47,8 @@ def test_as_run_wav2vec2_is_what_the_released_code_does(tmp_path) -> None:
     }
 
 
-def test_as_intended_wav2vec2_trains_whole_and_keeps_frozen_layers_still(tmp_path) -> None:
-    found = tasks(tmp_path, "as-intended", "wav2vec2")
+def test_as_intended_wav2vec2_trains_whole_and_keeps_frozen_layers_still() -> None:
+    found = tasks("as-intended", "wav2vec2")
     assert found["full"].method == config.Full(family="full")
     dropouts = {method: task.backbone.dropout for method, task in found.items()}
     assert dropouts == {"full": "checkpoint", "linear": "none", "lora": "none"} | {
@@ -59,8 +57,8 @@ def test_as_intended_wav2vec2_trains_whole_and_keeps_frozen_layers_still(tmp_pat
 
 
 @pytest.mark.parametrize("backbone", ["ast", "vit"])
-def test_a_backbone_of_patches_gets_their_settings_alone(backbone: str, tmp_path) -> None:
-    for task in tasks(tmp_path, "as-run", backbone).values():
+def test_a_backbone_of_patches_gets_their_settings_alone(backbone: str) -> None:
+    for task in tasks("as-run", backbone).values():
         assert isinstance(task.backbone, config.Patches)
         assert (task.backbone.position_embeddings, task.backbone.pooling) == ("zeros", "all")
         assert "layers" not in task.method.model_dump(exclude_defaults=True)

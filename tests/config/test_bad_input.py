@@ -125,27 +125,27 @@ CASES: dict[str, tuple[str, int, str]] = {
     "like itself": (
         GOOD + "methods:\n  linear: {like: lora}\n  lora: {like: linear}\n",
         12,
-        "is like itself (linear -> lora -> linear)",
+        "is `like` itself: linear -> lora -> linear",
     ),
     "like nothing": (GOOD + "methods:\n  lora: {like: lorra}\n", 11, "unknown method 'lorra'"),
     "only and except leave nothing": (
         GOOD + "only: [{method: lora}]\nexcept: [{fold: [0, 1, 2, 3, 4]}]\n",
         4,
-        "leave no task",
+        "exclude every task",
     ),
     "list at the top": ("- description: no\n", 1, "should be a mapping"),
     "text at the top": ("just words\n", 1, "should be a mapping"),
-    "tab": (but("  seed", "\tseed"), 9, "a tab in the indentation"),
+    "tab": (but("  seed", "\tseed"), 9, "tab in the indentation"),
     "key given twice": (GOOD + "profile: as-intended\n", 10, "given twice (first on line 2)"),
     "broken YAML": (but("lora]", "lora"), 8, "not YAML"),
-    "key that is a list": (GOOD + "? [a, b]\n: 1\n", 10, "a key should be a single word"),
+    "key that is a list": (GOOD + "? [a, b]\n: 1\n", 10, "a key must be plain text"),
     "tag that runs code": (
         GOOD + "x: !!python/object/apply:os.system [ls]\n",
         10,
         "the tag !!python",
     ),
     "tag on a value": (GOOD + "x: !!python/name:os.system a\n", 10, "not YAML"),
-    "anchor in itself": (GOOD + "set: &a {train: *a}\n", 10, "this contains itself"),
+    "anchor in itself": (GOOD + "set: &a {train: *a}\n", 10, "this anchor contains itself"),
     "nested without end": (GOOD + "set: " + 1500 * "[" + "\n", 0, "nested too deeply"),
     "octal of YAML 1.1": (but("seed: 10", "seed: 010"), 9, "not '010'"),
     "time of YAML 1.1": (but("seed: 10", "seed: 1:30"), 9, "not '1:30'"),
@@ -160,7 +160,7 @@ CASES: dict[str, tuple[str, int, str]] = {
     "prompts without CLS": (
         but("backbone: ast", "backbone: wav2vec2").replace("[linear, lora]", "dpt-25"),
         7,
-        "prompts stand behind CLS, which wav2vec 2.0 does not have",
+        "prompts are inserted after the CLS token, and wav2vec 2.0 has none",
     ),
     "prompts without prompt method": (
         GOOD + "set: {backbone: {pooling: prompts}}\n",
@@ -175,7 +175,7 @@ CASES: dict[str, tuple[str, int, str]] = {
     "distillation token after prompts": (
         but("[linear, lora]", "dpt-25") + "set: {backbone: {pooling: cls+dist}}\n",
         7,
-        "prompts take its place",
+        "prompts replace it",
     ),
 }
 
@@ -209,7 +209,7 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "nul.yaml").write_bytes(b"a: \x00\n")
     assert "no such file; did you mean" in said(tmp_path / "table2.yaml")
     assert "no such file (and no folder" in said(tmp_path / "nowhere" / "table1.yaml")
-    assert "is a folder; name a YAML file in it, such as" in said(tmp_path)
+    assert "this is a folder; name a YAML file in it, such as" in said(tmp_path)
     assert "the file is empty" in said(tmp_path / "empty.yaml")
     assert "not a text file" in said(tmp_path / "sound.yaml")
     assert "not YAML" in said(tmp_path / "nul.yaml")

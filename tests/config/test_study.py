@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 
 import pytest
 
 from petl.config import Adapter, Conformer, LoRA, Task
 from petl.config.selection import one_task
-from petl.config.study import EXPERIMENTS, Study, load_study
+from petl.config.study import EXPERIMENTS, Study, expand, load_study, study_of
+from petl.config.yamlfile import parse_value
 from petl.errors import UserError
 
 STUDY = """\
@@ -24,21 +27,15 @@ matrix:
 """
 
 
-@pytest.fixture
-def study(tmp_path: Path):
-    def make(more: str = "", name: str = "study") -> Study:
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(STUDY + more)
-        return load_study(path)
-
-    return make
+def study(more: str = "", name: str = "study") -> Study:
+    return study_of(parse_value(STUDY + more), name)
 
 
 def one(study: Study, **wanted: str | int) -> Task:
     return one_task(study.tasks, study.path, **{"fold": 0, "seed": 10} | wanted)
 
 
-def test_tasks_come_in_the_order_of_the_file_then_by_seed_and_fold(study) -> None:
+def test_tasks_come_in_the_order_of_the_file_then_by_seed_and_fold() -> None:
     keys = [(t.names.dataset, t.names.method, t.seed, t.fold) for t in study().tasks]
     methods = ["linear", "conformer-pfeiffer", "lora"]
     assert keys == [
@@ -50,7 +47,7 @@ def test_tasks_come_in_the_order_of_the_file_then_by_seed_and_fold(study) -> Non
     ]
 
 
-def test_reading_twice_gives_the_same_tasks(study) -> None:
+def test_reading_twice_gives_the_same_tasks() -> None:
     assert study().tasks == study().tasks
 
 
@@ -62,7 +59,7 @@ def test_run_ids_never_change() -> None:
     assert one(table1, dataset="esc50", method="conformer-houlsby").run_id == "85a346e87d7ae63a"
 
 
-def test_names_are_no_part_of_the_id(study) -> None:
+def test_names_are_no_part_of_the_id() -> None:
     more = "methods:\n  lora: {label: Low rank, method: {family: lora, reduction: 128, "
     more += "targets: [q, v]}, train: {lr: 5e-3}}\n"
     renamed, plain = study(more, name="other"), study()
@@ -71,26 +68,26 @@ def test_names_are_no_part_of_the_id(study) -> None:
     assert a.run_id == b.run_id
 
 
-def test_every_setting_is_part_of_the_id(study) -> None:
+def test_every_setting_is_part_of_the_id() -> None:
     ids = {task.run_id for task in study().tasks}
     assert len(ids) == len(study().tasks)
     changed = study("set: {train: {eps: 1e-7}}\n")
     assert ids.isdisjoint(task.run_id for task in changed.tasks)
 
 
-def test_a_number_has_one_id_however_it_is_written(study) -> None:
+def test_a_number_has_one_id_however_it_is_written() -> None:
     a, b = study("set: {train: {weight_decay: 1}}\n"), study("set: {train: {weight_decay: 1.0}}\n")
     assert [t.run_id for t in a.tasks] == [t.run_id for t in b.tasks]
 
 
-def test_a_task_survives_json(study) -> None:
+def test_a_task_survives_json() -> None:
     for task in study().tasks:
         again = Task.model_validate(task.to_json())
         assert again == task
         assert again.run_id == task.run_id
 
 
-def test_when_applies_to_what_it_matches_and_later_rules_win(study) -> None:
+def test_when_applies_to_what_it_matches_and_later_rules_win() -> None:
     rules = """\
 when:
   - {dataset: esc50, method: conformer-*, set: {method: {block: {kernel: 8}}}}
@@ -108,13 +105,13 @@ when:
     assert epochs == {"lora": 8, "linear": 7}
 
 
-def test_set_wins_over_presets_and_when_over_set(study) -> None:
+def test_set_wins_over_presets_and_when_over_set() -> None:
     loaded = study("set: {train: {lr: 0.5}}\nwhen: [{method: lora, set: {train: {lr: 0.25}}}]\n")
     assert one(loaded, dataset="esc50", method="linear").train.lr == 0.5
     assert one(loaded, dataset="esc50", method="lora").train.lr == 0.25
 
 
-def test_only_keeps_and_except_drops(study) -> None:
+def test_only_keeps_and_except_drops() -> None:
     more = "only: [{dataset: esc50, fold: [0, 1]}, {method: lora}]\nexcept: [{seed: 11}]\n"
     kept = [(t.names.dataset, t.names.method, t.fold) for t in study(more).tasks]
     assert kept == [
@@ -128,7 +125,7 @@ def test_only_keeps_and_except_drops(study) -> None:
     ]
 
 
-def test_like_starts_from_another_preset(study) -> None:
+def test_like_starts_from_another_preset() -> None:
     loaded = study("methods:\n  linear: {like: lora, label: Small, method: {reduction: 64}}\n")
     small, lora = (one(loaded, dataset="esc50", method=m) for m in ("linear", "lora"))
     assert isinstance(small.method, LoRA)
@@ -138,7 +135,7 @@ def test_like_starts_from_another_preset(study) -> None:
     assert small.names.method_label == "Small"
 
 
-def test_a_block_of_another_kind_replaces_the_old_one(study) -> None:
+def test_a_block_of_another_kind_replaces_the_old_one() -> None:
     loaded = study(
         "methods:\n  linear: {like: conformer-pfeiffer, "
         "method: {block: {kind: bottleneck, reduction: 8}}}\n"
@@ -148,11 +145,10 @@ def test_a_block_of_another_kind_replaces_the_old_one(study) -> None:
     assert method.block.model_dump() == {"kind": "bottleneck", "reduction": 8, "init": "normal"}
 
 
-def test_the_profile_switches_what_the_method_has(study) -> None:
+def test_the_profile_switches_what_the_method_has() -> None:
     as_run = one(study(), dataset="esc50", method="lora")
-    path = study().path
-    path.write_text(STUDY.replace("as-run", "as-intended"))
-    intended = one(load_study(path), dataset="esc50", method="lora")
+    changed = study("profile: as-intended\n")  # the last one counts
+    intended = one(changed, dataset="esc50", method="lora")
     assert isinstance(as_run.method, LoRA) and isinstance(intended.method, LoRA)
     assert (as_run.method.init, as_run.method.scale) == ("normal", 0.125)
     assert (intended.method.init, intended.method.scale) == ("zero-up", 8.0)
@@ -202,7 +198,7 @@ def test_the_placement_grid_is_the_released_codes_six_models() -> None:
 # --- choosing one task ----------------------------------------------------------------------------
 
 
-def test_an_exact_name_wins_over_a_pattern_and_that_over_a_beginning(study) -> None:
+def test_an_exact_name_wins_over_a_pattern_and_that_over_a_beginning() -> None:
     tasks = study("methods:\n  linear: {like: lora}\n  lora: {like: conformer-pfeiffer}\n").tasks
     path = Path("study.yaml")
 
@@ -216,15 +212,15 @@ def test_an_exact_name_wins_over_a_pattern_and_that_over_a_beginning(study) -> N
     )
 
 
-def test_a_choice_that_leaves_several_names_what_would_decide(study) -> None:
+def test_a_choice_that_leaves_several_names_what_would_decide() -> None:
     with pytest.raises(UserError) as error:
         one_task(study().tasks, Path("s.yaml"), dataset="esc50", method="l", seed=10, fold=None)
     assert str(error.value) == (
-        "s.yaml: 10 tasks match; choose by --method (linear, lora) and --fold (0, 1, 2, 3, 4)"
+        "s.yaml: 10 tasks match; add --method (linear, lora) and --fold (0, 1, 2, 3, 4)"
     )
 
 
-def test_a_choice_that_leaves_none_names_the_nearest(study) -> None:
+def test_a_choice_that_leaves_none_names_the_nearest() -> None:
     with pytest.raises(UserError, match=r"no task with method 'loar'; did you mean 'lora'\?"):
         one_task(study().tasks, Path("s.yaml"), method="loar")
     with pytest.raises(UserError, match=r"no task with fold '7'; it can be 0, 1, 2, 3, 4"):
@@ -251,3 +247,47 @@ def test_thousands_of_tasks_that_come_and_go_have_thousands_of_ids() -> None:
         train = task.train.model_copy(update={"lr": i / 1000})
         ids.add(task.model_copy(update={"train": train}).run_id)
     assert len(ids) == 3000
+
+
+# --- studies without a file -----------------------------------------------------------------------
+
+SMALL = {
+    "description": "no file",
+    "profile": "as-run",
+    "report": "test_last",
+    "matrix": {
+        "dataset": "esc50",
+        "backbone": "ast",
+        "method": ["linear", "small"],
+        "fold": 0,
+        "seed": 1,
+    },
+    "methods": {"small": {"like": "lora", "method": {"reduction": 64}}},
+}
+
+
+def test_a_mapping_gives_the_tasks_that_a_file_of_it_gives(tmp_path: Path) -> None:
+    before = copy.deepcopy(SMALL)
+    tasks = expand(SMALL, "mine")
+    assert before == SMALL
+    (tmp_path / "mine.yaml").write_text(json.dumps(SMALL))
+    assert tasks == load_study(tmp_path / "mine.yaml").tasks
+    assert [task.names.study for task in tasks] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"profil": "as-run"}, "mine, profil: unknown key 'profil'; did you mean 'profile'?"),
+        ({"set": {"train": {"lr": -1}}}, "mine, set.train.lr: train.lr should be greater than 0"),
+        ({"methods": {"small": {"like": "lorra"}}}, "mine, methods.small.like: unknown method"),
+        (
+            {"matrix": SMALL["matrix"] | {"fold": 7}},
+            "mine, matrix.fold: there is no fold 7: esc50 has folds 0-4",
+        ),
+    ],
+)
+def test_a_mistake_in_a_mapping_names_the_key(change: dict, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        expand(SMALL | change, "mine")
+    assert str(error.value).startswith(told)

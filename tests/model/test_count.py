@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from petl.backbones import known
 from petl.cli import app
-from petl.config.study import EXPERIMENTS, load_study
-from petl.config.yamlfile import read_yaml
+from petl.config.study import EXPERIMENTS, expand
+from petl.config.yamlfile import parse_value, read_yaml
 from petl.errors import UserError
 from petl.model.count import Row, count
 
@@ -50,10 +50,8 @@ methods:
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    path = tmp_path_factory.mktemp("count") / "study.yaml"
-    path.write_text(STUDY)
-    return list(count(load_study(path).tasks, PAPER))
+def rows() -> list[Row]:
+    return list(count(expand(parse_value(STUDY), "study"), PAPER))
 
 
 def test_all_fourteen_are_the_released_codes(rows: list[Row]) -> None:

@@ -163,7 +163,7 @@ def test_what_somebody_else_made_stays(tmp_path: Path) -> None:
         (["lora", "--backbone", "wave2vec2"], "unknown backbone"),
         (["lora", "--out", "x.jpg"], "x.jpg: a drawing's name ends in .png, .pdf or .svg"),
         (["lora", "--out", "/no/where/x.png"], "/no/where/x.png: no such file or directory"),
-        (["spt-300", "--backbone", "wav2vec2"], "prompts stand behind CLS"),
+        (["spt-300", "--backbone", "wav2vec2"], "prompts are inserted after the CLS token"),
     ],
 )
 def test_a_mistake_is_one_line(wrong: list[str], said: str) -> None:

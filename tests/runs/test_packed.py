@@ -285,7 +285,7 @@ def test_the_command_says_what_it_will_do_asks_and_does_it(study: Study, tmp_pat
 
     code, said = petl()
     assert code == 2 and "10 finished runs: 60 files and folders" in said
-    assert "become 2 files" in said and "nobody here to ask" in said
+    assert "become 2 files" in said and "stdin is not a terminal" in said
     assert len(Runs(tmp_path / study.name).loose) == 10
     assert petl("method=lora", "--yes")[1].endswith("5 packed\n")
     assert len(packs(tmp_path / study.name)) == 5
@@ -294,4 +294,4 @@ def test_the_command_says_what_it_will_do_asks_and_does_it(study: Study, tmp_pat
     assert petl("method=lora", "fold=0-1", "--undo", "--yes")[1].endswith("2 unpacked\n")
     assert len(packs(tmp_path / study.name)) == 8
     code, said = petl("method=nothing")
-    assert code == 2 and "nothing has method" in said
+    assert code == 2 and "no run has method" in said

@@ -69,7 +69,11 @@ def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "dataset", "says"),
     [
-        ("warm_up: 50.0", "esc50", r"study.yaml:10: train.warm_up: 50 epochs leave none of 50"),
+        (
+            "warm_up: 50.0",
+            "esc50",
+            r"study.yaml:10: train.warm_up .50. must be below",
+        ),
         ("loss: ccc", "esc50", "'ccc' is for a regression"),
         ("label_smoothing: 0.1", "emotions", "a regression has none"),
         ("loss: ccc, micro_batch: 8", "emotions", "CCC of a batch is not the mean"),

@@ -196,8 +196,8 @@ def test_a_class_that_only_validation_has_is_named(own, settings):
 @pytest.mark.parametrize(
     ("more", "columns", "complaint"),
     [
-        ({}, {"fold": "fold", "part": "set"}, "needs either 'fold' or 'part'"),
-        ({"split": "given", "ratio": None}, {}, "needs either 'fold' or 'part'"),
+        ({}, {"fold": "fold", "part": "set"}, "needs one column, 'fold' or 'part'"),
+        ({"split": "given", "ratio": None}, {}, "needs one column, 'fold' or 'part'"),
         ({"split": "ratio", "ratio": SHARES}, {"fold": "fold"}, "'split: ratio' needs neither"),
         ({"classes": None, "targets": ["x"]}, {"label": "y"}, "label is for classes"),
         ({}, {"label": None}, r"dataset\.table\.label is missing"),

@@ -53,11 +53,11 @@ def test_words_select_by_any_field(
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("method=lorra", "nothing has method 'lorra'; did you mean 'lora'"),
-        ("metod=lora", "a task has no 'metod'; did you mean 'method'"),
-        ("train.epoch=3", "a task has no 'train.epoch'; did you mean 'epochs'"),
+        ("method=lorra", "no run has method 'lorra'; did you mean 'lora'"),
+        ("metod=lora", "a task has no field 'metod'; did you mean 'method'"),
+        ("train.epoch=3", "a task has no field 'train.epoch'; did you mean 'epochs'"),
         ("lora", "write FIELD=VALUE, such as method=lora"),
-        ("fold=7", "nothing has fold '7'"),
+        ("fold=7", "no run has fold '7'"),
     ],
 )
 def test_a_word_that_selects_nothing_is_a_mistake(
