@@ -1,7 +1,7 @@
 """What squeue and sacct say, each asked once for everything.
 
-A scheduler that does not answer is not a reason to fail: the answer carries the trouble in words,
-and whoever judges by it can tell "not there" from "not known".
+A scheduler that does not answer is not a reason to fail: the answer then carries the error, so that
+whoever judges by it can tell "not there" from "not known".
 """
 
 from __future__ import annotations
@@ -14,25 +14,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petl.errors import UserError
-from slurm.submission import Place
+from slurm.submission import ArrayTask
 
-Reader = Callable[[str], "Iterable[tuple[Place, Job]]"]
-
-PATIENCE_S = 60
+TIMEOUT_S = 60
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
 }
-SMALLEST_USUAL_ARRAY = 1001
-SQUEUE = "%j|%F|%K|%T|%S|%N|%r"  # the reason last: nobody knows what a site writes there
+DEFAULT_MAX_ARRAY_SIZE = 1001
+SQUEUE = "%j|%F|%K|%T|%S|%N|%r"  # the reason last: a site may write anything into it
 SACCT = "JobName,JobID,State,ExitCode,NodeList,End"
 
 
 @dataclass(frozen=True)
 class Job:
-    """An element of an array as the scheduler last described it."""
+    """One job of an array as Slurm last described it."""
 
     id: str
+    """`123_4`."""
     state: str
     reason: str = ""
     start: str = ""
@@ -40,71 +39,75 @@ class Job:
     exit: str = ""
     end: str = ""
 
+    @property
+    def array(self) -> str:
+        """The number of its array."""
+        return self.id.partition("_")[0]
+
 
 @dataclass(frozen=True)
 class Answer:
-    jobs: dict[Place, Job] = field(default_factory=dict)
-    ended: dict[Place, Job] = field(default_factory=dict)
-    """Jobs that squeue still remembers, for some minutes."""
+    jobs: dict[ArrayTask, Job] = field(default_factory=dict)
+    ended: dict[ArrayTask, Job] = field(default_factory=dict)
+    """Jobs that have ended; squeue still shows them for some minutes."""
     trouble: str = ""
-    """Why there is no answer; then `jobs` says nothing."""
+    """Why there is no answer; then `jobs` means nothing."""
 
 
 def queued(arrays: Sequence[str]) -> Answer:
-    """What of these arrays waits or runs, and what has just ended."""
+    """The jobs of these arrays that wait or run, and those that have just ended."""
     if not arrays:
         return Answer()
     names = f"--name={','.join(arrays)}"
     command = ["squeue", "--noheader", "--states=all", names, f"--format={SQUEUE}"]
-    told = _ask(command, _row)
-    ended = {place: job for place, job in told.jobs.items() if job.state in ENDED}
-    return Answer(
-        {place: job for place, job in told.jobs.items() if place not in ended}, ended, told.trouble
-    )
+    answer = _ask(command, squeue_line)
+    ended = {task: job for task, job in answer.jobs.items() if job.state in ENDED}
+    jobs = {task: job for task, job in answer.jobs.items() if task not in ended}
+    return Answer(jobs, ended, answer.trouble)
 
 
 def accounted(arrays: Sequence[str], since: float) -> Answer:
-    """What became of these arrays, ended or not."""
+    """What the accounting knows of these arrays, ended or not."""
     if not arrays:
         return Answer()
-    from_then = datetime.fromtimestamp(since - 3600).strftime("%Y-%m-%dT%H:%M:%S")
+    start = datetime.fromtimestamp(since - 3600).strftime("%Y-%m-%dT%H:%M:%S")
     return _ask(
         [
             *("sacct", "--noheader", "--parsable2", "--allocations", "--allusers"),
-            *(f"--name={','.join(arrays)}", f"--starttime={from_then}", f"--format={SACCT}"),
+            *(f"--name={','.join(arrays)}", f"--starttime={start}", f"--format={SACCT}"),
         ],
-        _account,
+        sacct_line,
     )
 
 
-def _ask(command: list[str], read: Reader) -> Answer:
+def _ask(command: list[str], read: Callable[[str], Iterable[tuple[ArrayTask, Job]]]) -> Answer:
     try:
-        told = run(command)
-    except SlurmTrouble as trouble:
-        return Answer(trouble=str(trouble))
-    jobs: dict[Place, Job] = {}
-    for line in told.splitlines():
+        output = run(command)
+    except SlurmTrouble as error:
+        return Answer(trouble=str(error))
+    jobs: dict[ArrayTask, Job] = {}
+    for line in output.splitlines():
         jobs.update(read(line))
     return Answer(jobs)
 
 
-def _row(line: str) -> Iterator[tuple[Place, Job]]:
-    name, array, indices, state, start, node, reason = line.split("|", 6)
-    for index in _numbers(indices):
-        yield Place(name, index), Job(f"{array}_{index}", state, reason, start, node)
+def squeue_line(line: str) -> Iterator[tuple[ArrayTask, Job]]:
+    name, array, task_ids, state, start, node, reason = line.split("|", 6)
+    for task_id in _numbers(task_ids):
+        yield ArrayTask(name, task_id), Job(f"{array}_{task_id}", state, reason, start, node)
 
 
-def _account(line: str) -> Iterator[tuple[Place, Job]]:
+def sacct_line(line: str) -> Iterator[tuple[ArrayTask, Job]]:
     name, job, state, code, node, end = line.split("|", 5)
-    array, _, indices = job.partition("_")
-    # "CANCELLED by 1000" is one state; what waits is told as 123_[4-7%2]
-    for index in _numbers(indices.strip("[]")):
-        yield Place(name, index), Job(f"{array}_{index}", state, "", "", node, code, end)
+    array, _, task_ids = job.partition("_")
+    # the state may be "CANCELLED by 1000"; waiting jobs share a line: 123_[4-7%2]
+    for task_id in _numbers(task_ids.strip("[]")):
+        yield ArrayTask(name, task_id), Job(f"{array}_{task_id}", state, "", "", node, code, end)
 
 
-def _numbers(said: str) -> Iterator[int]:
-    """`0-3,7%2`: the elements 0, 1, 2, 3 and 7."""
-    for part in said.partition("%")[0].split(","):
+def _numbers(text: str) -> Iterator[int]:
+    """`0-3,7%2` is 0, 1, 2, 3 and 7; `0-6:3` is 0, 3 and 6."""
+    for part in text.partition("%")[0].split(","):
         first, _, last = part.partition("-")
         if first.isdigit():
             step = last.partition(":")
@@ -112,22 +115,22 @@ def _numbers(said: str) -> Iterator[int]:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """The other way: 0, 1, 2 and 7 are `0-2,7`."""
-    found: list[list[int]] = []
+    """The opposite: 0, 1, 2 and 7 are `0-2,7`."""
+    spans: list[list[int]] = []
     for number in sorted(set(numbers)):
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
         else:
-            found.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
+            spans.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 class SlurmTrouble(UserError):
-    """A command of Slurm's failed, or there is no such command here."""
+    """A Slurm command failed, or is not installed here."""
 
 
-def run(command: Sequence[str], timeout_s: float = PATIENCE_S) -> str:
-    """What the command prints; its own complaint, in one line, if it fails."""
+def run(command: Sequence[str], timeout_s: float = TIMEOUT_S) -> str:
+    """What the command prints; its own error message, in one line, if it fails."""
     try:
         done = subprocess.run(
             command,
@@ -140,16 +143,16 @@ def run(command: Sequence[str], timeout_s: float = PATIENCE_S) -> str:
     except FileNotFoundError:
         raise SlurmTrouble(f"there is no {command[0]} on this machine") from None
     except subprocess.TimeoutExpired:
-        raise SlurmTrouble(f"{command[0]} gave no answer within {timeout_s:.0f} s") from None
+        raise SlurmTrouble(f"{command[0]} did not answer within {timeout_s:.0f} s") from None
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        said = [line for line in said if "error:" in line] or said
-        raise SlurmTrouble(f"{command[0]}: {re.sub('^.*?error: ', '', said[-1])}")
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        lines = [line for line in lines if "error:" in line] or lines
+        raise SlurmTrouble(f"{command[0]}: {re.sub('^.*?error: ', '', lines[-1])}")
     return done.stdout
 
 
 def _environment() -> dict[str, str]:
-    """Ours, less a surrounding job's own and less a user's habits in looking at queues."""
+    """Without the variables of a job we may be in, nor the user's own formats for squeue."""
     keep = ("SLURM_CONF", "SLURM_CLUSTERS")
     ours = {
         key: value
@@ -161,7 +164,7 @@ def _environment() -> dict[str, str]:
 
 def max_array_size() -> int:
     try:
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]), re.M)
+        match = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]), re.M)
     except SlurmTrouble:
-        return SMALLEST_USUAL_ARRAY
-    return int(found[1]) if found else SMALLEST_USUAL_ARRAY
+        return DEFAULT_MAX_ARRAY_SIZE
+    return int(match[1]) if match else DEFAULT_MAX_ARRAY_SIZE

@@ -1,18 +1,18 @@
-"""What has been asked of the scheduler, written down before it is asked.
+"""What petl has asked of Slurm, written down before it asks.
 
     runs/<study>/slurm/
-      submit.json         who is submitting now: one at a time
-      <token>/            one submission
-        submission.json   which runs, in which arrays: the intention, written first
+      submit.json         who is submitting now: one process at a time
+      <token>/            one submission: one or more arrays whose jobs all ask for the same
+        submission.json   its record: which runs, in which arrays; written before sbatch is called
         manifest.jsonl    the tasks
-        chunk-0.sh, .pkl  one array's script, and what its jobs call
-        arrays.jsonl      what became of each chunk: its job number, or that it was given up
-        cancelled.jsonl   jobs that somebody took out of the queue: Slurm itself may forget them
+        chunk-0.sh        the script of array 0
+        arrays.jsonl      the job number of each array, or that it was abandoned
+        cancelled.jsonl   jobs that `petl cancel` took out of the queue; Slurm may forget them
         123_4_0_log.out   what job 123_4 printed
 
-The token is part of every array's name, so the scheduler knows whose it is even when the submitter
-died before it could write down the number. A chunk that was given up stays so: jobs of it that turn
-up later find that in arrays.jsonl and leave.
+The token is part of every array's name. So even when petl dies between sbatch and writing down the
+job number, the next submit finds the array in the queue by its name and adopts it. An array that
+it does not find is abandoned for good: should it turn up later, its jobs read that and exit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -31,24 +31,26 @@ from typing import NamedTuple
 from petl.files import append_json_line, read_json_lines, write_json
 from petl.runs.directory import RunDir
 
-GIVEN_UP = "given up"
+ABANDONED = "abandoned"
 
 
-class Place(NamedTuple):
-    """An element of an array as both sides name it: the array's name and the number in it."""
+class ArrayTask(NamedTuple):
+    """A job as both petl and Slurm can name it before it has a number."""
 
     array: str
-    element: int
+    """The array's name."""
+    task_id: int
+    """SLURM_ARRAY_TASK_ID."""
 
 
 @dataclass(frozen=True)
-class Intention:
+class Record:
     """submission.json."""
 
     study: str
-    """The study's file, as it was named."""
+    """The study's file."""
     cluster: str
-    """The profile, likewise."""
+    """The profile, as the user named it."""
     user: str
     host: str
     when: float
@@ -66,24 +68,26 @@ class Intention:
 
 @dataclass(frozen=True)
 class Submission:
+    """Its arrays are numbered 0, 1, ... (`chunk`), its runs by their line in the manifest."""
+
     folder: Path
-    said: Intention
+    record: Record
 
     @classmethod
-    def new(cls, folder: Path, said: Intention) -> Submission:
-        """With a token of its own, and nothing on disk yet."""
-        return cls(folder / f"{time.strftime('%y%m%d-%H%M')}-{secrets.token_hex(3)}", said)
+    def new(cls, folder: Path, record: Record) -> Submission:
+        """With a new token, and nothing on disk yet."""
+        return cls(folder / f"{time.strftime('%y%m%d-%H%M')}-{secrets.token_hex(3)}", record)
 
     @classmethod
     def read(cls, folder: Path) -> Submission:
-        said = json.loads((folder / "submission.json").read_bytes())
-        return cls(folder, Intention(**said | {"runs": tuple(said["runs"])}))
+        record = json.loads((folder / "submission.json").read_bytes())
+        return cls(folder, Record(**record | {"runs": tuple(record["runs"])}))
 
-    def declare(self) -> None:
-        """From here on the next submitter will look after it."""
-        write_json(self.folder / "submission.json", asdict(self.said))
+    def write(self) -> None:
+        """From here on the next submit takes care of it, whatever happens to this one."""
+        write_json(self.folder / "submission.json", asdict(self.record))
 
-    # --- its parts
+    # --- files
 
     @property
     def manifest(self) -> Path:
@@ -100,25 +104,24 @@ class Submission:
     def script(self, chunk: int) -> Path:
         return self.folder / f"chunk-{chunk}.sh"
 
-    def pickle(self, chunk: int) -> Path:
-        return self.folder / f"chunk-{chunk}.pkl"
-
     def log(self, job: str) -> Path:
         """What the job `123_4` printed."""
         return self.folder / f"{job}_0_log.out"
 
-    @property
-    def chunks(self) -> int:
-        return -(-len(self.said.runs) // (self.said.per_job * self.said.per_array))
+    # --- which run is in which job of which array
 
     @property
     def in_chunk(self) -> int:
-        return self.said.per_job * self.said.per_array
+        return self.record.per_job * self.record.per_array
 
-    def elements(self, chunk: int) -> int:
+    @property
+    def chunks(self) -> range:
+        return range(-(-len(self.record.runs) // self.in_chunk))
+
+    def size(self, chunk: int) -> int:
         """How many jobs the array has."""
-        tasks = min(self.in_chunk, len(self.said.runs) - chunk * self.in_chunk)
-        return -(-tasks // self.said.per_job)
+        runs = min(self.in_chunk, len(self.record.runs) - chunk * self.in_chunk)
+        return -(-runs // self.record.per_job)
 
     def name(self, chunk: int) -> str:
         study = re.sub(r"[^\w.-]", "_", self.folder.parent.parent.name)
@@ -126,40 +129,45 @@ class Submission:
 
     @property
     def names(self) -> list[str]:
-        return [self.name(chunk) for chunk in range(self.chunks)]
+        return [self.name(chunk) for chunk in self.chunks]
 
-    def place(self, index: int) -> Place:
-        """Where the run with this place in the manifest is worked on."""
+    def array_task(self, index: int) -> ArrayTask:
+        """The job that works on a line of the manifest."""
         chunk, rest = divmod(index, self.in_chunk)
-        return Place(self.name(chunk), rest // self.said.per_job)
+        return ArrayTask(self.name(chunk), rest // self.record.per_job)
 
-    def indices(self, chunk: int, element: int) -> list[int]:
-        """The places in the manifest that one job of an array stands for."""
-        first = chunk * self.in_chunk + element * self.said.per_job
-        last = min(first + self.said.per_job, len(self.said.runs), (chunk + 1) * self.in_chunk)
+    def indices(self, chunk: int, task_id: int) -> list[int]:
+        """The lines of the manifest that one job works on."""
+        first = chunk * self.in_chunk + task_id * self.record.per_job
+        last = min(first + self.record.per_job, len(self.record.runs), (chunk + 1) * self.in_chunk)
         return list(range(first, last))
 
     def has_failed(self, run: RunDir) -> bool:
-        """Since this submission: by the file server's clock alone, for those of nodes differ."""
+        """Since this submission, by the file server's clock alone: those of nodes differ."""
         try:
             failed_at = run.failure_file.stat().st_mtime
         except FileNotFoundError:
             return False
         return failed_at >= (self.folder / "submission.json").stat().st_mtime
 
-    def started(self) -> str:
-        return datetime.fromtimestamp(self.said.when).strftime("%Y-%m-%d %H:%M")
-
-    # --- what became of each chunk
+    # --- what became of each array
 
     def note(self, chunk: int, job: str | None) -> None:
-        append_json_line(self.arrays_file, {"chunk": chunk, "job": job or GIVEN_UP})
+        """Its job number, or None: abandoned."""
+        append_json_line(self.arrays_file, {"chunk": chunk, "job": job or ABANDONED})
         self.__dict__.pop("arrays", None)
 
     @cached_property
-    def arrays(self) -> dict[int, str | None]:
-        """Each chunk's job number, or None if it was given up; what is not in here is not known."""
-        return arrays_in(self.arrays_file)
+    def arrays(self) -> dict[int, str]:
+        """By chunk, its job number or ABANDONED. One that is missing here is not known."""
+        return {row["chunk"]: row["job"] for row in read_json_lines(self.arrays_file)}
+
+    def was_abandoned(self, chunk: int) -> bool:
+        return self.arrays.get(chunk) == ABANDONED
+
+    @property
+    def job_numbers(self) -> dict[int, str]:
+        return {chunk: job for chunk, job in self.arrays.items() if job != ABANDONED}
 
     @cached_property
     def cancelled(self) -> set[str]:
@@ -167,42 +175,44 @@ class Submission:
 
     def job(self, index: int) -> str | None:
         """`123_4`, where the number is known."""
-        array = self.arrays.get(index // self.in_chunk)
-        return f"{array}_{self.place(index).element}" if array else None
+        array = self.job_numbers.get(index // self.in_chunk)
+        return f"{array}_{self.array_task(index).task_id}" if array else None
+
+    def submitted_at(self) -> str:
+        return datetime.fromtimestamp(self.record.when).strftime("%Y-%m-%d %H:%M")
 
 
-def arrays_in(file: Path) -> dict[int, str | None]:
-    return {
-        row["chunk"]: None if row["job"] == GIVEN_UP else row["job"]
-        for row in read_json_lines(file)
-    }
-
-
-class Try(NamedTuple):
-    """A run's place in a submission."""
+class Attempt(NamedTuple):
+    """A run in a submission."""
 
     submission: Submission
-    at: int
+    line: int
+    """The run's line in the manifest."""
+
+    @property
+    def array_task(self) -> ArrayTask:
+        return self.submission.array_task(self.line)
+
+    @property
+    def job(self) -> str | None:
+        return self.submission.job(self.line)
 
 
 def submissions(folder: Path) -> list[Submission]:
-    """The oldest first. One that died before it was declared never was."""
-    found = [Submission.read(file.parent) for file in folder.glob("*/submission.json")]
-    return sorted(found, key=lambda submission: (submission.said.when, submission.folder.name))
+    """The oldest first."""
+    known = [Submission.read(file.parent) for file in folder.glob("*/submission.json")]
+    return sorted(known, key=lambda submission: (submission.record.when, submission.folder.name))
 
 
-def tries(known: Iterable[Submission]) -> dict[str, list[Try]]:
-    """For each run id all its tries that were not given up, the last one last."""
-    found: dict[str, list[Try]] = {}
+def attempts(known: Iterable[Submission]) -> dict[str, list[Attempt]]:
+    """By run id, the oldest first, without those in abandoned arrays."""
+    by_run: dict[str, list[Attempt]] = {}
     for submission in known:
-        for index, run in enumerate(submission.said.runs):
-            if submission.arrays.get(index // submission.in_chunk, "") is not None:
-                found.setdefault(run, []).append(Try(submission, index))
-    return found
+        for index, run in enumerate(submission.record.runs):
+            if not submission.was_abandoned(index // submission.in_chunk):
+                by_run.setdefault(run, []).append(Attempt(submission, index))
+    return by_run
 
 
-def undeclared(folder: Path) -> Iterator[Path]:
-    """Folders whose submitter died before anything was asked of the scheduler."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir() and not (path / "submission.json").exists():
-            yield path
+def submissions_folder(runs: Path, study: str) -> Path:
+    return runs / study / "slurm"

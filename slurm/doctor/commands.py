@@ -48,8 +48,8 @@ def doctor(
     from petl.places import Places
     from slurm.doctor.findings import Context
     from slurm.doctor.slurm_info import SlurmInfo
+    from slurm.format import several
     from slurm.submit.profile import Profile, load_profile
-    from slurm.words import several
 
     name = cluster or os.environ.get("PETL_CLUSTER")
     profile = load_profile(name) if name else Profile(time="60")

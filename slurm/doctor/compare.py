@@ -9,7 +9,7 @@ from typing import Any
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.doctor.probe_job import ProbeResult
 from slurm.doctor.software import software_findings
-from slurm.words import duration, several, size
+from slurm.format import duration, several, size
 
 Facts = dict[str, Any]
 

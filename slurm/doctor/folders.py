@@ -9,9 +9,9 @@ from pathlib import Path
 
 from petl.errors import reason
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
+from slurm.format import size
 from slurm.submit.container import image as image_name
 from slurm.submit.profile import Image, Pyxis, Venv
-from slurm.words import size
 
 LITTLE_ROOM, TOO_LITTLE_ROOM = 10e9, 1e9
 FEW_FILES, TOO_FEW_FILES = 100_000, 1_000

@@ -22,7 +22,8 @@ from typing import Any
 from petl.errors import reason
 from petl.files import read_json, write_json
 from slurm.doctor.software import software
-from slurm.node.stop import INTERRUPTED, WISHES, Stop
+from slurm.exits import INTERRUPTED
+from slurm.node.stop import SIGNALS
 
 POLL_S = 0.05
 LISTEN_S = 60.0
@@ -32,7 +33,7 @@ MARK = ".petl-doctor-"
 Mark = dict[str, str | None]
 
 
-def probe(folder: str, stop: Stop) -> int:
+def probe(folder: str) -> int:
     """Like an interrupted run, its exit code asks the job script for a requeue."""
     here = Path(folder)
     if (here / "facts.json").exists():  # requeued, but not cancelled in time
@@ -54,7 +55,7 @@ class Signals:
     def __init__(self, folder: Path):
         self.folder = folder
         self.arrived: list[int] = []
-        for number in WISHES:
+        for number in SIGNALS:
             signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -62,13 +63,13 @@ class Signals:
 
     def wait_for_all(self, timeout_s: float) -> bool:
         end, written = time.monotonic() + timeout_s, set[int]()
-        while written != set(WISHES) and time.monotonic() < end:
+        while written != set(SIGNALS) and time.monotonic() < end:
             for number in set(self.arrived) - written:
                 name = signal.Signals(number).name
                 write_json(self.folder / f"heard-{name}.json", {"time": time.time()})
                 written.add(number)
             time.sleep(POLL_S)
-        return written == set(WISHES)
+        return written == set(SIGNALS)
 
 
 def mark(folder: Path, token: str) -> Mark:

@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from submitit.core.utils import DelayedSubmission
-
 from petl.files import read_json, write_json
+from slurm.call import python_arguments
 from slurm.doctor.findings import Context
-from slurm.doctor.probe import MARK, mark, probe
+from slurm.doctor.probe import MARK, mark
 from slurm.doctor.slurm_info import seconds
 from slurm.doctor.software import software
+from slurm.format import duration
 from slurm.scheduler import ENDED, SlurmTrouble, run
 from slurm.submit.profile import Image, Profile
 from slurm.submit.script import Array, job_script
-from slurm.words import duration
 
 TIME_LIMIT_S = 300
 LEAD_S = 30
@@ -114,9 +113,9 @@ def short(profile: Profile) -> Profile:
 
 
 def _submit(context: Context, folder: Path) -> str:
-    profile, pickle, script = short(context.profile), folder / "probe.pkl", folder / "probe.sh"
-    DelayedSubmission(probe, str(folder)).dump(pickle)
-    array = Array("petl-doctor", 1, 1, profile.mem_gb, pickle, context.places)
+    profile, script = short(context.profile), folder / "probe.sh"
+    call = python_arguments("slurm.doctor.probe:probe", folder)
+    array = Array("petl-doctor", 1, 1, profile.mem_gb, folder, call, context.places)
     script.write_text(job_script(profile, array))
     return run(["sbatch", "--parsable", str(script)]).strip().partition(";")[0] + "_0"
 

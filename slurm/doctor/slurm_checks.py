@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from petl.errors import nearest
+from slurm.call import python_arguments
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.doctor.slurm_info import COMMANDS, TIMEOUT_S, number, seconds
-from slurm.scheduler import SMALLEST_USUAL_ARRAY, SlurmTrouble, run
+from slurm.format import several
+from slurm.scheduler import DEFAULT_MAX_ARRAY_SIZE, SlurmTrouble, run
 from slurm.submit.script import Array, job_script
-from slurm.words import several
 
 LEAST_LEAD_S = 30
 """Writing a checkpoint of some megabytes to a busy file system can take this long."""
@@ -109,7 +110,7 @@ def sbatch_accepts(context: Context) -> Iterator[Finding]:
         todo = "change the profile (docs/slurm.md); `sacctmgr show assoc user=$USER` lists accounts"
         yield failure(f"Slurm refuses a job of this profile: {trouble}", todo)
         return
-    largest = number(context.slurm.config.get("MaxArraySize", "")) or SMALLEST_USUAL_ARRAY
+    largest = number(context.slurm.config.get("MaxArraySize", "")) or DEFAULT_MAX_ARRAY_SIZE
     size = profile.max_array_size or largest
     try:
         _test_only(context, size)
@@ -124,8 +125,9 @@ def sbatch_accepts(context: Context) -> Iterator[Finding]:
 def _test_only(context: Context, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "test.sh"
-        pickle = context.places.runs / "doctor.pkl"
-        array = Array("petl-doctor", size, 1, context.profile.mem_gb, pickle, context.places)
+        places, mem_gb = context.places, context.profile.mem_gb
+        call = python_arguments("slurm.doctor.probe:probe", places.runs)
+        array = Array("petl-doctor", size, 1, mem_gb, places.runs, call, places)
         script.write_text(job_script(context.profile, array))
         run(["sbatch", "--test-only", str(script)], TIMEOUT_S)
 

@@ -1,34 +1,31 @@
-"""A wish to stop, heard at any moment and acted on at the next step."""
+"""A request to stop: it may come at any moment and is acted on at the next training step."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
 
-INTERRUPTED = 75
-"""The worker's exit code when its checkpoint is written and it wants to go on later."""
-HOLD = 76
-"""Its exit code when it failed as several before it did: the rest of the array should wait."""
-WISHES = (signal.SIGTERM, signal.SIGUSR2)
-"""Preemption, and a time limit that comes near: sites send one or the other, or both, or twice."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+"""Preemption, and a time limit that comes near. Sites send one or the other, or both, or twice."""
 
 
 class Stop:
-    """Its handlers do nothing but remember: where they strike, nothing is cut in two.
+    """`stop()` tells whether one of the signals has come.
 
-    A forked child that inherits them remembers for itself alone.
+    The handler does nothing but remember, so it never cuts a write in two. A forked child inherits
+    the handler and remembers for itself alone.
     """
 
     def __init__(self) -> None:
-        self.wished = False
+        self.requested = False
 
     def listen(self) -> Stop:
-        for number in WISHES:
-            signal.signal(number, self._hear)
+        for number in SIGNALS:
+            signal.signal(number, self._remember)
         return self
 
     def __call__(self) -> bool:
-        return self.wished
+        return self.requested
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.wished = True
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True

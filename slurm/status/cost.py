@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from petl.runs.result import Result
+from slurm.format import duration
 from slurm.status.plan import Item, Plan
-from slurm.words import duration
 
 
 def costs(plan: Plan) -> Table:

@@ -13,23 +13,17 @@ Say = Callable[[str], None]
 
 
 def files(item: Item) -> list[Path]:
-    """What its job printed, and what the run itself wrote down; in the order of reading."""
-    found = []
-    for submission, at in item.tries:
-        job = submission.job(at)
-        if job:
-            found.append(submission.log(job))
-    return [file for file in (*found[-1:], item.run.log_file) if file.exists()]
+    """What its last job printed, then what the run wrote itself."""
+    jobs = [attempt.submission.log(attempt.job) for attempt in item.attempts if attempt.job]
+    return [file for file in (*jobs[-1:], item.run.log_file) if file.exists()]
 
 
 def show(item: Item, say: Say) -> None:
     for file in files(item):
-        say(f"==> {file}")
-        say(file.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
+        _say(say, file, file.read_bytes())
     log = item.run.log_file
     if not log.exists() and (packed := item.run.read(log.name)) is not None:
-        say(f"==> {log}, packed")
-        say(packed.decode(errors="replace").rstrip("\n"))
+        _say(say, f"{log}, packed", packed)
 
 
 def follow(item: Item, say: Say) -> None:
@@ -38,19 +32,23 @@ def follow(item: Item, say: Say) -> None:
     last: Path | None = None
     while True:
         ended = item.run.result() is not None or (
-            item.tries and item.tries[-1].submission.has_failed(item.run)
+            item.attempts and item.attempts[-1].submission.has_failed(item.run)
         )
         for file in files(item):
             with file.open("rb") as opened:
                 opened.seek(read.get(file, 0))
                 new = opened.read()
-            new = new[: new.rfind(b"\n") + 1]  # half a line is not worth showing
+            new = new[: new.rfind(b"\n") + 1]  # half a line waits for its other half
             read[file] = read.get(file, 0) + len(new)
             if new:
-                if file != last:
-                    say(f"==> {file}")
+                _say(say, file if file != last else None, new)
                 last = file
-                say(new.decode(errors="replace").rstrip("\n"))
         if ended:
             return
         time.sleep(POLL_S)
+
+
+def _say(say: Say, title: object, text: bytes) -> None:
+    if title is not None:
+        say(f"==> {title}")
+    say(text.decode(errors="replace").rstrip("\n"))

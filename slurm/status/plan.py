@@ -1,8 +1,7 @@
-"""A study held against its run directories and the scheduler: what is done, what is left, how long
-it will take.
+"""What is done of a study, what is left, and how long it will take: read, nothing is started.
 
-Reads, and starts nothing. Times are means of finished runs, never guesses: where there is no
-finished run to learn from, the answer is "unknown".
+Run directories and the scheduler tell. Times are means of finished runs, never guesses: where no
+finished run tells, the answer is "unknown".
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from petl.runs.directory import RunDir, Runs
 from slurm.scheduler import Answer, accounted, queued
 from slurm.status import verdict
 from slurm.status.verdict import Kind, Verdict
-from slurm.submission import Place, Try, submissions, tries
+from slurm.submission import Attempt, attempts, submissions, submissions_folder
 
 TO_RUN: tuple[Kind, ...] = ("waiting", "stopped", "lost", "failed")
 
 
 class Group(NamedTuple):
-    """The runs that differ in fold and seed only: one cell of the table to come."""
+    """The runs that differ in fold and seed only: they become one cell of the table."""
 
     dataset: str
     backbone: str
@@ -40,7 +39,7 @@ class Group(NamedTuple):
 
 @dataclass(eq=False)
 class Item:
-    """One run of the study, and what was last seen of it."""
+    """A run of the study, and its state when it was last looked at."""
 
     task: Task
     run: RunDir
@@ -49,8 +48,8 @@ class Item:
     log: Path
     seconds: float | None = None
     accuracy: float | None = None
-    tries: list[Try] = field(default_factory=list)
-    """Those on a cluster, the last one last."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """Its submissions to a cluster, the last one last."""
 
     @classmethod
     def of(cls, task: Task, run_id: str, runs: Runs, report: Report) -> Item:
@@ -65,28 +64,15 @@ class Item:
         return self.state.kind
 
     @property
-    def place(self) -> Place:
-        """Where the last try is, or was, in the scheduler's hands."""
-        submission, at = self.tries[-1]
-        return submission.place(at)
-
-    @property
-    def says_why(self) -> bool:
-        """It lives, or its own last words are about this try."""
-        failed = self.kind == "failed" and self.tries[-1].submission.has_failed(self.run)
-        return failed or self.kind == "running"
-
-    @property
-    def needs_its_try(self) -> bool:
-        """Its last submission is what tells why it has no result."""
-        return bool(self.tries) and self.kind != "done"
+    def is_told(self) -> bool:
+        return verdict.is_told(self.run, self.state, self.attempts[-1])
 
     @property
     def ended(self) -> bool:
         return self.kind in ("done", "failed", "stopped", "lost")
 
     def look(self, runs: Runs | None = None) -> None:
-        """Read the state again, quicker in a view of very many; a finished run stays finished."""
+        """Read the state again, faster with a study's `runs`; a finished run stays finished."""
         if self.kind == "done":
             return
         result = runs.result(self.run.path.name) if runs else self.run.result()
@@ -111,42 +97,45 @@ class Plan:
         self.shared = len(study.tasks) - len(first)
         view = Runs(runs / study.name)
         self.items = [Item.of(task, run_id, view, study.report) for run_id, task in first.items()]
-        self.jobs = runs / study.name / "slurm"
-        self.trouble = self.consult()
-        """Why the scheduler could not be asked, if so."""
+        self.slurm_folder = submissions_folder(runs, study.name)
+        self.submissions = submissions(self.slurm_folder)
+        self.trouble = self._ask_scheduler()
+        """Why the scheduler does not answer, if so."""
 
-    def consult(self) -> str:
-        """Bring in what the scheduler knows of runs that have no result: one call, or two."""
-        known = tries(submissions(self.jobs))
+    def _ask_scheduler(self) -> str:
+        """Judge the unfinished runs by what squeue says, and sacct for those that squeue forgot."""
+        by_run = attempts(self.submissions)
         for item in self.items:
-            item.tries = known.get(item.run.path.name, [])
-        asked = [item for item in self.items if item.tries and item.kind != "done"]
+            item.attempts = by_run.get(item.run.path.name, [])
+        asked = [item for item in self.items if item.attempts and item.kind != "done"]
         queue = self.queue = queued(_arrays(asked))
-        missing = []
+        gone = []
         for item in asked:
-            job = queue.jobs.get(item.place)
-            item.look()  # after the queue: what has left that has left its last word here
-            if job is None and item.kind != "done":
-                missing.append(item)
-            elif job is not None and item.kind != "done":
-                item.log = item.tries[-1].submission.log(job.id)
+            # after squeue was asked: a run that has left the queue by then has written its last
+            item.look()
+            last = item.attempts[-1]
+            job = queue.jobs.get(last.array_task)
+            if job is not None and item.kind != "done":
+                item.log = last.submission.log(job.id)
                 epochs = item.task.train.epochs
-                item.state = verdict.in_queue(item.run, item.state, item.tries[-1], job, epochs)
+                item.state = verdict.in_queue(item.run, item.state, last, job, epochs)
+            elif item.kind != "done":
+                gone.append(item)
         accounts = Answer()
-        silent = [item for item in missing if not item.says_why]
+        silent = [item for item in gone if not item.is_told]
         if silent and not queue.trouble:
-            since = min(item.tries[-1].submission.said.when for item in silent)
+            since = min(item.attempts[-1].submission.record.when for item in silent)
             accounts = accounted(_arrays(silent), since)
-        for item in missing:
-            item.state = verdict.gone(item.run, item.state, item.tries[-1], queue, accounts)
+        for item in gone:
+            item.state = verdict.gone(item.run, item.state, item.attempts[-1], queue, accounts)
         return queue.trouble or accounts.trouble
 
     def in_queue(self) -> Counter[str]:
-        """The arrays that are not over, by job number, each with how many jobs it has left."""
-        return Counter(job.id.partition("_")[0] for job in self.queue.jobs.values())
+        """The arrays that are not over, by number, and how many jobs each has left."""
+        return Counter(job.array for job in self.queue.jobs.values())
 
     def to_run(self) -> list[Item]:
-        """What is neither done nor being run."""
+        """What is neither done nor running."""
         return [item for item in self.items if item.kind in TO_RUN]
 
     def counts(self) -> Counter[Kind]:
@@ -169,7 +158,7 @@ class Left(NamedTuple):
     unknown: int
 
     def wall(self, workers: int) -> float | None:
-        """Until everything is done with so many at a time, or None while that is unknown."""
+        """Until all is done with so many at a time, or None if that is unknown."""
         if self.unknown:
             return None
         return max(sum(self.seconds) / workers, max(self.seconds, default=0.0))
@@ -200,7 +189,7 @@ class Means:
 
 
 def _arrays(items: Iterable[Item]) -> list[str]:
-    return sorted({item.place.array for item in items})
+    return sorted({item.attempts[-1].array_task.array for item in items})
 
 
 def count(items: Iterable[Item]) -> Counter[Kind]:

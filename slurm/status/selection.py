@@ -23,7 +23,7 @@ def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
     found: dict[str, str] = {}
     for folder in sorted(runs.glob("*/slurm")):
         for submission in submissions(folder):
-            found[folder.parent.name] = submission.said.study
+            found[folder.parent.name] = submission.record.study
     if not found:
         raise UserError(f"no study was submitted to a cluster from {runs}: name a study")
     return [load_study(path) for path in found.values()], _spelt_out(words)

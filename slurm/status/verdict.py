@@ -1,6 +1,6 @@
-"""What to say of a run, by three witnesses: its directory, the scheduler, its own heartbeat.
+"""The state of a run, from three sources: its directory, the scheduler, and its own heartbeat.
 
-result.json alone decides success. No witness alone decides that a run is dead: it is lost only when
+result.json alone decides success. No source alone decides that a run is dead: it is lost only when
 the scheduler no longer has it and it has given no sign of life.
 """
 
@@ -16,19 +16,19 @@ from typing import Literal
 from petl.files import read_json
 from petl.runs.claim import SILENT_S, holder
 from petl.runs.directory import RunDir
-from slurm.node.requeues import Requeues
-from slurm.node.stop import INTERRUPTED
+from slurm.exits import INTERRUPTED
+from slurm.format import duration, several
+from slurm.requeues import Requeues
 from slurm.scheduler import Answer, Job
-from slurm.submission import Try
-from slurm.words import duration
+from slurm.submission import Attempt
 
 Kind = Literal["done", "running", "pending", "failed", "stopped", "lost", "unknown", "waiting"]
-"""`waiting` for somebody to submit it, `pending` in the scheduler's queue."""
+"""`waiting` to be submitted, `pending` in the scheduler's queue."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is for a person; slurm.submit.policy decides by `cause`, the class of an end."""
+    """`reason` is for a person; by `cause`, the class of an end, slurm.submit.policy decides."""
 
     kind: Kind
     reason: str = ""
@@ -37,22 +37,22 @@ class Verdict:
 
 
 ENDS: dict[str, tuple[Kind, str, str]] = {
-    "OUT_OF_MEMORY": ("failed", "host-memory", "out of memory: the job's, not the GPU's"),
+    "OUT_OF_MEMORY": ("failed", "host-memory", "out of memory (of the job, not of the GPU)"),
     "TIMEOUT": ("stopped", "time-limit", "time limit reached"),
     "DEADLINE": ("stopped", "time-limit", "deadline reached"),
     "PREEMPTED": ("stopped", "preempted", "preempted"),
     "NODE_FAIL": ("stopped", "node-failure", "its node failed"),
-    "BOOT_FAIL": ("stopped", "node-failure", "its node did not start"),
+    "BOOT_FAIL": ("stopped", "node-failure", "its node did not boot"),
     "CANCELLED": ("stopped", "cancelled", "cancelled"),
     "REVOKED": ("stopped", "cancelled", "revoked"),
-    "COMPLETED": ("stopped", "interrupted", "its job ended without a result; its log says why"),
+    "COMPLETED": ("stopped", "interrupted", "its job ended without a result; see its log"),
 }
-"""sacct's words for a job that has ended: kind, cause, reason."""
-ASKED_TO_LEAVE = {INTERRUPTED, 15, 12}
-"""Exit codes of a worker that was told to leave, the last two before it could listen."""
+"""sacct's states of a job that has ended: kind, cause, reason."""
+INTERRUPTIONS = {INTERRUPTED, 15, 12}
+"""Exit codes of a job that was told to leave, the last two before it could listen."""
 KILLED = 9
 ACCOUNTS_S = 120
-"""slurmdbd may learn that a job has failed before it learns of what, when it has been away."""
+"""After an outage slurmdbd may learn that a job has failed before it learns the exit code."""
 
 PENDING = {
     "None": "",
@@ -67,73 +67,77 @@ PENDING = {
 }
 
 
-def in_queue(run: RunDir, seen: Verdict, last: Try, job: Job, epochs: int) -> Verdict:
-    """The scheduler has it: whether its turn has come is what the other two tell."""
+def in_queue(run: RunDir, seen: Verdict, last: Attempt, job: Job, epochs: int) -> Verdict:
+    """Of a run whose job is in the queue. `seen` is what the run directory says."""
     if job.state == "PENDING":
         return replace(seen, kind="pending", reason=_waiting(run, last, job), cause="")
     if seen.kind == "failed" and last.submission.has_failed(run):
-        return seen  # and its job is about to end, or has other runs to do
+        return seen  # its job is about to end, or has other runs to do
     if seen.kind == "running":
         return replace(seen, reason=_progress(run, seen.epoch, epochs))
     if job.state == "SUSPENDED":
         return replace(seen, kind="pending", reason=f"suspended on {job.node}", cause="")
-    if last.submission.said.per_job > 1:
-        return replace(seen, kind="pending", reason=f"its turn comes in job {job.id}", cause="")
+    if last.submission.record.per_job > 1:
+        return replace(seen, kind="pending", reason=f"waits its turn in job {job.id}", cause="")
     word = "ending" if job.state == "COMPLETING" else "starting"
     return replace(seen, kind="running", reason=f"{word} on {job.node}", cause="")
 
 
-def gone(run: RunDir, seen: Verdict, last: Try, queue: Answer, accounts: Answer) -> Verdict:
-    """The scheduler's queue does not have it, or does not answer."""
-    if seen.kind == "running" or (seen.kind == "failed" and last.submission.has_failed(run)):
+def is_told(run: RunDir, seen: Verdict, last: Attempt) -> bool:
+    """The run directory says enough: the run is alive, or its failure is of this attempt."""
+    return seen.kind == "running" or (seen.kind == "failed" and last.submission.has_failed(run))
+
+
+def gone(run: RunDir, seen: Verdict, last: Attempt, queue: Answer, accounts: Answer) -> Verdict:
+    """Of a run whose job is not in the queue, or whose scheduler does not answer."""
+    if is_told(run, seen, last):
         return seen
-    job = last.submission.job(last.at)
-    whose = f"job {job}" if job else f"submitted {last.submission.started()}"
+    name = f"job {last.job}" if last.job else f"submitted {last.submission.submitted_at()}"
     if queue.trouble:
-        return replace(seen, kind="unknown", reason=f"{whose}; {queue.trouble}", cause="")
-    if job in last.submission.cancelled:
+        return replace(seen, kind="unknown", reason=f"{name}; {queue.trouble}", cause="")
+    if last.job in last.submission.cancelled:
         return replace(seen, kind="stopped", cause="cancelled", reason="cancelled")
-    place = last.submission.place(last.at)
-    row = accounts.jobs.get(place, queue.ended.get(place))
-    if row is None:
-        where = "squeue" if accounts.trouble else "squeue and sacct"
-        told = f" ({accounts.trouble})" if accounts.trouble else ""
-        return replace(
-            seen, kind="lost", cause="lost", reason=f"gone from {where}{told}, {_last_seen(run)}"
-        )
-    return _ended(run, seen, row)
+    job = accounts.jobs.get(last.array_task, queue.ended.get(last.array_task))
+    if job is not None:
+        return _ended(run, seen, job)
+    where = f"squeue ({accounts.trouble})" if accounts.trouble else "squeue and sacct"
+    return _lost(seen, f"gone from {where}, {_last_seen(run)}")
 
 
-def _ended(run: RunDir, seen: Verdict, row: Job) -> Verdict:
-    state = row.state.split()[0].rstrip("+")
+def _ended(run: RunDir, seen: Verdict, job: Job) -> Verdict:
+    state = job.state.split()[0].rstrip("+")
     if state == "FAILED":
-        return _exit(row, seen)
+        return _exit(job, seen)
     if state in ENDS:
         kind, cause, reason = ENDS[state]
-        reason += f" ({row.node})" if cause == "node-failure" else ""
+        reason += f" ({job.node})" if cause == "node-failure" else ""
         reason += f" in epoch {seen.epoch + 1}" if cause in ("time-limit", "preempted") else ""
         return replace(seen, kind=kind, cause=cause, reason=reason)
-    quiet = time.time() - _last_sign(run)
-    if quiet > SILENT_S:  # an end that the accounts have missed stays open in them for ever
-        reason = f"gone from squeue, still {state} in sacct, {_last_seen(run)}"
-        return replace(seen, kind="lost", cause="lost", reason=reason)
+    if time.time() - _last_sign(run) > SILENT_S:
+        # slurmdbd has missed its end, and will say RUNNING for ever
+        return _lost(seen, f"gone from squeue, still {state} in sacct, {_last_seen(run)}")
     reason = f"{state} in sacct, no longer in squeue"
     return replace(seen, kind="unknown", cause="", reason=reason)
 
 
-def _exit(row: Job, seen: Verdict) -> Verdict:
-    just_now = _since(row.end) < ACCOUNTS_S
-    if not row.exit or (row.exit == "0:0" and just_now):  # the accounts do not know yet how
+def _lost(seen: Verdict, reason: str) -> Verdict:
+    return replace(seen, kind="lost", cause="lost", reason=reason)
+
+
+def _exit(job: Job, seen: Verdict) -> Verdict:
+    ended_at = _when(job.end)
+    just_now = ended_at and (datetime.now() - ended_at).total_seconds() < ACCOUNTS_S
+    if not job.exit or (job.exit == "0:0" and just_now):  # sacct does not know the exit code yet
         return replace(seen, kind="unknown", cause="", reason="its job has failed just now")
-    code, _, number = row.exit.partition(":")
-    ended = int(number or 0) or int(code or 0)  # 137 is told as 9:0, or as 0:9
+    code, _, number = job.exit.partition(":")
+    ended = int(number or 0) or int(code or 0)  # a SIGKILL is 9:0, 0:9 or 137:0
     ended -= 128 if ended > 128 else 0
-    if ended in ASKED_TO_LEAVE:
+    if ended in INTERRUPTIONS:
         reason = f"interrupted in epoch {seen.epoch + 1}, and not requeued"
         return replace(seen, kind="stopped", cause="interrupted", reason=reason)
     if ended == KILLED:
         return replace(seen, kind="stopped", cause="killed", reason="killed (out of memory?)")
-    reason = f"its job ended with exit code {ended} before it could say why; its log may"
+    reason = f"its job ended with exit code {ended} before the run began; see its log"
     return replace(seen, kind="failed", cause="crashed", reason=reason)
 
 
@@ -142,18 +146,17 @@ def cause_of_failure(run: RunDir) -> str:
     return str(failure.get("class", "error")) if isinstance(failure, dict) else ""
 
 
-def _waiting(run: RunDir, last: Try, job: Job) -> str:
-    word = PENDING.get(job.reason)
-    if word is None:  # QOSMaxJobsPerUserLimit reads better as words
-        word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", job.reason).lower()
-    if "held" in word and any(last.submission.folder.glob("failed-*")):
-        word = "held: others failed, all in the same way"
-    parts = [word]
-    if times := Requeues(run).times():
-        parts.insert(0, f"requeued {times} time{'s' if times > 1 else ''}")
-    if (start := _when(job.start)) is not None and start > datetime.now():
-        parts.append(f"starts about {_clock(start)}")
-    return "; ".join(part for part in parts if part)
+def _waiting(run: RunDir, last: Attempt, job: Job) -> str:
+    why = PENDING.get(job.reason)
+    if why is None:  # QOSMaxJobsPerUserLimit reads better as words
+        why = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", job.reason).lower()
+    if "held" in why and any(last.submission.folder.glob("failed-*")):
+        why = "held: other runs failed, all in the same way"
+    times = Requeues(run).times()
+    requeued = f"requeued {several(times, 'time')}" if times else ""
+    start = _when(job.start)
+    starts = f"starts about {_clock(start)}" if start and start > datetime.now() else ""
+    return "; ".join(part for part in (requeued, why, starts) if part)
 
 
 def _progress(run: RunDir, epoch: int, epochs: int) -> str:
@@ -173,20 +176,15 @@ def _last_sign(run: RunDir) -> float:
 def _last_seen(run: RunDir) -> str:
     sign = _last_sign(run)
     if not sign:
-        return "it never began (cancelled while it waited?)"
-    held = holder(run.claim_file)
-    on = f" on {held['host']}" if held else ""
+        return "it never began (cancelled while it was pending?)"
+    claim = holder(run.claim_file)
+    on = f" on {claim['host']}" if claim else ""
     return f"no result, last seen{on} at {_clock(datetime.fromtimestamp(sign))}"
 
 
-def _since(said: str) -> float:
-    when = _when(said)
-    return (datetime.now() - when).total_seconds() if when else float("inf")
-
-
-def _when(said: str) -> datetime | None:
+def _when(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(said)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 

@@ -14,9 +14,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from slurm.format import duration
 from slurm.status.plan import Group, Item, Left, Means, Plan, count
 from slurm.status.verdict import Kind
-from slurm.words import duration
 
 # kind: its glyph, its glyph where there is no Unicode, its style
 KINDS: dict[Kind, tuple[str, str, str]] = {
@@ -210,7 +210,7 @@ def _remark(items: Sequence[Item]) -> str:
     counts = count(items)
     remarks = [f"{counts[kind]} {kind}" for kind in ENDS if counts[kind]]
     running = [item for item in items if item.kind == "running"]
-    if len(running) == 1 and items[0].tries:
+    if len(running) == 1 and items[0].attempts:
         remarks.append(running[0].state.reason)
     elif running:
         epochs = [str(item.state.epoch) for item in running[:MOST_EPOCHS]]

@@ -11,9 +11,9 @@ from rich.console import Group as Rows
 from rich.live import Live
 from rich.text import Text
 
+from slurm.format import duration
 from slurm.status.plan import Item, Means, Plan
 from slurm.status.view import QUIET, progress, summary
-from slurm.words import duration
 
 LOOK_S = 5.0
 """Between two looks, each of which asks the scheduler."""

@@ -1,4 +1,4 @@
-"""What may be removed of a study: never a finished run of it, nothing that is at work."""
+"""What may be removed of a study: never a finished run of it, nothing that is in use."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import NamedTuple
 
 from petl.runs.claim import is_alive
 from petl.runs.directory import RunDir
+from slurm.format import several, size
 from slurm.status.plan import Plan
-from slurm.submission import submissions
-from slurm.words import several, size
 
 SHOWN = 5
 
 
-class Heap(NamedTuple):
+class Group(NamedTuple):
+    """Files and folders that are removed for the same reason."""
+
     what: str
     paths: list[Path]
 
-    def size(self) -> str:
+    @property
+    def title(self) -> str:
         files = [file for path in self.paths for file in _files(path)]
-        return f"{several(len(files), 'file')}, {size(sum(f.stat().st_size for f in files))}"
+        total = size(sum(file.stat().st_size for file in files))
+        return f"{self.what}: {several(len(files), 'file')}, {total}"
 
     def some(self) -> list[str]:
         more = len(self.paths) - SHOWN
@@ -30,26 +33,24 @@ class Heap(NamedTuple):
         return [*map(str, self.paths[:SHOWN]), *rest]
 
 
-def rubbish(plan: Plan, finished: bool) -> list[Heap]:
-    """`finished`: finished runs too, if the study no longer has them."""
+def removable(plan: Plan, finished: bool) -> list[Group]:
+    """With `finished`, also finished runs that are no longer in the study."""
     strays = list(_strays(plan))
     done = [run for run in strays if run.result_file.exists()]
-    heaps = [
-        Heap("job files of submissions that are over", list(_over(plan))),
-        Heap(
-            "unfinished runs that the study no longer has",
-            [run.path for run in strays if run not in done and not is_alive(run.claim_file)],
-        ),
-        Heap("what finished runs have left behind", list(_leftovers(plan))),
+    idle = [run for run in strays if run not in done and not is_alive(run.claim_file)]
+    groups = [
+        Group("job files of submissions that are over", list(_over(plan))),
+        Group("unfinished runs that are no longer in the study", [run.path for run in idle]),
+        Group("leftovers of finished runs", list(_leftovers(plan))),
     ]
     if finished:
-        what = "FINISHED runs that the study no longer has"
-        heaps.append(Heap(what, [run.path for run in done]))
-    return [heap for heap in heaps if heap.paths]
+        paths = [run.path for run in done]
+        groups.append(Group("FINISHED runs that are no longer in the study", paths))
+    return [group for group in groups if group.paths]
 
 
-def remove(heaps: Sequence[Heap]) -> None:
-    for path in (path for heap in heaps for path in heap.paths):
+def remove(groups: Sequence[Group]) -> None:
+    for path in (path for group in groups for path in group.paths):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -57,20 +58,21 @@ def remove(heaps: Sequence[Heap]) -> None:
 
 
 def _over(plan: Plan) -> Iterator[Path]:
-    """A submission is needed as long as it is the last word on an unfinished run."""
+    """A submission is needed while it tells why an unfinished run has no result."""
     if plan.trouble:
         return  # what is queued is not known
-    needed = {item.tries[-1].submission.folder for item in plan.items if item.needs_its_try}
-    queued = {place.array for place in plan.queue.jobs}
-    for submission in submissions(plan.jobs):
+    unfinished = [item for item in plan.items if item.attempts and item.kind != "done"]
+    needed = {item.attempts[-1].submission.folder for item in unfinished}
+    queued = {task.array for task in plan.queue.jobs}
+    for submission in plan.submissions:
         if submission.folder not in needed and queued.isdisjoint(submission.names):
             yield submission.folder
 
 
 def _strays(plan: Plan) -> Iterator[RunDir]:
-    """Run directories of settings that the study had once."""
+    """Run directories of settings that the study no longer has."""
     ours = {item.task.run_id for item in plan.items}
-    for path in sorted(plan.jobs.parent.glob("[0-9a-f]" * 16)):
+    for path in sorted(plan.slurm_folder.parent.glob("[0-9a-f]" * 16)):
         if path.name not in ours and (path / "task.json").exists():
             yield RunDir(path)
 

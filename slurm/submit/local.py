@@ -1,8 +1,7 @@
-"""A study on this machine: submitit's local executor, so many jobs at a time.
+"""A study on this machine, so many runs at a time, each in a process of its own.
 
 The truth about a run is its directory; a job here is only the process that works on it. If this
-process is killed outright, the jobs it has started finish their runs, and the next submit finds
-them by their claims.
+process is killed, the jobs it has started finish their runs, and the next submit sees their claims.
 """
 
 from __future__ import annotations
@@ -10,30 +9,32 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
+import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-import submitit
-from submitit.core.utils import environment_variables
+from typing import NamedTuple
 
 from petl.config.options import Options, tracked
 from petl.errors import UserError, reason
 from petl.places import Places
-from slurm.node import worker
+from slurm.call import python_arguments
+from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
 from slurm.status.verdict import Verdict
 
-FOREVER_MIN = 60 * 24 * 365
-"""submitit kills a local job after 5 minutes unless told otherwise; a run may take days."""
 POLL_S = 0.2
-PATIENCE_S = 30
+LEAVE_S = 30
 
-Job = submitit.Job[None]
 Show = Callable[[str], None]
+
+
+class Job(NamedTuple):
+    process: subprocess.Popen[bytes]
+    item: Item
+    log: Path
 
 
 def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
@@ -46,17 +47,16 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     for item in todo:
         item.state = Verdict("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
-    manifest = folder / "manifest.jsonl"
     threads = max(1, cpus() // workers)
     options = Options(threads=threads, track=tracked())
-    worker.write_manifest(manifest, [item.task for item in todo], places, options)
+    write_manifest(folder / "manifest.jsonl", [item.task for item in todo], places, options)
 
-    crew = _Crew(folder / "submitit", workers, threads)
+    crew = _Crew(folder, workers, threads)
     waiting = deque(enumerate(todo))
     try:
-        while waiting or crew.working:
+        while waiting or crew.jobs:
             for slot in crew.free()[: len(waiting)]:
-                crew.start(slot, manifest, *waiting.popleft())
+                crew.start(slot, *waiting.popleft())
             show("")
             time.sleep(POLL_S)
             crew.look()
@@ -70,83 +70,73 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
 
 
 class _Crew:
-    """So many jobs at a time, each in a slot of its own with its share of the processors."""
+    """So many jobs at a time, each in a slot with its share of CPUs and its GPU."""
 
     def __init__(self, folder: Path, workers: int, threads: int):
-        self.workers = workers
-        self.working: dict[int, tuple[Job, Item]] = {}
+        self.folder, self.workers = folder, workers
+        self.jobs: dict[int, Job] = {}
         self.gpus = gpus()
         self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        # a time-out is what makes submitit send signals and requeue: there is to be none
-        self.executor = submitit.LocalExecutor(folder, max_num_timeout=0)
-        self.executor.update_parameters(timeout_min=FOREVER_MIN)
 
     def free(self) -> list[int]:
-        return [slot for slot in range(self.workers) if slot not in self.working]
+        return [slot for slot in range(self.workers) if slot not in self.jobs]
 
     def alive(self) -> list[Job]:
-        return [job for job, _ in self.working.values() if not job.done()]
+        return [job for job in self.jobs.values() if job.process.poll() is None]
 
-    def start(self, slot: int, manifest: Path, index: int, item: Item) -> None:
-        if self.gpus:  # submitit hides every GPU that it was not told of
-            gpu = self.gpus[slot % len(self.gpus)]
-            self.executor.update_parameters(gpus_per_node=1, visible_gpus=[gpu])
-        item.run.failure_file.unlink(missing_ok=True)  # the next try starts now
-        with environment_variables(**self.environment), _deaf_to_ctrl_c():
-            job = self.executor.submit(worker.run, str(manifest), index)
-        self.working[slot] = (job, item)
+    def start(self, slot: int, index: int, item: Item) -> None:
+        gpu = str(self.gpus[slot % len(self.gpus)]) if self.gpus else ""
+        item.run.failure_file.unlink(missing_ok=True)  # a new attempt starts now
+        words = python_arguments("slurm.node.job:local_run", self.folder / "manifest.jsonl", index)
+        log = self.folder / f"{item.task.run_id}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self.environment | {"CUDA_VISIBLE_DEVICES": gpu},
+            )
+        self.jobs[slot] = Job(process, item, log)
 
     def look(self) -> None:
         """Bring every item up to date, and free the slots of jobs that have ended."""
-        for slot, (job, item) in list(self.working.items()):
-            ended = job.done()  # asked first: what the run directory then says is the last word
-            item.look()
+        for slot, job in list(self.jobs.items()):
+            ended = job.process.poll() is not None  # asked first: then the run's files are final
+            job.item.look()
             if ended:
-                _judge(job, item)
-                del self.working[slot]
-            elif item.kind in ("waiting", "stopped"):  # it has not taken its claim yet
-                item.state = Verdict("running")
+                _judge(job)
+                del self.jobs[slot]
+            elif job.item.kind in ("waiting", "stopped"):  # it has not taken its claim yet
+                job.item.state = Verdict("running")
 
     def stop(self, show: Show) -> None:
-        """Ask the jobs to leave, again each second: one that is just starting does not hear yet.
+        """One in a long computation leaves as soon as that is over; one that is just starting dies.
 
-        One that cannot hear, deep in a long computation, leaves as soon as that is over.
+        So SIGTERM is sent once: a job has its handler before it has a claim.
         """
-        asked_at, began = float("-inf"), time.monotonic()
-        while (alive := self.alive()) and time.monotonic() - began < PATIENCE_S:
-            if time.monotonic() - asked_at > 1:
-                asked_at = time.monotonic()
-                for job in alive:
-                    os.kill(int(job.job_id), signal.SIGTERM)
+        for job in self.alive():
+            job.process.terminate()
+        end = time.monotonic() + LEAVE_S
+        while self.alive() and time.monotonic() < end:
             show("stopping")
             time.sleep(POLL_S)
-        for _, item in self.working.values():
-            item.look()
+        for job in self.jobs.values():
+            job.item.look()
 
 
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A terminal sends Ctrl-C to every process; a job born in here leaves the answer to us."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _judge(job: Job, item: Item) -> None:
-    """The last word on a job that has ended: one that left no word in its directory has died."""
+def _judge(job: Job) -> None:
+    """The last word on a job that has ended: a run that says nothing about it has died."""
+    item = job.item
     if item.kind in ("waiting", "stopped"):
         item.state = Verdict("failed", "its process died (out of memory?)", item.state.epoch)
-        item.log = job.paths.stderr
+        item.log = job.log
     elif item.kind == "done":  # on a cluster's disk the number of files counts
-        paths = job.paths
-        for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
-            path.unlink(missing_ok=True)
+        job.log.unlink(missing_ok=True)
 
 
 def _tidy(folder: Path, plan: Plan, over: bool) -> None:
-    """What jobs have left is kept for a failure, and while one of them is not over yet."""
+    """Keep logs for a failure, and while a job still writes them."""
     kinds = plan.counts()
     if kinds["done"] == len(plan.items):
         shutil.rmtree(folder.parent, ignore_errors=True)
@@ -168,7 +158,7 @@ def default_workers() -> int:
 
 
 def cpus() -> int:
-    """Those this process may use, which on a shared machine are fewer than there are."""
+    """Those this process may use: on a shared machine not all of them."""
     return len(os.sched_getaffinity(0))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a run that has not succeeded, by how it ended. Only here is that decided."""
+"""What `petl submit` does with a run that has not succeeded, by how it ended."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from slurm.format import several
 from slurm.status.plan import Item, Means, Plan
 from slurm.status.verdict import Kind
 from slurm.submit.profile import Profile
-from slurm.submit.send import Batch
-from slurm.words import several
+from slurm.submit.sbatch import Batch
 
 AGAIN = {
     "": "interrupted",
@@ -22,9 +22,9 @@ AGAIN = {
     "killed": "killed",
     "lost": "lost",
 }
-"""No fault of the run's own: it goes on where its checkpoint is."""
+"""Not the run's own fault: it goes on from its checkpoint."""
 MORE_MEMORY = {"host-memory": "out of memory"}
-"""Once more, with more of it."""
+"""Once more, with more memory."""
 NEVER = {
     "host-memory": "out of memory twice",
     "out-of-memory": "out of GPU memory",
@@ -33,17 +33,16 @@ NEVER = {
     "disk-full": "disk full",
     "error": "error in the code",
     "crashed": "crashed before it began",
-    "no-progress": "without progress",
+    "no-progress": "no progress",
 }
-"""It would only end in the same way; `petl retry` after something has been changed."""
-
+"""It would only fail again: `petl retry` submits it after something has been changed."""
 
 HINTS = {
-    "host-memory": "--set mem_gb=... gives more memory than the profile",
-    "out-of-memory": "a smaller train.micro_batch or layer_checkpointing: on takes less GPU memory",
-    "diverged": "a lower train.lr helps",
-    "disk-full": "make room",
-    "no-progress": "--set time=... gives more time than the profile",
+    "host-memory": "give more memory with --set mem_gb=...",
+    "out-of-memory": "use a smaller train.micro_batch, or layer_checkpointing: on",
+    "diverged": "try a lower train.lr",
+    "disk-full": "free disk space",
+    "no-progress": "allow more time with --set time=...",
 }
 UNTOUCHED: tuple[Kind, ...] = ("running", "pending", "unknown")
 
@@ -67,20 +66,28 @@ def choose(items: Iterable[Item], profile: Profile) -> Choice:
     for item in items:
         if item.kind == "waiting":
             choice.new.append(item)
-        elif item.kind in ("stopped", "lost") or (item.kind == "failed" and _again(item)):
+        elif item.kind in ("stopped", "lost") or _is(item, AGAIN):
             choice.again.append(item)
         elif item.kind == "failed":
-            more = item.state.cause in MORE_MEMORY and _had(item) < profile.more_mem_gb
+            more = _is(item, MORE_MEMORY) and _had(item) < profile.more_mem_gb
             (choice.more_memory if more else choice.never).append(item)
     return choice
 
 
-def _again(item: Item) -> bool:
-    return item.state.cause in AGAIN
+def failed(items: Iterable[Item], runs: Container[str]) -> Choice:
+    """For `petl retry`: those of these runs that have no result and are not in the queue."""
+    kinds = ("failed", "stopped", "lost")
+    again = [item for item in items if item.kind in kinds and item.task.run_id in runs]
+    return Choice(again=again)
+
+
+def _is(item: Item, causes: Container[str]) -> bool:
+    return item.kind == "failed" and item.state.cause in causes
 
 
 def _had(item: Item) -> float:
-    return max((attempt.submission.said.mem_gb for attempt in item.tries), default=0.0)
+    """The most memory that it was given."""
+    return max((attempt.submission.record.mem_gb for attempt in item.attempts), default=0.0)
 
 
 def causes(items: Iterable[Item]) -> str:
@@ -103,26 +110,21 @@ def difference(choice: Choice, have: Mapping[Kind, int]) -> str:
 
 
 def hints(never: Iterable[Item]) -> list[str]:
-    """What to change before `petl retry`, for each way in which runs failed for good."""
-    found = dict.fromkeys(item.state.cause for item in never)
-    lines = [f"  {NEVER[cause]}: {HINTS[cause]}" for cause in found if cause in HINTS]
-    return [*lines, "  `petl retry` submits them all the same"] if found else []
+    """What to change before `petl retry`, for each cause."""
+    causes = dict.fromkeys(item.state.cause for item in never)
+    lines = [f"  {NEVER[cause]}: {HINTS[cause]}" for cause in causes if cause in HINTS]
+    return [*lines, "  `petl retry` submits them again"] if causes else []
 
 
 def batches(choice: Choice, profile: Profile) -> list[Batch]:
-    """Runs that ask for the same go together."""
-    return [
-        batch
-        for batch in (
-            Batch([*choice.new, *choice.again], profile.mem_gb),
-            Batch(choice.more_memory, profile.more_mem_gb),
-        )
-        if batch.items
-    ]
+    """Runs that need the same amount of memory together."""
+    normal = Batch([*choice.new, *choice.again], profile.mem_gb)
+    more = Batch(choice.more_memory, profile.more_mem_gb)
+    return [batch for batch in (normal, more) if batch.items]
 
 
 def only(choice: Choice, agreed: Container[str]) -> Choice:
-    """Less what has come up since somebody agreed to it."""
+    """Without runs that the user was not asked about."""
 
     def those(items: Iterable[Item]) -> list[Item]:
         return [item for item in items if item.task.run_id in agreed]
@@ -131,7 +133,7 @@ def only(choice: Choice, agreed: Container[str]) -> Choice:
 
 
 def gpu_hours(plan: Plan, items: Iterable[Item], profile: Profile) -> str:
-    """From the times of finished runs, or that there are none yet."""
+    """Estimated from the times of finished runs, where there are any."""
     left = Means(plan.items).left(items)
     what, each = ("GPU", profile.gpus) if profile.gpus else ("CPU", profile.cpus)
     share = each / profile.side_by_side

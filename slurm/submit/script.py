@@ -1,52 +1,51 @@
 """The job script of an array: a pure function of the profile and what the array is to do.
 
-submitit writes the options and the srun line. What we add stands around it, on the host side of a
-container, where scontrol is: an interrupted job is put back into the queue from here.
+submitit writes the options and the srun line. What we add stands around it, outside the container,
+where scontrol is: an interrupted job is requeued from here.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from submitit.slurm.slurm import _make_sbatch_string
 
 from petl.places import Places
-from slurm.node.stop import HOLD, INTERRUPTED
+from slurm.exits import HOLD, INTERRUPTED
 from slurm.submit.container import image, python_command, srun_arguments
 from slurm.submit.profile import Charliecloud, Profile
 
-UNHEARD = "140|143"
-"""What a Python exits with that was asked to leave before it could listen."""
+UNHANDLED = "140|143"
+"""Exit codes of a Python that got SIGUSR2 or SIGTERM before it could listen: 128 + 12, 128 + 15."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """One sbatch call."""
+    """One call of sbatch."""
 
     name: str
-    elements: int
+    size: int
     at_a_time: int
     mem_gb: float
-    pickle: Path
+    folder: Path
+    """For its logs."""
+    call: Sequence[str]
+    """The arguments of Python."""
     places: Places
     follows: str | None = None
-    """The array whose end this one waits for; a dependency is sbatch's argument, by its number."""
-
-    @property
-    def folder(self) -> Path:
-        return self.pickle.parent
+    """The array whose end this one waits for. Its number is not known here: sbatch gets it."""
 
 
 def job_script(profile: Profile, array: Array) -> str:
     folders = [str(folder) for folder in vars(array.places).values()]
-    python = python_command(profile, folders)
     text: str = _make_sbatch_string(
-        command=f"{python} -u -m slurm.node.job {shlex.quote(str(array.pickle))}",
+        command=f"{python_command(profile, folders)} {shlex.join(array.call)}",
         folder=array.folder,
         job_name=array.name,
-        map_count=array.elements,
+        map_count=array.size,
         array_parallelism=array.at_a_time,
         partition=profile.partition,
         account=profile.account,
@@ -56,10 +55,10 @@ def job_script(profile: Profile, array: Array) -> str:
         cpus_per_task=profile.cpus,
         mem=f"{round(array.mem_gb * 1024)}M",
         signal_delay_s=profile.signal_lead_s,
-        wckey=None,  # type: ignore[arg-type]  # its default is refused where sites enforce these
-        stderr_to_stdout=True,  # a file less for each task
+        wckey=None,  # type: ignore[arg-type]  # some sites refuse the default
+        stderr_to_stdout=True,  # one file less for each job
         additional_parameters=_others(profile),
-        setup=_before(profile, array),
+        setup=_before(profile, array.places.cache),
         srun_args=srun_arguments(profile, folders),
         teardown=_after(profile),
     )
@@ -77,35 +76,37 @@ def _others(profile: Profile) -> dict[str, str | int | bool]:
     return {"time": profile.time, requeue: True, **profile.sbatch}
 
 
-def _before(profile: Profile, array: Array) -> list[str]:
+def _before(profile: Profile, cache: Path) -> list[str]:
     lines = [
-        "trap : TERM  # it reaches this shell too, which has to outlive what it starts",
+        "trap : TERM  # this shell gets it too, and must live until Python has ended",
         f"export OMP_NUM_THREADS={profile.cpus} MKL_NUM_THREADS={profile.cpus}",
     ]
     if name := image(profile):
-        lines += [f"export PETL_IMAGE={shlex.quote(name)}", *_caches(array.places.cache)]
+        lines += [f"export PETL_IMAGE={shlex.quote(name)}", *_caches(cache)]
     if isinstance(profile.container, Charliecloud):
-        lines.append("export USER=${USER:-$(id -un)}  # cron sets none, ch-run insists")
+        lines.append("export USER=${USER:-$(id -un)}  # ch-run needs it, and cron does not set it")
     return [*lines, *profile.setup]
 
 
 def _caches(cache: Path) -> list[str]:
-    """The image names places that are not mounted, and numba does not load without its cache."""
+    """The image's own cache folders are read-only, and numba does not load without one."""
     here = {"NUMBA_CACHE_DIR": "numba", "MPLCONFIGDIR": "matplotlib"}
     lines = [f"export {name}={shlex.quote(str(cache / folder))}" for name, folder in here.items()]
     return [*lines, f"export HF_HOME=${{HF_HOME:-{shlex.quote(str(cache / 'huggingface'))}}}"]
 
 
 def _after(profile: Profile) -> list[str]:
-    """The state tells a preempted or told job from a cancelled one, which is to stay cancelled.
+    """Requeue an interrupted job, hold an array that keeps failing.
 
-    The number of an array's last element is that of the whole array: it is never used alone.
+    squeue tells a job that was preempted or signalled (RUNNING) from a cancelled one (COMPLETING),
+    which must stay cancelled. The job is named 123_4: the plain number of an array's last job is
+    the same as that of the whole array.
     """
     lines = ["code=$?", "job=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"]
     if profile.requeue:
         lines += [
             "case $code in",
-            f"  {INTERRUPTED}|{UNHEARD})",
+            f"  {INTERRUPTED}|{UNHANDLED})",
             '    if [ "$(squeue -h -j $job -o %T)" = RUNNING ]; then',
             "      scontrol requeue $job",
             "    fi;;",

@@ -35,7 +35,7 @@ def test_a_sacct_that_hangs_is_a_warning_and_costs_only_its_time(
     began = time.monotonic()
     found = run_checks(slurm_checks.SLURM, context(tmp_path, slurm=SlurmInfo(timeout_s=1)))
     assert time.monotonic() - began < 10
-    assert texts(found, "warning") == "sacct gave no answer within 1 s"
+    assert texts(found, "warning") == "sacct did not answer within 1 s"
     assert not texts(found)
 
 

@@ -25,7 +25,7 @@ def problems(
             yield f"{label(item.task)} ({item.run.path}): {problem}"
     if queue := cluster.run("squeue", "-h", "-r", "-o", "%i %j %T").splitlines():
         yield f"still in the queue: {', '.join(queue)}"
-    jobs = study.plan().jobs
+    jobs = study.plan().slurm_folder
     left = {path.name for path in jobs.iterdir() if not (path / "submission.json").exists()}
     if left:
         yield f"left in {jobs}: {', '.join(sorted(left))}"

@@ -15,7 +15,7 @@ from petl.places import Places
 from slurm.devcluster import DevCluster
 from slurm.scheduler import Job
 from slurm.status.plan import Plan
-from slurm.submission import submissions, tries
+from slurm.submission import attempts, submissions
 
 AT_A_TIME = 4
 GPU = "gres:gpu:1"
@@ -79,8 +79,8 @@ class ShortStudy:
 
     def jobs(self) -> dict[str, str]:
         """Run id -> the id of the job that does it, such as `12_3`, where it is known."""
-        known = tries(submissions(self.places.runs / self.study.name / "slurm"))
-        jobs = {run: last.submission.job(last.at) for run, (*_, last) in known.items()}
+        known = attempts(submissions(self.places.runs / self.study.name / "slurm"))
+        jobs = {run: last.job for run, (*_, last) in known.items()}
         return {run: job for run, job in jobs.items() if job}
 
     def run_on_this_machine(self, workers: int) -> None:

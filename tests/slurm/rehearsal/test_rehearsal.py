@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from slurm.words import duration
 
 from petl.places import Places
 from rehearsal.checks import problems
@@ -24,7 +25,6 @@ from slurm.devcluster import DevCluster
 from slurm.devcluster.packages import why_not
 from slurm.status.plan import Item
 from slurm.submit.local import cpus
-from slurm.words import duration
 
 SEEDS = [int(word) for word in os.environ.get("REHEARSAL_SEEDS", "1").split()]
 

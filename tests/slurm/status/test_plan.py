@@ -10,9 +10,9 @@ from rich.console import Console
 
 from petl.config.study import Study, load_study
 from petl.runs.claim import Claim
+from slurm.format import duration
 from slurm.status.plan import Group, Plan
 from slurm.status.view import overview, progress, shares, summary, troubles
-from slurm.words import duration
 
 STUDY = """\
 description: a study

@@ -14,11 +14,11 @@ from petl.config.study import Study, load_study
 from petl.files import write_json
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
-from slurm.scheduler import Answer, Job, _account, _row, ranges
+from slurm.scheduler import Answer, Job, ranges, sacct_line, squeue_line
 from slurm.status import plan as planning
 from slurm.status.plan import Item, Plan
 from slurm.status.view import progress
-from slurm.submission import Intention, Submission
+from slurm.submission import Record, Submission
 from slurm.submit.policy import batches, choose, difference, hints
 from slurm.submit.profile import Profile
 
@@ -43,7 +43,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def submit(study: Study, runs: Path, **more: object) -> Submission:
-    said = Intention(
+    record = Record(
         study=str(study.path),
         cluster="here",
         user="me",
@@ -58,9 +58,9 @@ def submit(study: Study, runs: Path, **more: object) -> Submission:
         hold_after=3,
         runs=tuple(task.run_id for task in study.tasks),
     )
-    submission = Submission.new(runs / study.name / "slurm", said)
+    submission = Submission.new(runs / study.name / "slurm", record)
     submission.folder.mkdir(parents=True)
-    submission.declare()
+    submission.write()
     submission.note(0, "12")
     return submission
 
@@ -76,11 +76,15 @@ class Scheduler:
 
     def queued(self, arrays: list[str]) -> Answer:
         rows = [f"{self.name}|12|{line}" for line in self.squeue]
-        return Answer(dict(pair for row in rows for pair in _row(row)), {}, self.squeue_trouble)
+        return Answer(
+            dict(pair for row in rows for pair in squeue_line(row)), {}, self.squeue_trouble
+        )
 
     def accounted(self, arrays: list[str], since: float) -> Answer:
         rows = [f"{self.name}|12_{line}" for line in self.sacct]
-        return Answer(dict(pair for row in rows for pair in _account(row)), {}, self.sacct_trouble)
+        return Answer(
+            dict(pair for row in rows for pair in sacct_line(row)), {}, self.sacct_trouble
+        )
 
 
 @pytest.fixture
@@ -185,10 +189,10 @@ def test_a_failure_of_an_earlier_try_is_not_taken_for_one_of_this_try(
 def test_nothing_is_lost_as_long_as_one_witness_is_silent(
     study: Study, runs: Path, scheduler: Scheduler
 ) -> None:
-    scheduler.squeue_trouble = "squeue gave no answer within 60 s"
+    scheduler.squeue_trouble = "squeue did not answer within 60 s"
     plan = Plan(study, runs)
     assert {item.kind for item in plan.items} == {"unknown"}
-    assert plan.items[0].state.reason == "job 12_0; squeue gave no answer within 60 s"
+    assert plan.items[0].state.reason == "job 12_0; squeue did not answer within 60 s"
     assert plan.trouble and not choose(plan.items, Profile(time="1")).to_submit
 
 
@@ -199,7 +203,7 @@ def test_lost_is_what_the_scheduler_does_not_have_and_nobody_works_on(
     (kind, reason), (other_kind, never), *_ = told(study, runs)
     assert kind == other_kind == "lost"
     assert reason.startswith("gone from squeue and sacct, no result, last seen at ")
-    assert never == "gone from squeue and sacct, it never began (cancelled while it waited?)"
+    assert never == "gone from squeue and sacct, it never began (cancelled while it was pending?)"
     scheduler.sacct_trouble = "sacct: accounting is disabled"
     ago(run, 7 * 86400)
     assert "gone from squeue (sacct: accounting is disabled), no result" in told(study, runs)[0][1]
@@ -214,11 +218,9 @@ def test_an_end_that_the_accounts_have_missed_does_not_block_for_ever(
     assert kind == "lost" and "still RUNNING in sacct" in reason
 
 
-def test_an_array_that_was_given_up_is_no_try(
-    study: Study, runs: Path, scheduler: Scheduler
-) -> None:
-    planned = Plan(study, runs).items[0].tries[0].submission
-    planned.note(0, None)
+def test_an_abandoned_array_is_no_attempt(study: Study, runs: Path, scheduler: Scheduler) -> None:
+    submission = Plan(study, runs).items[0].attempts[0].submission
+    submission.note(0, None)
     assert {item.kind for item in Plan(study, runs).items} == {"waiting"}
 
 
@@ -241,7 +243,7 @@ def test_a_submit_is_told_as_a_difference(study: Study, runs: Path, scheduler: S
         "420 done, 3 pending, 2 to retry: 1 out of memory, 1 preempted; 1 new; "
         "1 left alone: 1 diverged"
     )
-    assert hints(choice.never)[0].strip() == "diverged: a lower train.lr helps"
+    assert hints(choice.never)[0].strip() == "diverged: try a lower train.lr"
     normal, more = batches(choice, profile)
     assert (normal.mem_gb, len(normal.items)) == (16.0, 2)
     assert (more.mem_gb, len(more.items)) == (32.0, 1)
@@ -264,12 +266,16 @@ def test_a_view_says_why_things_wait(study: Study, runs: Path, scheduler: Schedu
     assert told(study, runs)[3] == ("pending", "its nodes are not available")
 
 
-def test_jobs_are_named_by_array_and_element() -> None:
-    ((place, job), *_) = _row("petl-x-0|12|3,5-6%2|PENDING|N/A||Priority")
-    assert (place.array, place.element, job) == (
+def test_jobs_are_named_by_array_and_task_id() -> None:
+    ((task, job), *_) = squeue_line("petl-x-0|12|3,5-6%2|PENDING|N/A||Priority")
+    assert (task.array, task.task_id, job) == (
         "petl-x-0",
         3,
         Job("12_3", "PENDING", "Priority", "N/A"),
     )
-    assert [p.element for p, _ in _account("petl-x-0|12_[0-6:3]|PENDING|0:0||")] == [0, 3, 6]
+    assert [task.task_id for task, _ in sacct_line("petl-x-0|12_[0-6:3]|PENDING|0:0||")] == [
+        0,
+        3,
+        6,
+    ]
     assert ranges([7, 1, 0, 2, 9, 8]) == "0-2,7-9"

@@ -70,7 +70,7 @@ def test_cancel_takes_out_what_is_selected_and_says_who_comes_along(
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     assert len(queue(in_cluster)) == 3
     told = petl("cancel", loaded.path, "fold=1", "--yes", places=places)
-    assert "1 job of" in told and "with them 1 run in the same jobs" in told
+    assert "1 job of" in told and "shared with 1 other run" in told
     assert [line.split()[0] for line in queue(in_cluster)] == ["1", "2"]
     kinds = [item.kind for item in Plan(loaded, places.runs).items]
     assert kinds == ["stopped"] * 2 + ["pending"] * 3
@@ -171,5 +171,5 @@ def test_clean_removes_what_is_over_and_no_finished_run(
     assert not submission.folder.exists()
     assert all(run.result_file.exists() for run in runs(loaded, places))
     told = petl("clean", smaller.path, "--finished", "--yes", places=places)
-    assert "FINISHED runs that the study no longer has: " in told
+    assert "FINISHED runs that are no longer in the study: " in told
     assert [run.result_file.exists() for run in runs(loaded, places)] == [True, False]

@@ -22,7 +22,9 @@ from petl.errors import UserError
 from petl.places import Places
 from petl.runs.claim import RunIsTaken, holder, is_alive
 from petl.runs.directory import RunDir
-from slurm.node import worker
+from slurm.manifest import read_manifest, write_manifest
+from slurm.node.runs import local_run
+from slurm.node.stop import Stop
 from slurm.status.plan import Plan
 from slurm.submit import local
 
@@ -72,14 +74,15 @@ def test_one_failure_stops_nobody_and_only_it_is_tried_again(
     local.run_local(plan, places, 2, count)
     assert most == 2
     assert [item.kind for item in plan.items] == ["failed", "done", "done"]
-    assert "the loss was" in bad.state.reason
+    assert "the loss is" in bad.state.reason
     assert "Traceback" in bad.log.read_text()
     assert [item.task for item in Plan(loaded, places.runs).to_run()] == [bad.task]
 
     left = {path.name for item in good for path in item.run.path.iterdir()}
     assert left == {"task.json", "metrics.jsonl", "result.json", "log.txt"}
     (jobs,) = (places.runs / "tiny" / "jobs").iterdir()
-    assert len(list((jobs / "submitit").iterdir())) == 4  # the failed one's
+    left = {path.name for path in jobs.iterdir()}
+    assert left == {"manifest.jsonl", f"{bad.task.run_id}.log"}
 
 
 @pytest.mark.slow
@@ -138,7 +141,7 @@ def test_a_job_that_dies_without_a_word_is_a_failure(
     local.run_local(plan, places, 1, kill_it)
     assert set(kinds) == {"waiting", "running"}
     assert (item.kind, item.state.reason) == ("failed", "its process died (out of memory?)")
-    assert item.log.exists() and "submitit" in item.log.parts
+    assert item.log.exists() and "jobs" in item.log.parts
 
 
 def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
@@ -175,11 +178,11 @@ def test_a_manifest_gives_back_what_was_written(
     study: Callable[..., Study], places: Places, tmp_path: Path
 ) -> None:
     tasks = study("[linear, conformer-pfeiffer]", "all", SHORT).tasks
-    manifest = tmp_path / "manifest.jsonl"
+    path = tmp_path / "manifest.jsonl"
     options = Options(threads=3, track=("tensorboard",))
-    worker.write_manifest(manifest, tasks, places, options)
+    write_manifest(path, tasks, places, options)
     for index, task in enumerate(tasks):
-        assert worker.read_manifest(manifest, index) == (task, places, options)
+        assert read_manifest(path, index) == (task, places, options)
 
 
 def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
@@ -189,10 +192,9 @@ def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
         raise RunIsTaken("somebody works on it")
 
     monkeypatch.setattr("petl.train.run.run_task", taken)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    manifest = tmp_path / "manifest.jsonl"
-    worker.write_manifest(manifest, study("linear", "0", SHORT).tasks, places, Options())
-    worker.run(str(manifest), 0)
+    path = tmp_path / "manifest.jsonl"
+    write_manifest(path, study("linear", "0", SHORT).tasks, places, Options())
+    assert local_run(path, 0, Stop()) == 0
 
 
 def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,13 +44,13 @@ def written(folder: Path, more: str) -> Path:
 
 
 def submitted(study: Study, places: Places) -> Counter[str]:
-    """How often each run was submitted and not given up."""
+    """How often each run was submitted, abandoned arrays not counted."""
     known = submissions(places.runs / study.name / "slurm")
     return Counter(
         run
         for submission in known
-        for index, run in enumerate(submission.said.runs)
-        if submission.arrays.get(index // submission.in_chunk) is not None
+        for index, run in enumerate(submission.record.runs)
+        if submission.job(index)
     )
 
 
@@ -84,6 +84,7 @@ def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
         assert {path.name for path in there.path.iterdir()} == {
             path.name for path in here_.path.iterdir()
         }
+    assert not list(places.runs.rglob("*.pkl"))
     told = petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     assert told == "6 done\nnothing to submit\n"
     assert petl("status", loaded.path, places=places).endswith("6 of 6 done\n")
@@ -140,11 +141,11 @@ def test_two_submitters_at_once_submit_each_run_once(
 
 
 STEPS = {
-    "before the folder": "slurm.submit.send.write_manifest",
-    "before the intention": "slurm.submission.Submission.declare",
-    "before the script": "slurm.submit.send.job_script",
-    "before sbatch": "slurm.submit.send.run",
-    "before the record": "slurm.submission.Submission.note",
+    "before the folder": "slurm.submit.sbatch.write_manifest",
+    "before the submission record": "slurm.submission.Submission.write",
+    "before the script": "slurm.submit.sbatch.job_script",
+    "before sbatch": "slurm.submit.sbatch.run",
+    "before the job number": "slurm.submission.Submission.note",
 }
 DIES = """
 import importlib, os, signal, sys
@@ -168,7 +169,7 @@ main()
 """
 
 
-ONCE = ("before the folder", "before the intention")
+ONCE = ("before the folder", "before the submission record")
 
 
 @pytest.mark.parametrize(
@@ -191,14 +192,14 @@ def test_a_submitter_killed_at_any_step_loses_nothing_and_doubles_nothing(
     )
     assert killed.returncode == -signal.SIGKILL, killed
     before = len(in_cluster.run("squeue", "-h", "-r").splitlines())
-    assert before == {"before the record": 3 + 2 * chunk}.get(step, 3 * chunk)
+    assert before == {"before the job number": 3 + 2 * chunk}.get(step, 3 * chunk)
     told = petl(*command, places=places)
     assert len(in_cluster.run("squeue", "-h", "-r").splitlines()) == 5, told
     assert set(submitted(loaded, places).values()) == {1}
     assert "nothing to submit" in petl(*command, places=places)
 
 
-def test_an_array_that_was_given_up_and_comes_all_the_same_does_nothing(
+def test_an_abandoned_array_that_starts_after_all_does_nothing(
     study: Make, places: Places, in_cluster: DevCluster, profile: Path
 ) -> None:
     """As if sbatch had been under way while the next submitter looked."""
@@ -211,5 +212,5 @@ def test_an_array_that_was_given_up_and_comes_all_the_same_does_nothing(
     submission.note(0, None)
     job = in_cluster.run("sbatch", "--parsable", str(submission.script(0))).strip()
     until(lambda: not in_cluster.run("squeue", "-h").strip())
-    assert "given up" in submission.log(f"{job}_0").read_text()
+    assert "submitted its runs again" in submission.log(f"{job}_0").read_text()
     assert not all_done(loaded, places)

@@ -10,17 +10,20 @@ from pathlib import Path
 import pytest
 
 from petl.places import Places
+from slurm.call import python_arguments
 from slurm.submit.profile import Profile
 from slurm.submit.script import Array, job_script
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PLACES = Places(Path("/scratch/runs"), Path("/scratch/data"), Path("/scratch/my cache"))
+FOLDER = Path("/scratch/runs/table1/slurm/261120-1311-fd6285")
 ARRAY = Array(
     name="petl-table1-261120-1311-fd6285-0",
-    elements=40,
+    size=40,
     at_a_time=8,
     mem_gb=24.5,
-    pickle=Path("/scratch/runs/table1/slurm/261120-1311-fd6285/chunk-0.pkl"),
+    folder=FOLDER,
+    call=python_arguments("slurm.node.job:array_job", FOLDER / "manifest.jsonl", 0),
     places=PLACES,
 )
 IMAGE = {"image": "/images/petl-ast.sif", "binds": ["/project"]}

@@ -14,8 +14,7 @@ from tiny import LONG, Make, petl, start, until
 from petl.config.study import Study
 from petl.places import Places
 from slurm.devcluster import DevCluster
-from slurm.status.plan import Plan
-from slurm.submission import submissions
+from slurm.submission import submissions, submissions_folder
 
 pytestmark = pytest.mark.slurm
 
@@ -35,17 +34,17 @@ def holding(tmp_path: Path) -> Path:
 
 
 def queued(study: Study, places: Places, cluster: DevCluster) -> Counter[str]:
-    """How often each run is in the queue. What was given up leaves when its turn comes."""
+    """How often each run is in the queue, jobs of abandoned arrays not counted."""
     known = submissions(places.runs / study.name / "slurm")
     whose = {
-        submission.place(index): run
+        submission.array_task(index): run
         for submission in known
-        for index, run in enumerate(submission.said.runs)
-        if submission.arrays.get(index // submission.in_chunk, "") is not None
+        for index, run in enumerate(submission.record.runs)
+        if not submission.was_abandoned(index // submission.in_chunk)
     }
     rows = cluster.run("squeue", "-h", "-r", "-o", "%j %K").splitlines()
-    places_taken = [(name, int(element)) for name, element in (row.split() for row in rows)]
-    return Counter(whose[place] for place in places_taken if place in whose)  # type: ignore[index]
+    jobs = [(name, int(task_id)) for name, task_id in (row.split() for row in rows)]
+    return Counter(whose[job] for job in jobs if job in whose)  # type: ignore[index]
 
 
 def begins_within(moment: float, folder: Path) -> None:
@@ -62,7 +61,7 @@ def test_submitters_killed_at_random_moments_lose_nothing_and_double_nothing(
     """One dies, the next begins at once; of two more that begin together one dies too."""
     loaded, rng = study("linear", "all", LONG), Random(seed)
     command = ("submit", loaded.path, "--cluster", holding, "--yes")
-    folder = Plan(loaded, places.runs).jobs
+    folder = submissions_folder(places.runs, loaded.name)
     first = start(*command, places=places)
     begins_within(rng.uniform(0, 0.2), folder)
     first.kill()

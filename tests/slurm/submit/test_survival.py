@@ -148,10 +148,10 @@ def test_after_three_failures_of_one_kind_the_rest_is_held_and_the_user_told(
     until(lambda: "held" in petl("status", study.path, places=places), 90)
     items = Plan(study, places.runs).items
     assert [item.kind for item in items] == ["failed"] * 3 + ["pending"] * 2
-    assert items[4].state.reason == "held: others failed, all in the same way"
+    assert items[4].state.reason == "held: other runs failed, all in the same way"
     assert items[0].state.cause == "bad-data"
     told = petl("submit", study.path, "--cluster", "devcluster", "--yes", places=places)
     assert "3 left alone: 3 mistake in the data or the study" in told
     assert "nothing to submit" in told
     told = petl("retry", study.path, "--yes", places=places)
-    assert "2 held runs may go on" in told and "submitted 3 runs" in told
+    assert "released 2 held runs" in told and "submitted 3 runs" in told

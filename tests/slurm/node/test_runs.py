@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from petl.config.options import Options
 from petl.config.study import Study
 from petl.files import read_json
 from petl.places import Places
-from slurm.node.element import run_element, run_one
-from slurm.node.stop import HOLD, INTERRUPTED, Stop
+from slurm.call import python_arguments
+from slurm.exits import HOLD, INTERRUPTED
+from slurm.node.runs import array_job, run_one
+from slurm.node.stop import Stop
 from slurm.status.plan import Plan
 from slurm.submission import Submission
 from slurm.submit.profile import Profile
-from slurm.submit.send import Batch, Cluster, prepare
+from slurm.submit.sbatch import Batch, Cluster, prepare
 
 
 def submission(study: Study, places: Places, **settings: object) -> Submission:
@@ -36,7 +40,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def told() -> Stop:
     stop = Stop()
-    stop.wished = True
+    stop.requested = True
     return stop
 
 
@@ -54,7 +58,7 @@ def test_a_run_that_never_gets_anywhere_stops(
     (run,) = runs(loaded, places)
     failure = read_json(run.failure_file)
     assert failure["class"] == "no-progress"
-    assert failure["message"].startswith("started 3 times without getting to a checkpoint")
+    assert failure["message"].startswith("started 3 times without reaching a new checkpoint")
 
 
 def test_whatever_writes_checkpoints_may_be_requeued_for_ever(
@@ -80,6 +84,21 @@ def test_the_third_failure_of_one_kind_asks_for_a_hold(
     assert len(list(made.folder.glob("failed-*"))) == 3
 
 
+def test_a_job_imports_nothing_from_the_folder_it_starts_in(
+    study: Make, places: Places, tmp_path: Path
+) -> None:
+    made = submission(study("linear", "0", SHORT), places)
+    made.note(0, None)
+    for name in ("json", "random", "petl", "slurm", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
+    arguments = python_arguments("slurm.node.job:array_job", made.manifest, 0)
+    job = subprocess.run(
+        [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (job.returncode, job.stderr) == (0, "")
+    assert "did not find this array" in job.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("side_by_side", [1, 2])
 def test_several_runs_in_a_job_end_as_if_alone(
@@ -89,13 +108,13 @@ def test_several_runs_in_a_job_end_as_if_alone(
     rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
     loaded = study("[lora, linear]", "[0]", SHORT, rule)
     made = submission(loaded, places, tasks_per_job=2, side_by_side=side_by_side)
-    assert made.elements(0) == 1
-    assert run_element(str(made.manifest), 0, Stop()) == 1
+    assert made.size(0) == 1
+    assert array_job(made.manifest, 0, Stop()) == 1
     bad, good = runs(loaded, places)
     assert read_json(bad.failure_file)["class"] == "diverged"
     assert good.result() is not None
     before = bad.log_file.read_text()
-    assert run_element(str(made.manifest), 0, Stop()) == 1
+    assert array_job(made.manifest, 0, Stop()) == 1
     assert bad.log_file.read_text() == before
 
 
@@ -103,11 +122,11 @@ def test_a_packed_job_that_is_told_to_leave_wants_to_come_back(
     study: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
     made = submission(study("linear", "all", LONG), places, tasks_per_job=5)
-    assert run_element(str(made.manifest), 0, told()) == INTERRUPTED
+    assert array_job(made.manifest, 0, told()) == INTERRUPTED
     assert not any(run.path.exists() for run in runs(made_study(made), places))
 
 
 def made_study(made: Submission) -> Study:
     from petl.config.study import load_study
 
-    return load_study(Path(made.said.study))
+    return load_study(Path(made.record.study))

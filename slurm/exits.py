@@ -1,0 +1,8 @@
+"""Exit codes by which a job's Python tells its script what to do about the job."""
+
+from __future__ import annotations
+
+INTERRUPTED = 75
+"""Its checkpoint is written, and it should go on later: requeue."""
+HOLD = 76
+"""It failed as several before it did: the rest of the array should wait for a person."""

@@ -1,0 +1,92 @@
+"""`petl submit --cluster`: plan, show, ask, submit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from petl.config.study import Study
+from petl.runs.claim import Claim
+from petl.terminal import agrees, console, echo, interruptible
+from slurm.format import several
+from slurm.status.plan import Item, Plan
+from slurm.submission import submissions_folder
+from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints, only
+from slurm.submit.recover import alone, recover
+from slurm.submit.sbatch import Cluster, arrays, intended, submit
+from slurm.submit.script import job_script
+
+FRESH_S = 60
+"""A plan that was shown and agreed to within this time need not be made again."""
+
+
+def submit_to(
+    cluster: Cluster, study: Study, choose: Callable[[Sequence[Item]], Choice], *, yes: bool
+) -> None:
+    """One plan, made and submitted under the study's lock.
+
+    So of two people who submit in the same second, the second one sees what the first has
+    submitted. While a person thinks, the lock is free: else a prompt left open over lunch would
+    block everybody. The price is that the plan may be out of date when the answer comes. So it is
+    made again if it is older than a minute or if anybody has submitted since; then, of the runs
+    agreed to, only those are submitted that still need it.
+    """
+    folder = submissions_folder(cluster.places.runs, study.name)
+    with alone(folder, _print) as lock:
+        recover(folder)
+        plan, planned_at = Plan(study, cluster.places.runs), time.monotonic()
+        choice = choose(plan.items)
+        _show(plan, choice, cluster)
+        if not choice.to_submit:
+            _print("nothing to submit")
+            return
+        if yes:
+            _send(plan, choice, cluster, lock)
+            return
+        before = set(folder.iterdir())
+    if not agrees("Submit?"):
+        return
+    with alone(folder, _print) as lock:
+        if time.monotonic() - planned_at > FRESH_S or set(folder.iterdir()) != before:
+            recover(folder)
+            plan = Plan(study, cluster.places.runs)
+            choice = only(choose(plan.items), {item.task.run_id for item in choice.to_submit})
+        _send(plan, choice, cluster, lock)
+
+
+def print_scripts(study: Study, cluster: Cluster) -> None:
+    plan = Plan(study, cluster.places.runs)
+    for batch in batches(choose(plan.items, cluster.profile), cluster.profile):
+        submission = intended(plan, batch, cluster)
+        for chunk, array in enumerate(arrays(submission, cluster, plan.in_queue())):
+            echo(f"# {submission.script(chunk)}\n{job_script(cluster.profile, array)}")
+
+
+def _show(plan: Plan, choice: Choice, cluster: Cluster) -> None:
+    _print(difference(choice, plan.counts()))
+    for hint in hints(choice.never):
+        _print(hint)
+    if plan.trouble:
+        _print(f"warning: {plan.trouble}")
+    if choice.to_submit:
+        made = [intended(plan, batch, cluster) for batch in batches(choice, cluster.profile)]
+        jobs = several(sum(one.size(chunk) for one in made for chunk in one.chunks), "job")
+        in_arrays = several(sum(len(one.chunks) for one in made), "array")
+        hours = gpu_hours(plan, choice.to_submit, cluster.profile)
+        _print(f"{jobs} in {in_arrays} on {cluster.name}; {hours}")
+
+
+def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:
+    again = f"`petl submit {plan.study.path}`"
+    with interruptible(f"{again} sees what was submitted and goes on with the rest"):
+        submissions = submit(plan, batches(choice, cluster.profile), cluster, lock)
+    if not submissions:
+        _print("another process has submitted these runs in the meantime")
+    for submission in submissions:
+        numbers = ", ".join(submission.job_numbers.values())
+        _print(f"submitted {several(len(submission.record.runs), 'run')}: array {numbers}")
+    _print(f"`petl status {plan.study.path}` shows how far they are")
+
+
+def _print(line: str) -> None:
+    console().print(line, soft_wrap=True)
