@@ -94,9 +94,10 @@ def decode(clip: Clip) -> Decoded:
     try:
         with features.opened(clip.path) as sound:
             rate, channels, kind = sound.samplerate, sound.channels, sound.format
-            samples = sound.read(dtype="float32", always_2d=True)
-        features.refuse_bad_samples(clip.path, samples)
+            samples, silent = 0, True
+            for block in features.blocks(clip.path, sound, dtype="float32"):
+                samples, silent = samples + len(block), silent and not block.any()
     except UserError as error:
         return Decoded(clip, problem=str(error).removeprefix(f"{clip.path}: "))
     digest = hashlib.blake2b(clip.path.read_bytes(), digest_size=16).digest()
-    return Decoded(clip, "", len(samples), rate, channels, kind, not samples.any(), digest)
+    return Decoded(clip, "", samples, rate, channels, kind, silent, digest)

@@ -39,6 +39,9 @@ MISSING = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
 """How libsndfile logs that a header announces more bytes than the file has."""
 NO_LENGTH = 0x7FFF0000
 """What a header announces, or more, when it was written to a stream before the end was known."""
+RATES, CHANNELS = (1_000, 768_000), 64
+BLOCK = 2**18
+"""Frames decoded at a time."""
 TRIES = 100
 """For the reason why a file does not open. With many threads, up to half of them may fail."""
 
@@ -81,11 +84,35 @@ def read(path: Path, channel: Channel = "mean", samples: int | None = None) -> n
     """
     with opened(path) as sound:
         rate = sound.samplerate
-        wanted = -1 if samples is None else samples_needed(samples, rate)
-        channels = sound.read(wanted, always_2d=True)
-    refuse_bad_samples(path, channels)
-    mono = channels[:, 0] if channel == "left" else channels.mean(axis=1)
-    return resample(mono, rate)[:samples].astype(np.float32)
+        wanted = None if samples is None else samples_needed(samples, rate)
+        left = channel == "left"
+        mono = [b[:, 0] if left else b.mean(axis=1) for b in blocks(path, sound, wanted)]
+    return resample(np.concatenate(mono), rate)[:samples].astype(np.float32)
+
+
+def blocks(
+    path: Path, sound: soundfile.SoundFile, wanted: int | None = None, dtype: str = "float64"
+) -> Iterator[np.ndarray]:
+    """The samples (frames, channels), a block at a time, each of them a finite number.
+
+    In one piece, memory would be set aside for as many samples as the header announces: a few bytes
+    of a crafted file can announce 20 GB.
+    """
+    done = 0
+    while wanted is None or done < wanted:
+        most = BLOCK if wanted is None else min(BLOCK, wanted - done)
+        block = sound.read(most, dtype=dtype, always_2d=True)
+        if not len(block):
+            break
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            bad = block[first][~np.isfinite(block[first])][0]
+            raise UserError(f"{path}: sample {done + first} is {bad}, not a finite number")
+        done += len(block)
+        yield block
+    if not done:
+        raise UserError(f"{path}: the file has 0 samples")
 
 
 @contextmanager
@@ -93,20 +120,24 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile]:
     """The file, open for reading. Errors name the file."""
     try:
         with soundfile.SoundFile(path) as sound:
+            _refuse_odd_header(path, sound)
             _refuse_cut_short(path, sound)
             yield sound
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: {_reason(path, error)}") from None
 
 
-def refuse_bad_samples(path: Path, channels: np.ndarray) -> None:
-    if not channels.size:
-        raise UserError(f"{path}: the file has 0 samples")
-    finite = np.isfinite(channels).all(axis=1)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        bad = channels[first][~np.isfinite(channels[first])][0]
-        raise UserError(f"{path}: sample {first} is {bad}, not a finite number")
+def _refuse_odd_header(path: Path, sound: soundfile.SoundFile) -> None:
+    """Resampling takes memory by the ratio of rates, decoding by the channels."""
+    if not RATES[0] <= sound.samplerate <= RATES[1]:
+        raise UserError(
+            f"{path}: its sample rate is {sound.samplerate} Hz; petl reads {RATES[0]} to "
+            f"{RATES[1]} Hz"
+        )
+    if sound.channels > CHANNELS:
+        raise UserError(
+            f"{path}: it has {sound.channels} channels; petl reads at most {CHANNELS}, mixed to one"
+        )
 
 
 def _refuse_cut_short(path: Path, sound: soundfile.SoundFile) -> None:
