@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from slurm.words import duration
+from slurm.format import duration
 
 from petl.places import Places
 from rehearsal.checks import problems
