@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from slurm.format import duration
 
 from petl.places import Places
 from rehearsal.checks import problems
@@ -23,6 +22,7 @@ from rehearsal.short_study import ShortStudy, label
 from rehearsal.troubles import Trouble
 from slurm.devcluster import DevCluster
 from slurm.devcluster.packages import why_not
+from slurm.format import duration
 from slurm.status.plan import Item
 from slurm.submit.local import cpus
 
