@@ -32,11 +32,11 @@ BATCH = 32
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few steps")
-    rounds, steps = (1, 2) if parser.parse_args().quick else (4, 20)
+    parser.add_argument("--quick", action="store_true", help="two short steps")
+    rounds, steps, frames = (1, 2, 98) if parser.parse_args().quick else (4, 20, 498)
     print(machine())
     task = next(t for t in load_study(STUDY).tasks if t.names.method == "conformer-pfeiffer")
-    task = _with_frames(task, 498)
+    task = _with_frames(task, frames)
     data = _made_data(task, steps * BATCH)
     bare, loop = [], []
     for _ in range(rounds):  # alternating, so that other load affects both

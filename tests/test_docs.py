@@ -13,7 +13,7 @@ import typer
 from petl.cli import COMMANDS, app
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = "petl|slurm|analysis|tests|experiments|docker|docs|benchmarks"
 FILE = re.compile(
     rf"(?<![\w./-])((?:{FOLDERS})/[\w/.-]+\.(?:py|sh|yaml|json|md|png|in|lock|def))\b"
