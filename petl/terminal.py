@@ -125,8 +125,8 @@ def console(**options: Any) -> Console:
         def render_str(self, text: str, **options: Any) -> Any:  # before a table measures it
             return super().render_str(printable(text), **options)
 
-        def render(self, *arguments: Any) -> Iterator[Segment]:
-            for segment in super().render(*arguments):
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
                 yield segment if segment.control else segment._replace(text=printable(segment.text))
 
     return Escaping(highlight=False, markup=False, emoji=False, **options)

@@ -1,4 +1,4 @@
-"""Commands about trained runs: measured again, asked about files, handed on, drawn."""
+"""Commands for trained runs: evaluate, predict, export; and importing the paper's checkpoints."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MANY = 32
-"""So many files take a while: a bar tells how long."""
+"""From this number of files on, show a progress bar."""
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the id's beginning.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-class Part(str, Enum):
+class SplitPart(str, Enum):
     train = "train"
     validation = "validation"
     test = "test"
@@ -39,19 +39,21 @@ class Format(str, Enum):
 
 def evaluate(
     run: Run,
-    split: Annotated[Part, typer.Option(help="Which clips.")] = Part.test,
+    split: Annotated[
+        SplitPart, typer.Option(help="The part of the split to evaluate on.")
+    ] = SplitPart.test,
     per_class: Annotated[
-        bool, typer.Option("--per-class", help="A line for each class, and what it is taken for.")
+        bool, typer.Option("--per-class", help="Add a table of classes and the confusion matrix.")
     ] = False,
     as_json: AsJson = False,
     runs: RunsDir = None,
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Measure a trained run again on its own dataset, beside what training recorded.
+    """Measure a trained run again on its own dataset, and compare with what training recorded.
 
-    The study must have kept the weights (`keep_weights: true`). On the machine, packages and
-    number of threads that trained it, the numbers are the same to the bit.
+    The study needs `keep_weights: true`. With the same machine, packages and number of threads as
+    in training, the numbers are the same to the last bit.
 
     \b
     Example:
@@ -61,24 +63,24 @@ def evaluate(
     need("torch", "train")
     from petl.data.ready import prepare_all
     from petl.places import Places
-    from petl.use import evaluate as evaluation
     from petl.use import show
+    from petl.use.evaluate import evaluate as measure
     from petl.use.load import load_run
 
     places = Places.choose(runs, data, cache)
     loaded = load_run(run, places)
     prepare_all([loaded.task], places)
     with console().status(f"evaluating {loaded.task}"):
-        found = evaluation.evaluate(loaded, places, split.value)
+        evaluation = measure(loaded, places, split.value)
     if as_json:
-        echo(json.dumps(evaluation.as_json(found, loaded, per_class), ensure_ascii=False))
+        echo(json.dumps(evaluation.to_json(with_classes=per_class), ensure_ascii=False))
         return
     screen = console()
-    screen.print(show.header(found, loaded), soft_wrap=True)
-    screen.print(show.metrics(found))
-    if per_class and found.confusion:
-        screen.print(show.per_class(found, loaded))
-        screen.print(show.confusion(found, loaded))
+    screen.print(show.header(evaluation), soft_wrap=True)
+    screen.print(show.metrics(evaluation))
+    if per_class and evaluation.confusion:
+        screen.print(show.per_class(evaluation))
+        screen.print(show.confusion(evaluation))
 
 
 def predict(
@@ -87,17 +89,18 @@ def predict(
         list[str],
         typer.Argument(metavar="FILE...", help="Sound files, folders of them, or - for a list."),
     ],
-    top: Annotated[int, typer.Option(min=1, help="So many classes for each file.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each file.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 5,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line for each file.")
+    ] = False,
     runs: RunsDir = None,
 ) -> None:
-    """Say what a trained run hears in sound files: the likeliest classes, or a regression's values.
+    """Predict the most probable classes of sound files, or the values of a regression.
 
-    The model hears as much of a file as it heard in training, dataset.frames x 10 ms from its
-    beginning: the rest of a longer one is not heard, a shorter one is padded. A folder is searched
-    for sound files, folders inside it too; - reads paths from stdin, one a line. A file that does
-    not decode is named at the end, and the exit code is then 1. RUN may also be a folder made by
-    `petl export --format adapter`.
+    The model uses as much of a file as in training: the first dataset.frames x 10 ms. A shorter
+    file is padded. A folder is searched for sound files, with its subfolders; - reads paths from
+    stdin, one per line. Files that cannot be decoded are listed at the end, and the exit code is
+    then 1. RUN can also be a folder made by `petl export --format adapter`.
 
     \b
     Example:
@@ -109,42 +112,42 @@ def predict(
     from petl.use import show
     from petl.use.files import sound_files
     from petl.use.load import load_run
-    from petl.use.predict import as_json as line
-    from petl.use.predict import predict as said
+    from petl.use.predict import predict as predict_files
 
-    chosen = sound_files(files, sys.stdin)
+    paths = sound_files(files, sys.stdin)
     loaded = load_run(run, Places.choose(runs))
-    found = []
-    for prediction in _watched(said(loaded, chosen), len(chosen)):
-        found.append(prediction)
+    predictions = []
+    for prediction in _with_progress(predict_files(loaded, paths), len(paths)):
+        predictions.append(prediction)
         if as_json:
-            echo(json.dumps(line(prediction, loaded, top), ensure_ascii=False))
-    if not as_json and any(not prediction.error for prediction in found):
-        console().print(show.predictions(found, loaded, top))
-    wrong = [prediction for prediction in found if prediction.error]
-    for prediction in wrong:
+            echo(json.dumps(prediction.to_json(loaded, top), ensure_ascii=False))
+    failed = [prediction for prediction in predictions if prediction.error]
+    if not as_json and len(failed) < len(predictions):
+        console().print(show.predictions(predictions, loaded, top))
+    for prediction in failed:
         echo(f"petl: {prediction.file}: {prediction.error}", err=True)
-    if wrong:
-        leave(f"{len(wrong)} of {len(found)} files could not be heard", FAILED)
+    if failed:
+        leave(f"{len(failed)} of {len(predictions)} files could not be decoded", FAILED)
 
 
 def export(
     run: Run,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     format: Annotated[
-        Format, typer.Option(help="Only what was trained, or the whole model.")
+        Format, typer.Option(help="The trained tensors only, or the whole model.")
     ] = Format.adapter,
     runs: RunsDir = None,
 ) -> None:
-    """Hand a trained run on: what it trained, or a whole model for Hugging Face transformers.
+    """Export a trained run for others: the trained tensors, or a model for Hugging Face.
 
-    adapter: what was trained as safetensors, about 1 MB for an adapter, and adapter.json, which
-    says in plain words what belongs where; `petl predict OUT FILE` works with it.
+    adapter: the trained tensors as safetensors, about 1 MB for an adapter, and adapter.json, which
+    describes each of them. `petl predict OUT FILE` works with this folder.
 
-    huggingface: an AST with the method folded into its weights, for full, gradual, linear and head
-    tuning, BitFit, LoRA, DoRA, (IA)3 and SSF. With `pooling: cls+dist` it is an
-    ASTForAudioClassification; with another pooling an ASTModel, its head and a README that says
-    how to use them. Adapters, mixtures, prompts and prefixes have no place in the library's layers.
+    huggingface: an AST with the method merged into its weights. This works for full, gradual,
+    linear and head tuning, BitFit, LoRA, DoRA, (IA)3 and SSF, and not for adapters, mixtures,
+    prompts and prefixes, which the library's AST cannot compute. With `pooling: cls+dist` it is an
+    ASTForAudioClassification. With any other pooling it is an ASTModel, the head in a file of its
+    own, and a README that shows how to use them.
 
     \b
     Example:
@@ -156,20 +159,21 @@ def export(
     from petl.use.export import export as write
     from petl.use.load import load_run
 
-    told = write(load_run(run, Places.choose(runs)), out, format.value)
-    console().print(f"{out}: {told}", soft_wrap=True)
+    description = write(load_run(run, Places.choose(runs)), out, format.value)
+    console().print(f"wrote {out}: {description}", soft_wrap=True)
 
 
 def import_authors(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="What the released code saved.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="A file that the released code saved.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for what becomes of it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for them.")],
     flags: Annotated[
-        str, typer.Option(metavar="FLAGS", help="Its command line: a JSON file, or key=value,...")
+        str,
+        typer.Option(metavar="FLAGS", help="Its flags: a JSON file, or key=value,..."),
     ],
 ) -> None:
-    """Make a checkpoint of the paper's repository ours: OUT/weights.safetensors and OUT/task.json.
+    """Convert a checkpoint of the paper's repository to OUT/weights.safetensors and OUT/task.json.
 
     \b
     Example:
@@ -181,15 +185,15 @@ def import_authors(
     from petl.use.import_authors import import_checkpoint, read_flags
 
     task = import_checkpoint(checkpoint, read_flags(flags), out)
-    console().print(f"{out}: {task}", soft_wrap=True)
+    console().print(f"wrote {out}: {task}", soft_wrap=True)
 
 
-def _watched(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:
-    """With a bar on stderr, which leaves no trace in what is piped on."""
+def _with_progress(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:
+    """With a progress bar on stderr, so that stdout can be piped."""
     if total < MANY:
         yield from predictions
         return
     from rich.progress import track
 
     bar = console(stderr=True)
-    yield from track(predictions, "listening", total, console=bar, transient=True)
+    yield from track(predictions, "predicting", total, console=bar, transient=True)

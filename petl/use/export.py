@@ -1,6 +1,6 @@
-"""A trained run for others: what it trained with a description, or whole, as the library's AST.
+"""Export a trained run: its trained tensors with a description, or a whole AST of the library.
 
-The folder appears when it is complete, and never in the place of another.
+The folder appears when it is complete, and never replaces another.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ Format = Literal["adapter", "huggingface"]
 Files = dict[str, bytes]
 
 NOTE = (
-    "adapter.safetensors holds what training changed. Everything else is the backbone as its "
-    "source publishes it, its position embeddings fitted to `frames` as `backbone` says. Under "
-    "`tensors`, `library` is what transformers calls a tensor of the backbone (queries, keys and "
-    "values are stacked in one of ours); null marks what the method or the head brought along. "
-    "`petl predict FOLDER FILE...` uses this folder as it is."
+    "adapter.safetensors holds the trained tensors. All others are those of the backbone's source, "
+    "its position embeddings fitted to `frames` as `backbone` says. Under `tensors`, `library` is "
+    "the name that transformers has for a tensor of the backbone (petl stacks queries, keys and "
+    "values in one); null means a tensor of the method or of the head. "
+    "`petl predict FOLDER FILE...` works with this folder."
 )
 
 
 def export(run: LoadedRun, out: Path, format: Format) -> str:
-    """Write the folder; the sentence says what it is."""
+    """Write the folder and return a description of it."""
     if format == "adapter":
-        files, told = as_adapter(run), "what was trained, described in adapter.json"
+        files, description = as_adapter(run), "the trained tensors, described in adapter.json"
     else:
-        files, told = to_library(run)
+        files, description = to_library(run)
     write_folder(out, files)
-    return told
+    return description
 
 
 def as_adapter(run: LoadedRun) -> Files:
     kept = {name: t.contiguous().cpu() for name, t in trained_state(run.model).items()}
     facts = {"run_id": run.task.run_id, "weights": run.weights, "epoch": run.epoch}
-    said = json.dumps(_described(run, kept), indent=1, ensure_ascii=False) + "\n"
-    return {ADAPTER: said.encode(), "adapter.safetensors": save(kept, {"petl": json.dumps(facts)})}
+    text = json.dumps(_description(run, kept), indent=1, ensure_ascii=False) + "\n"
+    return {ADAPTER: text.encode(), "adapter.safetensors": save(kept, {"petl": json.dumps(facts)})}
 
 
-def _described(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
+def _description(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
     task = run.task
     environment = run.result["environment"] if run.result else {}
     return {
@@ -78,11 +78,11 @@ def _described(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _input(run: LoadedRun) -> dict[str, Any]:
-    sound = {"sampling_rate": RATE, "channel": run.task.dataset.channel}
+    audio = {"sampling_rate": RATE, "channel": run.task.dataset.channel}
     seconds = run.task.dataset.frames / 100
     if run.statistics is None:
-        return sound | {"kind": "waveform", "seconds": seconds}
-    return sound | {
+        return audio | {"kind": "waveform", "seconds": seconds}
+    return audio | {
         "kind": "Kaldi's log-mel filter bank, 25 ms windows every 10 ms",
         "mel_bins": BINS,
         "frames": run.task.dataset.frames,
@@ -91,7 +91,7 @@ def _input(run: LoadedRun) -> dict[str, Any]:
 
 
 def library_names(run: LoadedRun, name: str) -> list[str] | None:
-    """What the library calls a tensor of the backbone; none for what a method or the head added."""
+    """The library's names for a tensor of the backbone; None for one of a method or the head."""
     module: nn.Module = run.model
     own: list[str] = []
     for part in name.split("."):
@@ -107,13 +107,13 @@ def library_names(run: LoadedRun, name: str) -> list[str] | None:
 
 
 def write_folder(out: Path, files: Files) -> None:
-    """All files or none; a folder with something in it stays as it is."""
+    """Write all files or none; refuse a folder that is not empty."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: exists already; name a new folder")
+        raise UserError(f"{out} exists already; choose a new folder")
     try:
         with staging(out) as temporary:
             for name, data in files.items():
                 write_atomic(temporary / name, data)
             temporary.replace(out)
     except OSError as error:
-        raise UserError(f"{out}: cannot write there: {reason(error)}") from None
+        raise UserError(f"cannot write {out}: {reason(error)}") from None

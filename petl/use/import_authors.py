@@ -1,7 +1,7 @@
-"""A checkpoint of the paper's repository becomes our weights.safetensors and task.json.
+"""Convert a checkpoint of the paper's repository to our weights.safetensors and task.json.
 
-It is a whole model's state_dict, so nothing is downloaded: what its method trained is kept, under
-our names, and the task says which backbone the rest came from.
+It is the state_dict of a whole model, so nothing is downloaded. The trained tensors are kept, under
+our names, and the task names the backbone that has the others.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from petl.backbones.known import bare
 from petl.backbones.tensor_file import read_tensors
 from petl.config import Task
 from petl.config.study import PRESETS, expand
 from petl.config.yamlfile import read_yaml
-from petl.errors import UserError
+from petl.errors import UserError, nearest
 from petl.files import read_json, write_atomic, write_json
 from petl.model.build import Model, assemble, trained_state
 from petl.use import released
@@ -34,10 +31,10 @@ SOURCES = {"ast": "MIT/ast-finetuned-audioset-10-10-0.4593", "wav2vec2": "facebo
 
 
 class Flags(dict[str, Any]):
-    """The released code's command line; what is asked for and not given is a mistake."""
+    """The flags of the released code; it is a mistake if one that is needed is not given."""
 
     def __missing__(self, name: str) -> Any:
-        raise UserError(f"the flag '{name}' decides what the checkpoint is: give it, too")
+        raise UserError(f"--flags: '{name}' is missing, and the settings depend on it")
 
 
 def read_flags(text: str) -> Flags:
@@ -45,7 +42,7 @@ def read_flags(text: str) -> Flags:
     if "=" not in text:
         flags = read_json(Path(text))
         if not isinstance(flags, dict):
-            raise UserError(f"{text}: not a JSON file with the released code's flags")
+            raise UserError(f"--flags: {text} is no JSON file that maps flags to values")
         return Flags(flags)
     pairs = (item.partition("=") for item in re.split(r",(?=\w+=)", text))
     return Flags({name.strip(): _value(value) for name, _, value in pairs})
@@ -63,7 +60,9 @@ def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
 
     state = read_tensors(checkpoint)
     if (head := state.get("classification_head.weight")) is None:
-        raise UserError(f"{checkpoint}: has no classification_head, so not the released code's")
+        raise UserError(
+            f"{checkpoint}: no classification_head, so the released code did not write it"
+        )
     task = task_of(flags, classes=len(head))
     model = assemble(bare(task.backbone, task.dataset.frames), task)
     released.fill(model, flags, state, complete=True)
@@ -76,10 +75,10 @@ def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
 
 
 def task_of(flags: Flags, classes: int) -> Task:
-    """As a study would say it, so that everything else is as the as-run profile has it."""
+    """Expand a study of one task, so that everything else is as in the as-run profile."""
     if flags["dataset_name"] not in DATASETS:
-        known = ", ".join(DATASETS)
-        raise UserError(f"dataset_name is '{flags['dataset_name']}'; known are {known}")
+        wrong = flags["dataset_name"]
+        raise UserError(f"--flags: no dataset_name '{wrong}'{nearest(wrong, DATASETS)}")
     dataset: dict[str, Any] = {"classes": classes}
     if "max_length" in flags:
         dataset["frames"] = flags["max_length"]
@@ -109,7 +108,7 @@ def _plain(part: Any) -> dict[str, Any]:
 
 
 def _rate(family: str) -> float:
-    """Its learning rates go by method, and are in its presets here."""
+    """The released code has a learning rate for each method; our presets have the same."""
     presets = read_yaml(PRESETS).data["methods"].values()
     rates = {
         preset["method"].get("family"): preset.get("train", {}).get("lr") for preset in presets
@@ -118,11 +117,7 @@ def _rate(family: str) -> float:
 
 
 def _positions_are_as_run(model: Model) -> None:
-    """Frozen position embeddings are not kept: a run builds them anew, and as-run they are zero."""
+    """Frozen position embeddings are not kept, because as-run they are zero; check that."""
     for name, tensor in model.named_parameters():
-        if name.endswith(".position") and not tensor.requires_grad and _some(tensor):
-            raise UserError("the checkpoint's position embeddings are not the as-run ones, zero")
-
-
-def _some(tensor: Tensor) -> bool:
-    return bool(torch.count_nonzero(tensor))
+        if name.endswith(".position") and not tensor.requires_grad and bool(tensor.any()):
+            raise UserError("the checkpoint's position embeddings are not zero, as the as-run ones")

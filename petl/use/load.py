@@ -1,8 +1,9 @@
-"""A trained model from its run directory, or from what `petl export` made of it."""
+"""Load a trained model from its run directory, or from a folder that `petl export` wrote."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,16 @@ LISTED = 4
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """`classes` are names by label, none for a regression; `statistics` None for waveforms."""
-
     path: Path
     task: config.Task
     model: Model
+    """In eval mode, on the GPU if there is one."""
     classes: tuple[str, ...]
+    """Names by label; empty for a regression."""
     statistics: config.Statistics | None
+    """None for waveforms."""
     weights: str
-    """Which were kept: last or best."""
+    """Which weights were kept: last or best."""
     epoch: int | None
     result: Result | None
     """None for an exported adapter."""
@@ -49,35 +51,38 @@ class LoadedRun:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each number that the model puts out is of."""
+        """The name of each output: a class or a target."""
         return self.classes or self.task.dataset.targets
 
     @torch.no_grad()
     def outputs(self, raw: np.ndarray) -> Tensor:
-        """Of a batch of spectrograms or waveforms as they come from the files."""
+        """The model's outputs for a batch of spectrograms or waveforms, not normalised yet."""
         x = torch.from_numpy(np.ascontiguousarray(raw)).to(self.device)
         if self.statistics is not None:
             x = normalise(x, self.statistics)
         precision = self.task.train.precision
-        if precision == "fp16" and self.device.type == "cpu":  # which cannot
+        if precision == "fp16" and self.device.type == "cpu":  # a CPU has no fp16
             precision = "float32"
         with autocast(precision, self.device):
             return self.model(x).float()
 
 
-def load_run(said: str | Path, places: Places) -> LoadedRun:
-    """The model in eval mode, on the GPU where there is one."""
-    if (Path(said) / ADAPTER).is_file():
-        return _load_adapter(Path(said))
-    run = find_run(str(said), places.runs)
+def load_run(name: str | Path, places: Places) -> LoadedRun:
+    """Load a run by its folder or id, or a folder that `petl export` wrote."""
+    folder = Path(name)
+    if (folder / ADAPTER).is_file():
+        facts = read_json(folder / ADAPTER)
+        if not isinstance(facts, dict) or "task" not in facts:
+            raise UserError(f"{folder / ADAPTER}: damaged, or not written by petl export")
+        task = task_in(facts["task"], folder / ADAPTER)
+        return _load(folder, folder / "adapter.safetensors", task, facts, None)
+    run = find_run(str(name), places.runs)
     task = read_task(run)
     result = _finished(run, task)
     with run.at_hand(run.weights_file.name) as weights:
         if not weights.is_file():
             raise UserError(_no_weights(run, task))
-        return _assemble(
-            run.path, weights, task, result, result.get("classes"), result.get("statistics")
-        )
+        return _load(run.path, weights, task, result, result)
 
 
 def _finished(run: RunDir, task: config.Task) -> Result:
@@ -87,38 +92,25 @@ def _finished(run: RunDir, task: config.Task) -> Result:
     reason = f" ({state.reason})" if state.reason else ""
     raise UserError(
         f"{run.path}: this run is not finished: {state.kind}{reason}; "
-        f"`petl submit {task.names.study}.yaml` goes on with it"
+        f"`petl submit {task.names.study}.yaml` continues it"
     )
 
 
 def _no_weights(run: RunDir, task: config.Task) -> str:
     if task.weights != "none":
-        return f"{run.weights_file}: is not there, though the study asked to keep it"
+        return f"{run.weights_file}: no such file, though the study has `keep_weights: true`"
     study = f"{task.names.study}.yaml"
     return (
-        f"{run.path}: its weights were not kept. Put `keep_weights: true` into {study}, move this "
+        f"{run.path}: this run kept no weights. Add `keep_weights: true` to {study}, move this "
         f"folder away and train again: `petl submit {study}` runs only what has no result"
     )
 
 
-def _load_adapter(folder: Path) -> LoadedRun:
-    said = read_json(folder / ADAPTER)
-    if not isinstance(said, dict) or "task" not in said:
-        raise UserError(f"{folder / ADAPTER}: is damaged, or not made by petl export")
-    task = task_in(said["task"], folder / ADAPTER)
-    weights = folder / "adapter.safetensors"
-    return _assemble(folder, weights, task, None, said["classes"], said["statistics"])
-
-
-def _assemble(
-    path: Path,
-    weights: Path,
-    task: config.Task,
-    result: Result | None,
-    classes: Any,
-    numbers: Any,
+def _load(
+    path: Path, weights: Path, task: config.Task, facts: Mapping[str, Any], result: Result | None
 ) -> LoadedRun:
-    tensors, facts = read_tensors(weights), _facts(weights)
+    """`facts` are those of result.json or adapter.json."""
+    tensors, about = read_tensors(weights), _metadata(weights)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with seeded(task.seed, task.fold, "init"):
         model = build_model(task)
@@ -128,25 +120,25 @@ def _assemble(
         path=path,
         task=task,
         model=model.to(device).eval(),
-        classes=tuple(classes or ()),
-        statistics=_statistics(task, numbers, weights),
-        weights=facts.get("weights", task.weights),
-        epoch=facts.get("epoch"),
+        classes=tuple(facts.get("classes") or ()),
+        statistics=_statistics(task, facts.get("statistics"), path),
+        weights=about.get("weights", task.weights),
+        epoch=about.get("epoch"),
         result=result,
     )
 
 
-def _facts(file: Path) -> dict[str, Any]:
-    """What training wrote beside the tensors: which weights, of which epoch."""
+def _metadata(file: Path) -> dict[str, Any]:
+    """What training wrote beside the tensors: last or best weights, and their epoch."""
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as opened:
-        found: dict[str, Any] = json.loads((opened.metadata() or {}).get("petl", "{}"))
-    return found
+        metadata: dict[str, Any] = json.loads((opened.metadata() or {}).get("petl", "{}"))
+    return metadata
 
 
 def _check(model: Model, tensors: dict[str, Tensor], file: Path) -> None:
-    """All that training changes, and nothing else: half-restored, a model would guess quietly."""
+    """The file has all trained tensors and no others: half a model would predict noise quietly."""
     wanted = {name: tensor.shape for name, tensor in trained_state(model).items()}
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"{name} is unexpected" for name in tensors if name not in wanted]
@@ -162,15 +154,15 @@ def _check(model: Model, tensors: dict[str, Tensor], file: Path) -> None:
         )
 
 
-def _statistics(task: config.Task, numbers: Any, weights: Path) -> config.Statistics | None:
-    """As measured at training, so that no dataset is needed to predict."""
-    if isinstance(numbers, dict):
-        return config.Statistics(mean=numbers["mean"], std=numbers["std"])
+def _statistics(task: config.Task, recorded: Any, path: Path) -> config.Statistics | None:
+    """As measured in training, so that a prediction does not need the dataset."""
+    if isinstance(recorded, dict):
+        return config.Statistics(mean=recorded["mean"], std=recorded["std"])
     if isinstance(task.backbone, config.Wav2Vec2):
         return None
     if isinstance(task.dataset.statistics, config.Statistics):
         return task.dataset.statistics
     raise UserError(
-        f"{weights.parent}: its statistics were measured on the training split and not written "
-        "down; a run of this version keeps them: train it again"
+        f"{path}: an older version trained this run and did not record the statistics of its "
+        "training split; train it again"
     )

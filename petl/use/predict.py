@@ -1,10 +1,10 @@
-"""What a trained model says of sound files. One that does not decode is named; the rest goes on."""
+"""What a trained model predicts for sound files. A file that does not decode stops nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from petl import config
 from petl.data.features import Recipe
 from petl.errors import UserError
 from petl.use.load import LoadedRun
@@ -22,63 +21,62 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Prediction:
-    """`values` are probabilities by label, or a regression's numbers; none if there is an error."""
+    """`values`: probabilities by label, or a regression's numbers; none if there is an error."""
 
     file: Path
     values: tuple[float, ...] = ()
     error: str = ""
 
+    def ranked(self, run: LoadedRun, top: int) -> list[tuple[str, float]]:
+        """The most probable classes, equal ones by label; all targets of a regression in order."""
+        pairs = list(zip(run.names, self.values, strict=True)) if self.values else []
+        return sorted(pairs, key=lambda pair: -pair[1])[:top] if run.classes else pairs
+
+    def to_json(self, run: LoadedRun, top: int) -> dict[str, Any]:
+        """A line of `--json`."""
+        answers = self.ranked(run, top)
+        if self.error:
+            answer: dict[str, Any] = {"error": self.error}
+        elif run.classes:
+            answer = {"top": [{"class": name, "probability": p} for name, p in answers]}
+        else:
+            answer = {"targets": dict(answers)}
+        return {"file": str(self.file)} | answer
+
 
 def predict(run: LoadedRun, files: Sequence[Path]) -> Iterator[Prediction]:
-    """In the order of the files, batch by batch; while one is computed the next is decoded."""
+    """In the order of the files. While the model computes a batch, threads decode the next."""
+    recipe = Recipe.of(run.task.dataset, run.task.backbone.form)
+
+    def decode(file: Path) -> np.ndarray | str:
+        try:
+            return recipe(file)
+        except (UserError, OSError) as error:
+            return str(error).removeprefix(f"{file}: ")
+
+    def start_batch() -> list[tuple[Path, Future[np.ndarray | str]]]:
+        return [(file, threads.submit(decode, file)) for file in islice(waiting, BATCH)]
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         waiting = iter(files)
-        ahead = [(file, threads.submit(heard, file, run.task)) for file in islice(waiting, BATCH)]
-        while ahead:
-            now = ahead
-            ahead = [
-                (file, threads.submit(heard, file, run.task)) for file in islice(waiting, BATCH)
-            ]
-            yield from _of_batch(run, [(file, future.result()) for file, future in now])
+        following = start_batch()
+        while batch := following:
+            following = start_batch()
+            yield from _predict_batch(run, [(file, future.result()) for file, future in batch])
 
 
-def heard(file: Path, task: config.Task) -> np.ndarray | str:
-    """What the model gets of a file, not yet normalised, or why there is nothing."""
-    try:
-        return Recipe.of(task.dataset, task.backbone.form)(file)
-    except (UserError, OSError) as error:
-        return str(error).removeprefix(f"{file}: ")
-
-
-def _of_batch(
+def _predict_batch(
     run: LoadedRun, batch: Sequence[tuple[Path, np.ndarray | str]]
 ) -> Iterator[Prediction]:
-    sounds = [sound for _, sound in batch if isinstance(sound, np.ndarray)]
-    values = iter(_values(run, np.stack(sounds)) if sounds else ())
-    for file, sound in batch:
-        if isinstance(sound, str):
-            yield Prediction(file, error=sound)
+    inputs = [decoded for _, decoded in batch if isinstance(decoded, np.ndarray)]
+    values = iter(_values(run, np.stack(inputs)) if inputs else ())
+    for file, decoded in batch:
+        if isinstance(decoded, str):
+            yield Prediction(file, error=decoded)
         else:
             yield Prediction(file, tuple(next(values)))
 
 
-def _values(run: LoadedRun, raw: np.ndarray) -> list[list[float]]:
-    outputs = run.outputs(raw).double()
+def _values(run: LoadedRun, inputs: np.ndarray) -> list[list[float]]:
+    outputs = run.outputs(inputs).double()
     return (outputs.softmax(dim=1) if run.classes else outputs).tolist()
-
-
-def as_json(prediction: Prediction, run: LoadedRun, top: int) -> dict[str, Any]:
-    """One line of `--json`."""
-    said: dict[str, Any] = {"file": str(prediction.file)}
-    if prediction.error:
-        return said | {"error": prediction.error}
-    if not run.classes:
-        return said | {"targets": dict(zip(run.names, prediction.values, strict=True))}
-    best = ranked(prediction, run, top)
-    return said | {"top": [{"class": name, "probability": value} for name, value in best]}
-
-
-def ranked(prediction: Prediction, run: LoadedRun, top: int) -> list[tuple[str, float]]:
-    """The likeliest classes; equal ones in the order of their labels."""
-    pairs = zip(run.classes, prediction.values, strict=True)
-    return sorted(pairs, key=lambda pair: -pair[1])[:top]

@@ -1,12 +1,13 @@
-"""The paper's released code: its flags become our task, its tensors our model.
+"""The paper's released code: its flags become our settings, its tensors our model's.
 
-Its names follow the library's (`model.encoder.layer.0...`), with the new modules put in between.
-Ours, less the `inner` of wrappers, map onto them one to one, except that it keeps queries, keys and
-values apart and stacks the deep prompts of all layers in one tensor.
+Its tensor names are the library's (`model.encoder.layer.0...`) plus those of its new modules. Ours
+without the `inner` of wrappers map to them one to one, with two exceptions: there, queries, keys
+and values are separate, and the deep prompts of all layers are one tensor.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,55 +32,58 @@ _BLOCKS = {
     },
     "convpass": {"down": "adapter_down", "conv": "adapter_conv", "up": "adapter_up"},
 }
-_PLACES = {"MHSA": ("attention",), "FFN": ("ffn",)}
+_PLACEMENT = {"MHSA": ("attention",), "FFN": ("ffn",)}
 
 
 def method_of(flags: dict[str, Any]) -> config.Method:
-    """Their flags, in our words."""
-    name, waves = flags["method"], family_of(flags) == "wav2vec2"
-    if name == "full-FT" and waves:
-        return config.Full(family="full", layers=3)
-    if name in ("full-FT", "linear", "BitFit"):
-        simple = {"full-FT": config.Full, "linear": config.Linear, "BitFit": config.BitFit}
-        family = {"full-FT": "full", "linear": "linear", "BitFit": "bitfit"}[name]
-        return simple[name](family=family)
-    if name == "prompt-tuning":
-        depth = "deep" if flags["is_deep_prompt"] else "shallow"
-        return config.Prompt(family="prompt", depth=depth, length=flags["prompt_len_prompt"])
-    if name == "prefix-tuning":
-        return config.Prefix(family="prefix", length=flags["prompt_len_pt"])
-    if name in ("LoRA", "LoRA-ablation"):
-        targets = [t[1] for t in flags.get("lora_config", "Wq,Wv").split(",")]
-        reduction = flags["reduction_rate_lora"]
-        scale = flags["alpha_lora"] / reduction
-        return config.LoRA(
-            family="lora", reduction=reduction, targets=targets, scale=scale, init="normal"
-        )
-    if name == "adapter":
-        return config.Adapter(
-            family="adapter",
-            block=_block_of(flags),
-            placement=flags["adapter_type"].lower(),
-            composition=flags["seq_or_par"],
-            residual=flags["apply_residual"],
-            layer_norms="frozen" if waves else "trained",
-        )
-    if name == "adapter-ablation":
-        return _ablation_of(flags)
-    if name in ("Dense-MoA", "Soft-MoA"):
-        return _mixture_of(flags)
-    raise UserError(f"the released code's method '{name}' has no counterpart here")
+    """The settings that the flags of a method mean."""
+    waves = family_of(flags) == "wav2vec2"
+    match flags["method"]:
+        case "linear":
+            return config.Linear(family="linear")
+        case "BitFit":
+            return config.BitFit(family="bitfit")
+        case "full-FT":
+            return config.Full(family="full", layers=3) if waves else config.Full(family="full")
+        case "prompt-tuning":
+            depth = "deep" if flags["is_deep_prompt"] else "shallow"
+            return config.Prompt(family="prompt", depth=depth, length=flags["prompt_len_prompt"])
+        case "prefix-tuning":
+            return config.Prefix(family="prefix", length=flags["prompt_len_pt"])
+        case "LoRA" | "LoRA-ablation":
+            reduction = flags["reduction_rate_lora"]
+            return config.LoRA(
+                family="lora",
+                reduction=reduction,
+                targets=[target[1] for target in flags.get("lora_config", "Wq,Wv").split(",")],
+                scale=flags["alpha_lora"] / reduction,
+                init="normal",
+            )
+        case "adapter":
+            return config.Adapter(
+                family="adapter",
+                block=_block_of(flags),
+                placement=flags["adapter_type"].lower(),
+                composition=flags["seq_or_par"],
+                residual=flags["apply_residual"],
+                layer_norms="frozen" if waves else "trained",
+            )
+        case "adapter-ablation":
+            return _ablation_of(flags)
+        case "Dense-MoA" | "Soft-MoA":
+            return _mixture_of(flags)
+    raise UserError(f"petl has no counterpart of the released code's method '{flags['method']}'")
 
 
 def _ablation_of(flags: dict[str, Any]) -> config.Adapter:
-    """Behind the branch there is one model, whichever of its two names it goes by."""
+    """After the branch, `sequential` and `parallel` are two names of the same model there."""
     order = "sequential" if flags["befafter"] == "after" else flags["seq_or_par"]
     if (flags["seq_or_par"], flags["befafter"]) == ("sequential", "before"):
         order = "before"
     return config.Adapter(
         family="adapter",
         block=_block_of(flags),
-        placement=_PLACES[flags["location"]],
+        placement=_PLACEMENT[flags["location"]],
         composition=order,
         residual=order != "parallel",
     )
@@ -90,7 +94,7 @@ def _mixture_of(flags: dict[str, Any]) -> config.DenseMoA | config.SoftMoA:
     common = {
         "block": _expert_of(flags),
         "experts": flags["num_adapters"],
-        "placement": "houlsby" if houlsby else _PLACES[flags["location_moa"]],
+        "placement": "houlsby" if houlsby else _PLACEMENT[flags["location_moa"]],
         "attention_output": "twice",
     }
     if flags["method"] == "Dense-MoA":
@@ -122,7 +126,7 @@ def _block_of(flags: dict[str, Any]) -> config.Bottleneck | config.Conformer | c
     reduction, waves = flags["reduction_rate_adapter"], family_of(flags) == "wav2vec2"
     if flags["adapter_block"] == "bottleneck":
         return config.Bottleneck(kind="bottleneck", reduction=reduction, init="normal")
-    if flags["adapter_block"] == "convpass":  # in an adapter its dropout is left in eval mode
+    if flags["adapter_block"] == "convpass":  # an adapter's dropout stays in eval mode there
         return _convpass_of(reduction, dropout=0.0)
     return config.Conformer(
         kind="conformer",
@@ -139,7 +143,7 @@ def family_of(flags: dict[str, Any]) -> str:
 
 def backbone_of(flags: dict[str, Any], source: str) -> config.Backbone:
     if family_of(flags) == "wav2vec2":
-        frozen_is_eval = flags["method"] == "adapter"  # elsewhere it is left in train mode
+        frozen_is_eval = flags["method"] == "adapter"  # other methods leave it in train mode
         dropout = "none" if frozen_is_eval else "checkpoint"
         return config.Wav2Vec2(family="wav2vec2", source=source, dropout=dropout)
     pooling = flags["final_output"].lower()
@@ -149,12 +153,12 @@ def backbone_of(flags: dict[str, Any], source: str) -> config.Backbone:
 def load_model(
     state: dict[str, Tensor],
     flags: dict[str, Any],
-    backbone: str,
+    backbone: str | Path,
     max_length: int,
     num_classes: int,
 ) -> Model:
-    """Our model with their weights; `state` may leave out what the backbone folder has."""
-    settings = backbone_of(flags, backbone)
+    """Our model with their weights. Tensors that `state` lacks come from the backbone's folder."""
+    settings = backbone_of(flags, str(backbone))
     encoder = backbones.build(settings, max_length)
     method = method_of(flags)
     methods.apply(encoder, method)
@@ -165,7 +169,7 @@ def load_model(
 
 
 def their_names(model: Model, flags: dict[str, Any]) -> Names:
-    """Our parameter or buffer -> theirs, in the order they stack; without their `model.` prefix."""
+    """Our parameters and buffers -> theirs, without `model.`; several where ours stacks them."""
     naming = backbones.family(family_of(flags)).NAMING
 
     def theirs(name: str) -> tuple[str, ...]:
@@ -177,12 +181,12 @@ def their_names(model: Model, flags: dict[str, Any]) -> Names:
 
 
 def plain(name: str) -> str:
-    """The name as if nothing were wrapped."""
+    """The name without the wrappers."""
     return name.replace(".inner", "")
 
 
 def _new_name(name: str, flags: dict[str, Any]) -> str:
-    """Their name for a tensor that a method added."""
+    """Their name for a tensor of a method."""
     parts = name.split(".")[1:]
     if parts[0] == "tokens":
         return "prompt_embeddings"
@@ -226,7 +230,7 @@ def _mixture_name(layer: str, place: str, rest: list[str], flags: dict[str, Any]
 def fill(
     model: Model, flags: dict[str, Any], state: dict[str, Tensor], complete: bool = False
 ) -> None:
-    """Put their tensors into our model. Unless `complete`, what is left out stays as it is."""
+    """Copy their tensors into our model. If `complete`, `state` must have all of them."""
     state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
     for i, rows in enumerate(state.pop("deep_prompt_embeddings", [])):
         state[f"deep_prompt_embeddings[{i}]"] = rows[None]

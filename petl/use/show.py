@@ -1,4 +1,4 @@
-"""What a person sees of evaluations and predictions: tables of 80 columns, readable in grey."""
+"""Tables of evaluations and predictions: 80 columns wide, readable without colour."""
 
 from __future__ import annotations
 
@@ -8,107 +8,91 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from petl.use.predict import Prediction, ranked
-
 if TYPE_CHECKING:
     from petl.use.evaluate import Evaluation
     from petl.use.load import LoadedRun
+    from petl.use.predict import Prediction
 
 PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 LABELS = {"balanced_accuracy": "balanced accuracy"} | {
     name: f"weighted {name}" for name in ("precision", "recall", "f1")
 }
-WIDE = 15
-"""More classes than this make no confusion matrix that fits a terminal."""
+WIDEST = 15
+"""The most classes whose confusion matrix fits a terminal."""
 
 
-def header(found: Evaluation, run: LoadedRun) -> str:
+def header(evaluation: Evaluation) -> str:
+    run = evaluation.run
     epoch = "" if run.epoch is None else f" (epoch {run.epoch})"
     return (
         f"{run.task} · run {run.task.run_id}\n"
-        f"{run.weights} weights{epoch} on {found.split}: {found.clips} clips"
+        f"{run.weights} weights{epoch} on {evaluation.part}: {evaluation.clips} clips"
     )
 
 
-def metrics(found: Evaluation) -> Table:
-    """Beside each number what training recorded, unless it is the same."""
-    table = _table("", "measured")
-    if found.recorded is not None:
-        table.add_column("recorded", justify="right")
-    for name, value in found.metrics.items():
-        row = [LABELS.get(name, name), _number(name, value)]
-        if found.recorded is not None:
-            row.append(_recorded(name, value, found.recorded.get(name)))
-        table.add_row(*row)
+def metrics(evaluation: Evaluation) -> Table:
+    """Each metric, and beside it what training recorded."""
+    recorded = evaluation.recorded
+    table = _table("", "measured", *(["recorded"] if recorded is not None else []))
+    for name, value in evaluation.metrics.items():
+        cells = [LABELS.get(name, name), _number(name, value)]
+        if recorded is not None and name in recorded:
+            same = recorded[name] == value
+            cells.append("the same" if same else _number(name, recorded[name]))
+        table.add_row(*cells)
     return table
-
-
-def _recorded(name: str, value: float, recorded: float | None) -> str:
-    if recorded is None:
-        return ""
-    return "the same" if recorded == value else _number(name, recorded)
 
 
 def _number(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name in PERCENT else f"{value:.4f}"
 
 
-def per_class(found: Evaluation, run: LoadedRun) -> Table:
-    table = _table("class", "precision", "recall", "f1", "clips", "most often taken for")
-    for label, scores in enumerate(found.per_class()):
+def per_class(evaluation: Evaluation) -> Table:
+    table = _table("class", "precision", "recall", "f1", "clips")
+    table.add_column("most often confused with")
+    for label, scores in enumerate(evaluation.per_class()):
         ratios = [f"{100 * scores[name]:.1f} %" for name in ("precision", "recall", "f1")]
-        clips = str(int(scores["support"]))
-        table.add_row(run.names[label], *ratios, clips, _mistaken_for(found, run, label))
+        clips, confused = str(int(scores["support"])), _confused_with(evaluation, label)
+        table.add_row(evaluation.run.names[label], *ratios, clips, confused)
     return table
 
 
-def _mistaken_for(found: Evaluation, run: LoadedRun, label: int) -> str:
-    row = list((found.confusion or [])[label])
-    row[label] = 0
-    most = max(range(len(row)), key=row.__getitem__)
-    return f"{run.names[most]} ({row[most]})" if row[most] else ""
+def _confused_with(evaluation: Evaluation, label: int) -> str:
+    counts = list((evaluation.confusion or [])[label])
+    counts[label] = 0
+    most = max(range(len(counts)), key=counts.__getitem__)
+    return f"{evaluation.run.names[most]} ({counts[most]})" if counts[most] else ""
 
 
-def confusion(found: Evaluation, run: LoadedRun) -> Table | str:
-    """A row for each class; its columns are the labels, since names would not fit."""
-    rows = found.confusion or []
-    if len(rows) > WIDE:
-        return f"a confusion matrix of {len(rows)} classes is too wide here: --json has it"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="rows: true, columns: taken for")
-    table.title_justify = "left"
-    table.add_column("")
-    for label in range(len(rows)):
-        table.add_column(str(label), justify="right", no_wrap=True)
+def confusion(evaluation: Evaluation) -> Table | str:
+    """A row for each class. The columns are labels, because names would not fit."""
+    rows = evaluation.confusion or []
+    if len(rows) > WIDEST:
+        return f"the confusion matrix of {len(rows)} classes is too wide for a table; use --json"
+    table = _table("", *(str(label) for label in range(len(rows))))
+    table.title, table.title_justify = "rows: true class, columns: predicted class", "left"
     for label, row in enumerate(rows):
-        table.add_row(f"{label} {run.names[label]}", *(str(n) if n else "·" for n in row))
+        name = evaluation.run.names[label]
+        table.add_row(f"{label} {name}", *(str(n) if n else "·" for n in row))
     return table
 
 
 def predictions(found: Sequence[Prediction], run: LoadedRun, top: int) -> Table:
-    heads = ("class", "probability") if run.classes else ("target", "value")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("file", overflow="fold")
-    table.add_column(heads[0])
-    table.add_column(heads[1], justify="right", no_wrap=True)
+    table.add_column("class" if run.classes else "target")
+    heading = "probability" if run.classes else "value"
+    table.add_column(heading, justify="right", no_wrap=True)
     for prediction in found:
-        for i, (name, value) in enumerate(_answers(prediction, run, top)):
-            table.add_row(str(prediction.file) if i == 0 else "", name, value)
+        for i, (name, value) in enumerate(prediction.ranked(run, top)):
+            number = f"{100 * value:.1f} %" if run.classes else f"{value:.4g}"
+            table.add_row(str(prediction.file) if i == 0 else "", name, number)
     return table
-
-
-def _answers(prediction: Prediction, run: LoadedRun, top: int) -> list[tuple[str, str]]:
-    if prediction.error:
-        return []
-    if run.classes:
-        return [(name, f"{100 * p:.1f} %") for name, p in ranked(prediction, run, top)]
-    pairs = zip(run.names, prediction.values, strict=True)
-    return [(name, f"{value:.4g}") for name, value in pairs]
 
 
 def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first)
-    for head in others:
-        words = "most" in head
-        table.add_column(head, justify="left" if words else "right", no_wrap=not words)
+    for heading in others:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table

@@ -1,10 +1,10 @@
 """A run as a checkpoint of Hugging Face's Audio Spectrogram Transformer.
 
-What a method learned is folded into the backbone's own weights. Then the encoders are the same, and
-what is left is how the head reads the tokens. The library's classifier takes the mean of CLS and
-DIST and normalises it once more, which is our pooling `cls+dist`: those become an
-ASTForAudioClassification. For any other pooling no weights of that class give the same logits, so
-the encoder becomes an ASTModel, and the head a file beside it.
+The method is merged into the backbone's weights, so that the encoder is the library's. What remains
+is how the head reads the tokens. The library's classifier normalises the mean of CLS and DIST once
+more, which is our pooling `cls+dist`: such a run becomes an ASTForAudioClassification. For any
+other pooling no weights of that class give the same logits, so the encoder becomes an ASTModel, and
+the head a file beside it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ POOLED = {
     "cls": "hidden[:, 0]",
     "speech": "hidden[:, 2:].mean(dim=1)",
 }
-"""How a head beside an ASTModel reads it; prompts do not come so far."""
+"""How a separate head reads an ASTModel. Poolings of prompts are refused before."""
 
 CLASSIFIER = """\
 ```python
@@ -72,7 +72,7 @@ with torch.no_grad():
 
 
 def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
-    """The files by name, and in a sentence what they are."""
+    """The files by name, and a description of them."""
     _refuse_what_stays(run.task)
     model = deepcopy(run.model).cpu()
     merge(model)
@@ -91,15 +91,15 @@ def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     if whole:
         tensors = {f"{ast.NAMING.prefix}{name}": t for name, t in tensors.items()}
         tensors |= _classifier(model, head)
-        told = "an ASTForAudioClassification"
+        description = "an ASTForAudioClassification"
     else:
         files["head.safetensors"] = save(head)
         pooling = run.task.backbone.pooling
-        told = (
-            f"an ASTModel with its head beside it, as README.md says; ASTForAudioClassification "
-            f"pools otherwise than `pooling: {pooling}` (it is `cls+dist` here)"
+        description = (
+            "an ASTModel and its head; README.md shows how to use them. (An "
+            f"ASTForAudioClassification needs `pooling: cls+dist`; this run has `{pooling}`)"
         )
-    return files | {"model.safetensors": save(tensors, {"format": "pt"})}, told
+    return files | {"model.safetensors": save(tensors, {"format": "pt"})}, description
 
 
 def _refuse_what_stays(task: config.Task) -> None:
@@ -117,7 +117,7 @@ def _refuse_what_stays(task: config.Task) -> None:
 
 
 def _fill_qkv_biases(encoder: Encoder) -> None:
-    """SSF gives a bias to what had none; the library has them in all layers or in none."""
+    """Merging SSF adds biases to some layers; the library has them in all layers or in none."""
     maps = [layer.attention.qkv.linear for layer in encoder.bare_layers()]
     if any(linear.bias is not None for linear in maps):
         for linear in maps:
@@ -126,7 +126,7 @@ def _fill_qkv_biases(encoder: Encoder) -> None:
 
 
 def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Its norm learns nothing here: a gain before a linear map is part of the map."""
+    """The classifier's LayerNorm stays neutral: a gain before a linear map is part of the map."""
     hidden = model.backbone.shape.hidden
     return {
         "classifier.layernorm.weight": torch.ones(hidden),
@@ -159,7 +159,7 @@ def _config(run: LoadedRun, encoder: Encoder, whole: bool) -> dict[str, Any]:
 
 
 def _preprocessor(run: LoadedRun) -> dict[str, Any]:
-    """The library's extractor computes our spectrogram; it normalises as we do, by 2 std."""
+    """The library's extractor computes our spectrogram, and divides by 2 std as we do."""
     assert run.statistics is not None
     return {
         "feature_extractor_type": "ASTFeatureExtractor",
@@ -183,7 +183,7 @@ def _readme(run: LoadedRun, whole: bool) -> str:
         f"# {names.method_label} on {names.dataset_label}\n\n"
         f"An Audio Spectrogram Transformer from `{run.task.backbone.source}`, fine-tuned by "
         f"petl-ast (run {run.task.run_id}, {run.weights} weights) and merged. `config.json` names "
-        "what it puts out.\n\n"
+        "its outputs.\n\n"
         f"{use}\n"
         "`input_values` are what `ASTFeatureExtractor.from_pretrained(folder)` makes of a mono "
         f"waveform at {RATE} Hz, `(clips, {run.task.dataset.frames}, {BINS})`.\n"

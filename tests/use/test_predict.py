@@ -76,7 +76,7 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(trained, tmp_path: Path) ->
         tmp_path / "nowhere.wav",
     ]
     assert f"petl: {broken}: " in told.stderr
-    assert "2 of 37 files could not be heard" in told.stderr
+    assert "2 of 37 files could not be decoded" in told.stderr
     assert "Traceback" not in told.output
 
 
@@ -110,7 +110,7 @@ def test_a_list_on_stdin_is_asked_about(trained, tmp_path: Path) -> None:
     told = petl("predict", trained("lora").path, "-", stdin=f"{clip}\n")
     assert told.exit_code == 0, told.output
     assert told.stdout.count("%") == 5
-    for wrong, line in (("-", "list on stdin is empty"), (tmp_path / "x", "could not be heard")):
+    for wrong, line in (("-", "list on stdin is empty"), (tmp_path / "x", "could not be decoded")):
         told = petl("predict", trained("lora").path, wrong, stdin="")
         assert line in told.stderr
     (tmp_path / "empty").mkdir()
