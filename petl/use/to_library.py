@@ -96,8 +96,8 @@ def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
         files["head.safetensors"] = save(head)
         pooling = run.task.backbone.pooling
         description = (
-            "an ASTModel and its head; README.md shows how to use them. (An "
-            f"ASTForAudioClassification needs `pooling: cls+dist`; this run has `{pooling}`)"
+            "an ASTModel and its head; README.md shows how to use them. (An ASTForAudio"
+            f"Classification needs `pooling: cls+dist`; this run has `pooling: {pooling}`)"
         )
     return files | {"model.safetensors": save(tensors, {"format": "pt"})}, description
 

@@ -74,7 +74,7 @@ def test_an_unfinished_run_says_how_far_it_is(tasks, tmp_path: Path) -> None:
 
 def test_weights_that_were_not_kept_are_named_with_what_keeps_them(tasks, tmp_path: Path) -> None:
     run = finished(tasks[0], tmp_path)
-    with pytest.raises(UserError, match=r"`keep_weights: true` into quickstart.yaml.*train again"):
+    with pytest.raises(UserError, match=r"`keep_weights: true` to quickstart.yaml.*train again"):
         load_run(run.path, places_of(tmp_path))
 
 
