@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -18,6 +18,7 @@ from petl.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 MISTAKE, INTERRUPTED = 2, 130
 # C0 without tab and newline, DEL, C1, and the marks that turn the direction of text
@@ -130,6 +131,33 @@ def console(**options: Any) -> Console:
                 yield segment if segment.control else segment._replace(text=printable(segment.text))
 
     return Escaping(highlight=False, markup=False, emoji=False, **options)
+
+
+class Bars:
+    """A progress bar for each thing that is being done, drawn once it begins."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, doing: str, done: int, total: int | None) -> None:
+        if doing not in self.tasks:
+            self.tasks[doing] = self.progress.add_task(doing, total=total)
+        self.progress.update(self.tasks[doing], completed=done, total=total)
+
+
+@contextmanager
+def progress_bars(unit: Literal["items", "bytes"] = "items") -> Iterator[Bars]:
+    """Nothing is drawn where the output is no terminal: in a log, bars are noise."""
+    from rich import progress as rich
+
+    items = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    of_unit = items if unit == "items" else (rich.DownloadColumn(), rich.TransferSpeedColumn())
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *of_unit)
+    screen = console()
+    off = not screen.is_terminal
+    with rich.Progress(*columns, console=screen, transient=True, disable=off) as progress:
+        yield Bars(progress)
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:

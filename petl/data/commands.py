@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from petl.errors import UserError, nearest
-from petl.terminal import CacheDir, DataDir, Petl, console, interruptible, need
+from petl.terminal import CacheDir, DataDir, Petl, console, interruptible, need, progress_bars
 
 if TYPE_CHECKING:
     from petl.config import Dataset
@@ -84,7 +82,7 @@ def check(
         say(f"not ready: {error}")
         raise typer.Exit(1) from None
     say(f"{name}: {folder}, layout {dataset.layout}")
-    with interruptible("nothing was changed"), _bars("clips") as bars:
+    with interruptible("nothing was changed"), progress_bars() as bars:
         report = decode_all(dataset, corpus, partial(bars, f"decoding {name}"))
     table = Table.grid(padding=(0, 2))
     for fact in overview.facts(report):
@@ -129,12 +127,12 @@ def prepare(
 
     places = Places.choose(data=data, cache=cache)
     for (dataset, form), name in _inputs(names).items():
-        with interruptible("run the same command again to restart"), _bars("clips") as bars:
+        with interruptible("run the same command again to restart"), progress_bars() as bars:
             begin = time.perf_counter()
             corpus, inputs = load.prepare(dataset, places, partial(bars, name), form)
             seconds = time.perf_counter() - begin
         clips, rate = len(corpus.clips), len(corpus.clips) / seconds
-        how = f"{seconds:.1f} s, {rate:,.0f} clips per second" if bars.stages else "already cached"
+        how = f"{seconds:.1f} s, {rate:,.0f} clips per second" if bars.tasks else "already cached"
         console().print(f"{name}: {clips:,} clips, {how}", soft_wrap=True)
         console().print(f"  {inputs.filename}, {inputs.nbytes / 1e6:,.0f} MB", soft_wrap=True)
 
@@ -171,7 +169,7 @@ def fetch(
         raise UserError(f"petl knows no download for '{name}'{nearest(name, DOWNLOADS)}")
     download = DOWNLOADS[name]
     say(f"{name}, licence {download.licence}: {download.page}")
-    with interruptible("run the same command again to resume"), _bars("bytes") as bars:
+    with interruptible("run the same command again to resume"), progress_bars("bytes") as bars:
         fetched = download_and_unpack(replace(download, url=url or download.url), folder, bars)
     matches = "as published" if download.checksum else "no published checksum to compare it with"
     say(f"{fetched.bytes:,} bytes, {fetched.checksum} ({matches})")
@@ -208,30 +206,3 @@ def _inputs(names: list[str]) -> dict[tuple[Dataset, Form], str]:
         else:
             inputs[dataset_of(name), "spectrogram"] = name
     return inputs
-
-
-class _Bars:
-    """A progress bar for each stage."""
-
-    def __init__(self, progress: Any):
-        self.progress = progress
-        self.stages: dict[str, Any] = {}
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        if stage not in self.stages:
-            self.stages[stage] = self.progress.add_task(stage, total=total)
-        self.progress.update(self.stages[stage], completed=done, total=total)
-
-
-@contextmanager
-def _bars(unit: Literal["clips", "bytes"]) -> Iterator[_Bars]:
-    """Nothing is drawn where the output is no terminal: in a log, bars are noise."""
-    from rich import progress as rich
-
-    clips = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
-    of_unit = clips if unit == "clips" else (rich.DownloadColumn(), rich.TransferSpeedColumn())
-    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *of_unit)
-    screen = console()
-    off = not screen.is_terminal
-    with rich.Progress(*columns, console=screen, transient=True, disable=off) as progress:
-        yield _Bars(progress)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import partial
 
 from petl.config import Dataset, Task
 from petl.config.dataset import Form
 from petl.places import Places
-from petl.terminal import console, need
+from petl.terminal import need, progress_bars
 
 
 def inputs_of(tasks: Iterable[Task]) -> dict[tuple[Dataset, Form], str]:
@@ -25,9 +25,5 @@ def prepare_all(tasks: Sequence[Task], places: Places) -> None:
     from petl.data.load import prepare
 
     for (dataset, form), name in inputs_of(tasks).items():
-        with console().status(f"preparing {name}") as status:
-
-            def tell(done: int, total: int, name: str = name, show: Any = status.update) -> None:
-                show(f"preparing {name}: {done} of {total} clips")
-
-            prepare(dataset, places, tell, form)
+        with progress_bars() as bars:
+            prepare(dataset, places, partial(bars, f"preparing {name}"), form)
