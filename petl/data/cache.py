@@ -1,9 +1,14 @@
-"""A model's inputs are computed once: by whoever comes first, for everybody.
+"""The inputs of models, computed once and shared by all runs.
 
-A file's name is a digest of all that its contents depend on, so it is right or it is not there; it
-appears under that name only when whole. Runs share it through a read-only memory map. It is an
-ordinary .npy file with checksums behind the numbers: what a failing disk or a crash made of it is
-noticed and computed again.
+A file's name is a digest of all that its contents depend on, so it is never out of date. It gets
+this name only when it is complete, by a rename. Who computes it holds a claim (petl/runs/claim.py)
+and all others wait: for the file, or for the claim of a process that died, which they take over.
+
+It is an ordinary .npy file with checksums behind the numbers, mapped read-only into memory:
+
+    header | numbers, float32 | mean, mean square and CRC-32 of each clip | seal: CRC-32 of the latter
+
+A file that a failing disk or a crash has damaged does not match them and is computed again.
 """
 
 from __future__ import annotations
@@ -36,16 +41,15 @@ Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
 
 VERSION = 2
-"""To be raised when features.py or resample.py changes what it computes."""
+"""Raise it when features.py or resample.py computes something else."""
 WAIT_S = 3600.0
 POLL_S = 0.2
 CHECKED = 128 * 2**20
 """Bytes whose checksums are compared when a file is opened: a fraction of a second."""
 CLIP = np.dtype([("mean", "<f8"), ("square", "<f8"), ("crc", "<u4")])
-"""Of each clip's numbers: mean, mean square, checksum."""
-SEAL = np.dtype("<u4")
-"""The checksum of all these."""
-ELSEWHERE = "--cache or PETL_CACHE names another cache"
+"""For each clip behind the numbers."""
+SEAL_BYTES = 4
+ELSEWHERE = "choose another cache with --cache or PETL_CACHE"
 
 log = logging.getLogger(__name__)
 
@@ -60,30 +64,31 @@ class Cached(NamedTuple):
 def cached_inputs(
     clips: Sequence[Clip], recipe: Recipe, cache: Path, progress: Progress | None = None
 ) -> Cached:
-    """Every clip by the recipe, in order."""
+    """The recipe applied to every clip, in order."""
     folder = cache / "features"
     file = folder / f"{key(clips, recipe)}.npy"
     shape = (len(clips), *recipe.shape)
     try:
-        while (found := _open(file, shape)) is None:
+        while (cached := _open(file, shape)) is None:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 with Claim(file.with_suffix(".claim")) as claim:
+                    # Between our look and our claim another process may have finished the file.
                     if _open(file, shape) is None:
                         _compute(clips, recipe, file, claim, progress or (lambda *_: None))
             except RunIsTaken:
                 _wait(file)
     except OSError as error:
         raise UserError(f"{folder}: {reason(error)}; {ELSEWHERE}") from None
-    return found
+    return cached
 
 
 def key(clips: Sequence[Clip], recipe: Recipe) -> str:
-    """Size and time stand for a file's contents: reading it would cost what the cache saves."""
+    """Size and time stand for a file's contents: to read them would take what the cache saves."""
     settings = [
         VERSION,
         [recipe.form, recipe.frames, recipe.channel],
-        # Two stacks agree, but not to the bit: who was first must not show in a run's numbers.
+        # Two versions may differ in the last bit: a run must not read what another one computed.
         [torch.__version__, np.__version__, soundfile.__libsndfile_version__],
     ]
     files = []
@@ -100,9 +105,9 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
 
 
 def _open(file: Path, shape: tuple[int, ...]) -> Cached | None:
-    """None if the file is not there, or is not what was once published under its name.
+    """None if there is no file, or it is damaged.
 
-    A small file is checked to its last byte; of a large one the ends and some clips between.
+    A small file is checked completely; of a large one the seal, both ends and clips in between.
     """
     try:
         inputs = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -113,25 +118,25 @@ def _open(file: Path, shape: tuple[int, ...]) -> Cached | None:
     with file.open("rb") as opened:
         opened.seek(inputs.offset + inputs.nbytes)
         behind = opened.read()
-    rows, seal = behind[: -SEAL.itemsize], behind[-SEAL.itemsize :]
-    if len(rows) != len(inputs) * CLIP.itemsize or _seal(rows) != seal:
+    described, seal = behind[:-SEAL_BYTES], behind[-SEAL_BYTES:]
+    if len(described) != len(inputs) * CLIP.itemsize or _seal(described) != seal:
         return None
-    clips = np.frombuffer(rows, CLIP)
+    clips = np.frombuffer(described, CLIP)
     count = min(len(inputs), max(2, CHECKED // inputs[0].nbytes))
     checked = np.linspace(0, len(inputs) - 1, count).astype(int)
-    whole = all(crc32(inputs[index]) == clips["crc"][index] for index in checked)
-    return Cached(inputs, clips) if whole else None
+    is_intact = all(crc32(inputs[index]) == clips["crc"][index] for index in checked)
+    return Cached(inputs, clips) if is_intact else None
 
 
-def _seal(rows: bytes) -> bytes:
-    return np.array(crc32(rows), SEAL).tobytes()
+def _seal(described: bytes) -> bytes:
+    return crc32(described).to_bytes(SEAL_BYTES, "little")
 
 
 def _wait(file: Path) -> None:
-    """Until the process that computes the file has done so or is dead."""
+    """Until the process that computes the file is done or dead."""
     claim = file.with_suffix(".claim")
     deadline = time.monotonic() + WAIT_S
-    log.warning("waiting for another process, which computes %s", file)
+    log.warning("waiting for another process that computes %s", file)
     while True:
         time.sleep(POLL_S)
         if not is_alive(claim):
@@ -139,7 +144,7 @@ def _wait(file: Path) -> None:
         if time.monotonic() > deadline:
             raise UserError(
                 f"{file}: another process has been computing it for {WAIT_S / 60:.0f} minutes; "
-                f"its claim is {claim}"
+                f"if it hangs, stop it (its host and process number are in {claim})"
             )
 
 
@@ -152,13 +157,11 @@ def _compute(
     if file.exists():
         log.warning("%s is damaged and will be computed again", file)
     for leftover in file.parent.glob(f".{file.stem}.*"):
-        leftover.unlink(missing_ok=True)  # of a process that was killed: we hold the claim now
+        leftover.unlink(missing_ok=True)  # of a process that was killed: the claim is ours now
     shape = (len(clips), *recipe.shape)
-    need = math.prod(shape) * 4
-    if (free := shutil.disk_usage(file.parent).free) < need:
-        raise UserError(
-            f"{file.parent}: {free / 1e6:,.1f} MB free, {need / 1e6:,.1f} MB needed; {ELSEWHERE}"
-        )
+    need, free = math.prod(shape) * 4 / 1e6, shutil.disk_usage(file.parent).free / 1e6
+    if free < need:
+        raise UserError(f"{file.parent}: {free:,.1f} MB free, {need:,.1f} MB needed; {ELSEWHERE}")
     temporary = file.with_name(f".{file.stem}.{secrets.token_hex(4)}")
     described = np.zeros(len(clips), CLIP)
     broken: list[str] = []
@@ -179,28 +182,29 @@ def _compute(
             out.flush()
             os.fsync(out.fileno())
         if broken:
-            raise UserError(f"{len(broken)} of {len(clips)} clips unreadable: {first_few(broken)}")
+            count = f"{len(broken)} of {len(clips)}"
+            raise UserError(f"{count} clips could not be decoded: {first_few(broken)}")
         if file.stem != key(clips, recipe):
-            raise UserError(f"clips changed while {file} was being computed; start again")
+            raise UserError(
+                f"{file}: clips were changed while it was computed; run the same command again"
+            )
         temporary.replace(file)
     except OSError as error:
-        raise UserError(
-            f"{file}: {reason(error)} (it takes {need / 1e6:,.1f} MB); {ELSEWHERE}"
-        ) from None
+        raise UserError(f"{file}: {reason(error)} ({need:,.1f} MB needed); {ELSEWHERE}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 Computed = tuple[bytes, tuple[float, float, int]]
-"""A clip's numbers and what CLIP says of them."""
+"""A clip's numbers, and their mean, mean square and checksum."""
 
 
 @contextmanager
 def _computed(clips: Sequence[Clip], recipe: Recipe) -> Iterator[Iterator[Computed | UserError]]:
-    """In order. Threads suffice: decoding, resampling and the FFT all let go of the interpreter.
+    """In order. Threads suffice, because decoding, resampling and the FFT release the GIL.
 
-    Each has one core to itself. torch would spread every small step over all of them, which is
-    many times slower where somebody else is at work.
+    Each thread has one core. By default torch would spread every small step over all cores, which
+    is many times slower on a busy machine.
     """
 
     def compute(clip: Clip) -> Computed | UserError:
@@ -218,5 +222,5 @@ def _computed(clips: Sequence[Clip], recipe: Recipe) -> Iterator[Iterator[Comput
     try:
         yield pool.map(compute, clips)
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for a thousand clips
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the clips in the queue
         torch.set_num_threads(torch_threads)

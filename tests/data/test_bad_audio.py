@@ -194,7 +194,7 @@ def test_a_write_that_fails_names_the_cache_and_leaves_nothing(tiny, tmp_path):
     message, left = done.stdout.splitlines()
     assert message.startswith(f"{tmp_path / 'cache' / 'features'}/")
     assert message.endswith(
-        ".npy: file too large (it takes 0.1 MB); --cache or PETL_CACHE names another cache"
+        ".npy: file too large (0.1 MB needed); choose another cache with --cache or PETL_CACHE"
     )
     assert left == "[]"
     assert run(PREPARE, tiny, tmp_path / "cache").stdout.startswith("(10, 20, 128)")
@@ -213,7 +213,9 @@ def test_a_full_disk_is_noticed_before_the_work(tiny, tmp_path):
     command = [*namespace, *shell, sys.executable, "-c", PREPARE, tiny, disk]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     message, left = done.stdout.splitlines()
-    assert message.startswith(f"{disk / 'features'}: 0.0 MB free, 0.1 MB needed; --cache")
+    assert message.startswith(
+        f"{disk / 'features'}: 0.0 MB free, 0.1 MB needed; choose another cache"
+    )
     assert left == "[]"
 
 
@@ -223,7 +225,7 @@ def test_a_cache_that_may_not_be_written_is_named(tiny, tmp_path):
     folder.chmod(0o555)
     done = run(PREPARE, tiny, tmp_path / "cache", before=without_privileges)
     assert done.stdout.splitlines() == [
-        f"{folder}: permission denied; --cache or PETL_CACHE names another cache",
+        f"{folder}: permission denied; choose another cache with --cache or PETL_CACHE",
         "[]",
     ]
 
@@ -243,7 +245,7 @@ def test_bad_clips_of_every_kind_are_listed_in_one_line(tiny, dataset, tmp_path)
     with pytest.raises(UserError) as error:
         cache.cached_inputs(clips, Recipe(20), tmp_path)
     message = str(error.value)
-    assert message.startswith("3 of 10 clips unreadable: ")
+    assert message.startswith("3 of 10 clips could not be decoded: ")
     for clip, why in ((0, "the file is empty"), (3, "cut short"), (5, "0 samples")):
         assert f"{clips[clip].path}: " in message
         assert why in message

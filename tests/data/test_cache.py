@@ -174,7 +174,7 @@ def test_broken_clips_are_listed_and_nothing_is_left_behind(clips, tmp_path):
     with pytest.raises(UserError) as error:
         spectrograms(clips, 20, tmp_path)
     message = str(error.value)
-    assert message.startswith("7 of 10 clips unreadable")
+    assert message.startswith("7 of 10 clips could not be decoded")
     assert all(str(clip.path) in message for clip in clips[:5])
     assert str(clips[5].path) not in message
     assert message.endswith("and 2 more")

@@ -67,7 +67,7 @@ def test_a_broken_clip_is_named_and_nothing_is_left(tiny, study, tmp_path):
     broken.write_bytes(b"")
     told = prepare(study, "--data", tiny.parent, "--cache", tmp_path / "cache")
     assert told.exit_code == 2
-    assert f"1 of 10 clips unreadable: {broken}: the file is empty" in told.stderr
+    assert f"1 of 10 clips could not be decoded: {broken}: the file is empty" in told.stderr
     assert cached(tmp_path) == set()
 
 
