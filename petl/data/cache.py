@@ -6,9 +6,10 @@ and all others wait: for the file, or for the claim of a process that died, whic
 
 It is an ordinary .npy file with checksums behind the numbers, mapped read-only into memory:
 
-    header | numbers, float32 | mean, mean square and CRC-32 of each clip | seal: CRC-32 of the latter
+    header | float32 numbers | mean, mean square and CRC-32 of each clip | CRC-32 of the last part
 
-A file that a failing disk or a crash has damaged does not match them and is computed again.
+The last CRC-32 is the seal. A file that a failing disk or a crash has damaged does not match its
+checksums and is computed again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """Resampling to 16 kHz by a filter written down here, so that no library's default can change it.
 
-It is the filter that the released code heard through: `kaiser_best` of resampy, a windowed sinc.
-Between two rates an output's place among the inputs repeats after some outputs, and with it the
-filter's weights: these are computed once, and resampling becomes a matrix product.
+It is the filter of the released code, resampy's `kaiser_best`: a sinc under a Kaiser window, h.
+Output n lies at t = n * down / up inputs, where up / down is 16000 / rate in lowest terms, and is
+
+    y[n] = scale * sum over inputs k of x[k] * h(scale * (t - k)),  scale = min(1, 16000 / rate)
+
+As t moves by exactly `down` inputs in `up` outputs, the weights of the inputs repeat: they are
+computed once, and resampling becomes a matrix product.
 """
 
 from __future__ import annotations
@@ -16,22 +20,22 @@ import torch
 from petl.config.dataset import RATE
 
 ZEROS = 50
-"""Zero crossings on either side of the filter's middle."""
+"""Zero crossings of h on either side of its middle."""
 STEPS = 8192
-"""Entries of the filter's table per zero crossing; between two of them it is a straight line."""
+"""Entries of the table of h per zero crossing; it is interpolated linearly between them."""
 ROLLOFF = 0.9173473712608761
 BETA = 12.984585247040014
 
 BLOCK = 80
-"""Outputs per matrix product: many enough to be fast, few enough to multiply little by zero."""
+"""Outputs per matrix product. More of them share less of their inputs: more weights are 0."""
 CHUNK = 2**23
-"""Inputs per matrix product: an hour of sound is not copied at once."""
+"""Inputs per matrix product, which copies them: an hour of sound is not copied at once."""
 
 
 def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
     """A float64 waveform at 16 kHz, ceil(samples * 16000 / rate) long.
 
-    As in the released code, the last sample is 0 where that is not a whole number.
+    As in the released code, the last sample is 0 if this is rounded up.
     """
     if rate == RATE:
         return waveform
@@ -39,7 +43,7 @@ def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
     whole = len(waveform) * up // down
     resampled = np.zeros(ceil(len(waveform) * up / down))
     repeats = max(1, BLOCK // up)
-    period, hop = repeats * up, repeats * down  # outputs, and inputs, until the weights repeat
+    period, hop = repeats * up, repeats * down  # outputs and inputs until the weights repeat
     periods = ceil(whole / period)
     reach = _reach(rate)
     padded = np.zeros(reach + (periods + 1) * hop + reach + 1)
@@ -58,7 +62,7 @@ def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
 
 
 def samples_needed(outputs: int, rate: int) -> int:
-    """How much of a recording its first outputs depend on: the rest need not be decoded."""
+    """How many inputs the first outputs depend on. The rest need not be decoded."""
     up, down = _ratio(rate)
     return outputs if rate == RATE else ceil(outputs * down / up) + _reach(rate)
 
@@ -74,9 +78,12 @@ def _product(windows: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
 
 
 def _lateness(outputs: int, rate: int) -> np.ndarray:
-    """By how much of an input resampy's clock, rounded at each tick, is ahead of the true one.
+    """How far resampy's clock is ahead of the exact one, in inputs, for each output n.
 
-    Some 1e-11; but where a clean sound leaves a band empty, the logarithm shows even that.
+    resampy takes output n at n * (1 / (16000 / rate)) in float64. The exact time n * down / up is
+    floor(n * down / up) + (n * down mod up) / up, and the two are subtracted one after the other,
+    so that no digits are lost. The difference is about 1e-11, but in a band that is almost empty
+    the logarithm of its energy shows even that.
     """
     up, down = _ratio(rate)
     numbers = np.arange(outputs)
@@ -85,31 +92,31 @@ def _lateness(outputs: int, rate: int) -> np.ndarray:
 
 
 def _stride(rate: int) -> int:
-    """Table entries from one input to the next; towards a lower rate the filter is stretched.
+    """Table entries from one input to the next: scale * STEPS.
 
-    Cut to a whole number, as resampy does: at 44.1 kHz the filter is 1/20000 wider for it.
+    Rounded down, as in resampy, which makes the filter at 44.1 kHz wider by 1 in 20,000.
     """
     return int(min(1.0, RATE / rate) * STEPS)
 
 
 def _reach(rate: int) -> int:
-    """Inputs on either side of an output that have a weight."""
+    """Inputs on either side of an output whose weights are not 0."""
     return ZEROS * STEPS // _stride(rate) + 1
 
 
 @lru_cache(maxsize=64)
 def _weights(rate: int, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(inputs, outputs): what outputs first..end-1 of a period take of the inputs around them.
+    """(inputs, outputs): the weights for outputs first..end-1 of a period, and their slopes.
 
-    And by how much that grows when an output moves later by one input.
+    A slope is the weight's derivative by t, for the clock of `_lateness`.
     """
     up, down = _ratio(rate)
     scale = min(1.0, RATE / rate)
     table, reach, stride = scale * _table(), _reach(rate), _stride(rate)
     entries, slope = np.arange(len(table)), np.gradient(table) * scale * STEPS
-    places = np.arange(first, end) * down
-    before = places // up - first * down // up  # the last input that is not after the output
-    after = scale * STEPS * (places % up / up)  # how far the output is after it, in table entries
+    times = np.arange(first, end) * down  # of the outputs, in 1 / up of an input
+    before = times // up - first * down // up  # the last input at or before the output
+    after = scale * STEPS * (times % up / up)  # the output's distance to it, in table entries
     taps, columns = np.arange(reach)[:, None], np.arange(end - first)
     weights, slopes = np.zeros((2, before[-1] + 2 * reach + 1, end - first))
     for offset, sign, inputs in (
@@ -125,7 +132,7 @@ def _weights(rate: int, first: int, end: int) -> tuple[torch.Tensor, torch.Tenso
 
 @lru_cache(maxsize=1)
 def _table() -> np.ndarray:
-    """The filter from its middle to its right end."""
+    """h from its middle to its right end; it is symmetric."""
     end = ZEROS * STEPS
     sinc = ROLLOFF * np.sinc(ROLLOFF * np.linspace(0, ZEROS, end + 1))
     return sinc * np.kaiser(2 * end + 1, BETA)[end:]

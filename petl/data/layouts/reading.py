@@ -1,4 +1,4 @@
-"""What the readers of all layouts share: tables with line numbers, and what has to agree."""
+"""What the layouts share: tables with line numbers, and checks against the study's settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
@@ -20,34 +22,41 @@ PARTS = {
     "dev": "validation",
     "test": "test",
 }
-"""What people call the parts of a corpus, and what they are."""
+"""The names that datasets have for the parts of a split."""
 
 
-# --- tables --------------------------------------------------------------------------------------
+# --- text files ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """As UTF-8, with or without a byte order mark. Errors name the file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {holds(path)}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: {reason(error)}") from None
 
 
 def rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each row stands (`table.csv, line 3`), and its cells; one that is not there is ''."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            header = [column.strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = header
-            if absent := [column for column in columns if column not in header]:
-                has = first_few(header, 12) or "nothing"
-                raise UserError(f"{table}: no column {', '.join(absent)}; it has {has}")
-            for row in reader:
-                where = f"{table}, line {reader.line_num}"
-                if None in row:
-                    raise UserError(
-                        f"{where}: more cells than the {len(header)} columns; "
-                        "a value with a comma needs quotes"
-                    )
-                yield where, {column: (row[column] or "").strip() for column in header}
-    except FileNotFoundError:
-        raise UserError(f"{table}: No such file; {holds(table)}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: {reason(error)}") from None
+    """For each row its place (`table.csv, line 3`) and its cells; a missing cell is ''."""
+    with opened(table) as file:
+        reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+        header = [column.strip() for column in reader.fieldnames or ()]
+        reader.fieldnames = header
+        if absent := [column for column in columns if column not in header]:
+            has = first_few(header, 12) or "nothing"
+            raise UserError(f"{table}: no column {', '.join(absent)}; it has {has}")
+        for row in reader:
+            where = f"{table}, line {reader.line_num}"
+            if None in row:
+                raise UserError(
+                    f"{where}: more cells than the {len(header)} columns; "
+                    "put values with a comma in quotes"
+                )
+            yield where, {column: (row[column] or "").strip() for column in header}
 
 
 def whole(cell: str, column: str, where: str) -> int:
@@ -63,7 +72,7 @@ def inside(cell: str, column: str, where: str) -> str:
     if not cell or path.is_absolute() or ".." in path.parts:
         raise UserError(
             f"{where}: {column} is {cell!r}, not a path inside the corpus's folder; "
-            "a link in that folder may lead to where the sound lies"
+            "if the sound is elsewhere, put a link to it into that folder"
         )
     return str(path)
 
@@ -73,13 +82,13 @@ def numbered(
     dataset: Dataset,
     table: Path,
     columns: tuple[str, str, str, str],
-    place: Callable[[str, int], str],
+    path_of: Callable[[str, int], str],
 ) -> Corpus:
-    """A table of file, fold, class number and class name, as ESC-50 and UrbanSound8K have it.
+    """From a table of file, fold, class number and class name, as ESC-50 and UrbanSound8K have it.
 
-    Labels are the numbers' ranks: the published ones in the whole, 0..9 in a part such as ESC-10.
+    Labels are the ranks of the class numbers: the same numbers if all are there, 0..9 in ESC-10.
     """
-    found: list[tuple[str, int, int]] = []
+    entries: list[tuple[str, int, int]] = []
     names: dict[int, str] = {}
     file_column, fold_column, number_column, _ = columns
     for where, row in rows(table, columns):
@@ -92,55 +101,58 @@ def numbered(
             raise UserError(
                 f"{where}: {number_column} {target} is {name!r} here and {names[target]!r} above"
             )
-        found.append((place(file, official), official, target))
+        entries.append((path_of(file, official), official, target))
     label = {target: rank for rank, target in enumerate(sorted(names))}
-    clips = tuple(
-        Clip(file, folder / file, label[target], fold=official) for file, official, target in found
-    )
-    classes = tuple(names[target] for target in sorted(names))
-    check_classes(table, classes, dataset)
-    check_folds(table, clips, dataset)
-    check_files(folder, clips)
-    return Corpus(folder, clips, classes)
+    clips = [Clip(file, folder / file, label[target], fold) for file, fold, target in entries]
+    return checked(folder, clips, [names[target] for target in sorted(names)], dataset, table)
 
 
-# --- what has to agree ---------------------------------------------------------------------------
+# --- what a study says must agree with what is there ----------------------------------------------
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> list[str]:
     """Sorted, but numbers by value: 2 comes before 10."""
     different = set(names)
     if all(name.isdecimal() for name in different):
-        return tuple(sorted(different, key=lambda name: (int(name), name)))
-    return tuple(sorted(different))
+        return sorted(different, key=lambda name: (int(name), name))
+    return sorted(different)
 
 
-def check_classes(where: Path, classes: Collection[str], dataset: Dataset) -> None:
-    if len(classes) != dataset.classes:
+def checked(
+    folder: Path,
+    clips: Collection[Clip],
+    classes: Collection[str],
+    dataset: Dataset,
+    where: Path | None = None,
+    splits: int | None = None,
+) -> Corpus:
+    """The corpus, if its classes, folds and files are right; `where` names their table, if any.
+
+    `splits` is for layouts in which the number of splits is not that of the folds.
+    """
+    where = where or folder
+    if classes and len(classes) != dataset.classes:
         raise UserError(
             f"{where}: {len(classes)} classes, but dataset.classes is {dataset.classes}; "
-            f"it has {first_few(list(classes), 12) or 'none'}"
+            f"it has {first_few(list(classes), 12)}"
         )
-
-
-def check_folds(where: Path, clips: Iterable[Clip], dataset: Dataset) -> None:
-    folds = sorted({clip.fold for clip in clips})
-    if folds != list(range(1, dataset.folds + 1)):
-        found = ", ".join(map(str, folds))
-        raise UserError(f"{where}: folds {found}, but dataset.folds is {dataset.folds}")
-
-
-def check_splits(where: Path, splits: int, dataset: Dataset) -> None:
-    """Of layouts whose splits are not folds of the corpus."""
-    if dataset.folds != splits:
+    if any(clip.part for clip in clips):
+        splits = 1
+    if splits and dataset.folds != splits:
         has = "one split" if splits == 1 else f"{splits} splits"
         raise UserError(
-            f"{where}: {dataset.layout} has {has}, but dataset.folds is {dataset.folds}"
+            f"{folder}: {dataset.layout} has {has}, but dataset.folds is {dataset.folds}"
         )
+    folds = sorted({clip.fold for clip in clips})
+    if not splits and any(folds) and folds != list(range(1, dataset.folds + 1)):
+        listing = ", ".join(map(str, folds))
+        raise UserError(f"{where}: folds {listing}, but dataset.folds is {dataset.folds}")
+    _check_files(folder, clips)
+    return Corpus(folder, tuple(clips), tuple(classes))
 
 
-def check_files(folder: Path, clips: Collection[Clip]) -> None:
-    """Every clip is there, and once. A listing per folder: asking for each file is slow on NFS."""
+def _check_files(folder: Path, clips: Collection[Clip]) -> None:
+    """List each folder once: to ask for every single file is slow on NFS."""
     names: dict[str, set[str]] = {}
     missing = []
     for clip in clips:
@@ -157,23 +169,17 @@ def check_files(folder: Path, clips: Collection[Clip]) -> None:
         raise UserError(f"{folder}: named more than once: {first_few(twice)}")
 
 
-# --- what lies on disk ---------------------------------------------------------------------------
-
-
-def listed(folder: Path) -> list[str]:
-    """Sorted, so that no machine sees another order. Nothing if there is no such folder."""
-    return [entry.name for entry in entries(folder)]
-
-
-def folders(folder: Path) -> list[str]:
-    return [entry.name for entry in entries(folder) if entry.is_dir()]
+# --- folders -------------------------------------------------------------------------------------
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Without hidden ones, such as the ._ files that a Mac leaves behind."""
+    """Sorted, so that all machines see the same order. Nothing if there is no such folder.
+
+    Hidden files, such as the ._ files of macOS, are left out.
+    """
     try:
-        with os.scandir(folder) as found:
-            shown = [entry for entry in found if not entry.name.startswith(".")]
+        with os.scandir(folder) as scanned:
+            shown = [entry for entry in scanned if not entry.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -181,7 +187,15 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(shown, key=lambda entry: entry.name)
 
 
+def listed(folder: Path) -> list[str]:
+    return [entry.name for entry in entries(folder)]
+
+
+def folders(folder: Path) -> list[str]:
+    return [entry.name for entry in entries(folder) if entry.is_dir()]
+
+
 def holds(path: Path) -> str:
-    """What lies where a path stops existing: often the corpus, one folder deeper."""
+    """What is in the last folder of the path that exists: often the corpus, one folder deeper."""
     nearest = next(parent for parent in path.parents if parent.is_dir())
     return f"{nearest} holds {first_few(listed(nearest), 8) or 'nothing'}"

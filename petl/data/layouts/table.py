@@ -1,4 +1,4 @@
-"""Own sounds in a CSV: a row per clip with its path, its label or numbers, perhaps fold or part."""
+"""Your own sounds in a CSV: for each clip a path, a label or numbers, perhaps a fold or a part."""
 
 from __future__ import annotations
 
@@ -9,39 +9,30 @@ import numpy as np
 
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus
-from petl.data.layouts.reading import (
-    PARTS,
-    check_classes,
-    check_files,
-    check_folds,
-    check_splits,
-    in_order,
-    inside,
-    rows,
-    whole,
-)
+from petl.data.layouts.reading import PARTS, checked, in_order, inside, rows, whole
 from petl.errors import UserError, nearest
 
-Cells = dict[str, str]
 LARGEST = float(np.finfo(np.float32).max)
-"""Beyond it a target would become infinite on its way to the model."""
+"""A larger target would become infinite in the model's float32."""
 
 
 def read(folder: Path, dataset: Dataset) -> Corpus:
     """In the order of the rows; labels are sorted."""
     table = dataset.table
-    assert table is not None  # Dataset sees to it
+    assert table is not None  # Dataset has checked it
     file = folder / table.file
-    named = (table.path, table.label, table.fold, table.part, *dataset.targets)
-    found: list[tuple[str, Cells]] = list(rows(file, [column for column in named if column]))
-    if not found:
+    used = (table.path, table.label, table.fold, table.part, *dataset.targets)
+    entries = list(rows(file, [column for column in used if column]))
+    if not entries:
         raise UserError(f"{file}: no row below the header")
-    classes = (
-        in_order(_label(table.label, row, where) for where, row in found) if table.label else ()
-    )
+    if table.label:
+        for where, row in entries:
+            if not row[table.label]:
+                raise UserError(f"{where}: {table.label} is empty")
+    classes = in_order(row[table.label] for _, row in entries) if table.label else []
     label = {name: rank for rank, name in enumerate(classes)}
     clips = []
-    for where, row in found:
+    for where, row in entries:
         path = inside(row[table.path], table.path, where)
         clips.append(
             Clip(
@@ -49,38 +40,25 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
                 folder / path,
                 label[row[table.label]] if table.label else 0,
                 fold=whole(row[table.fold], table.fold, where) if table.fold else 0,
-                part=_part(table.part, row, where) if table.part else "",
-                targets=tuple(_target(column, row, where) for column in dataset.targets),
+                part=_part(row[table.part], table.part, where) if table.part else "",
+                targets=tuple(_target(row[column], column, where) for column in dataset.targets),
             )
         )
-    if classes:
-        check_classes(file, classes, dataset)
-    if table.fold:
-        check_folds(file, clips, dataset)
-    if table.part:
-        check_splits(file, 1, dataset)
-    check_files(folder, clips)
-    return Corpus(folder, tuple(clips), classes)
+    return checked(folder, clips, classes, dataset, file)
 
 
-def _label(column: str, row: Cells, where: str) -> str:
-    if not row[column]:
-        raise UserError(f"{where}: {column} is empty")
-    return row[column]
-
-
-def _part(column: str, row: Cells, where: str) -> str:
-    name = row[column].lower()
+def _part(cell: str, column: str, where: str) -> str:
+    name = cell.lower()
     if name not in PARTS:
-        raise UserError(f"{where}: {column} {row[column]!r} is no part{nearest(name, PARTS)}")
+        raise UserError(f"{where}: {column} {cell!r} is not a part{nearest(name, PARTS)}")
     return PARTS[name]
 
 
-def _target(column: str, row: Cells, where: str) -> float:
+def _target(cell: str, column: str, where: str) -> float:
     try:
-        value = float(row[column])
+        value = float(cell)
     except ValueError:
-        raise UserError(f"{where}: {column} {row[column]!r} is not a number") from None
+        raise UserError(f"{where}: {column} {cell!r} is not a number") from None
     if not math.isfinite(value) or abs(value) > LARGEST:
-        raise UserError(f"{where}: {column} {row[column]!r} is not a finite number")
+        raise UserError(f"{where}: {column} {cell!r} is not a finite number")
     return value

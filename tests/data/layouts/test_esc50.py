@@ -70,7 +70,7 @@ def test_a_broken_table_names_its_line(tiny, dataset, old, new, complaint):
 
 
 def test_a_folder_without_a_table_names_it(tmp_path, dataset):
-    with pytest.raises(UserError, match=r"meta/esc50\.csv: No such file"):
+    with pytest.raises(UserError, match=r"meta/esc50\.csv: no such file"):
         esc50.read(tmp_path, dataset())
 
 

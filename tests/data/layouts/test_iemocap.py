@@ -56,7 +56,7 @@ def test_four_sessions_train_and_the_two_speakers_of_the_fifth_take_turns(tree, 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("\tang\t", "\tagn\t", r"Ses03F_impro01\.txt, line 19: no emotion is called 'agn'.*'ang'"),
+        ("\tang\t", "\tagn\t", r"Ses03F_impro01\.txt, line 19: unknown emotion 'agn'.*'ang'"),
         ("\tSes03F_impro01_M004\t", " M004 ", r"line 19: .* is not \[start - end\], sentence"),
         ("_M004\t", "_M994\t", r"1 of 100 clips are missing: Session3/.*_M994\.wav"),
     ],

@@ -83,7 +83,7 @@ def test_a_broken_list_names_its_line(tree, settings, line, complaint):
 
 def test_a_missing_list_says_what_is_there(tree, settings):
     (tree / "testing_list.txt").unlink()
-    with pytest.raises(UserError, match=r"testing_list\.txt: No such file; .* holds LICENSE"):
+    with pytest.raises(UserError, match=r"testing_list\.txt: no such file; .* holds LICENSE"):
         speech_commands.read(tree, settings)
 
 

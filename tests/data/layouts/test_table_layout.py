@@ -171,7 +171,7 @@ def test_a_table_that_is_none_is_named(own, settings):
         table.read(own(LABELS.replace("wren", "tétras").encode("latin-1")), settings())
     folder = own(LABELS)
     (folder / "clips.csv").rename(folder / "klips.csv")
-    with pytest.raises(UserError, match=r"clips\.csv: No such file; .* holds klips\.csv, sounds"):
+    with pytest.raises(UserError, match=r"clips\.csv: no such file; .* holds klips\.csv, sounds"):
         table.read(folder, settings())
 
 
@@ -182,7 +182,7 @@ def test_folds_and_parts_are_checked(own, settings):
     with pytest.raises(UserError, match=r"line 4: fold 'two' is not a whole number"):
         table.read(own(text.replace(",2", ",two")), settings({"folds": 4}, fold="fold"))
     text = lines("file,label,set", ["x", "y"], ["train", "train", "tset"])
-    with pytest.raises(UserError, match=r"line 4: set 'tset' is no part; did you mean 'test'\?"):
+    with pytest.raises(UserError, match=r"line 4: set 'tset' is not a part; did you mean 'test'\?"):
         table.read(own(text), settings(part="set"))
 
 

@@ -83,5 +83,5 @@ def test_a_clip_named_twice_is_refused(copy, settings):
 
 def test_a_corpus_one_folder_deeper_is_seen(copy, settings):
     copy.rename(copy.with_name("UrbanSound8K"))
-    with pytest.raises(UserError, match=rf"No such file; {copy.parent} holds UrbanSound8K"):
+    with pytest.raises(UserError, match=rf"no such file; {copy.parent} holds UrbanSound8K"):
         urbansound8k.read(copy.parent, settings)
