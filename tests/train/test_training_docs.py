@@ -76,7 +76,7 @@ def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
         ),
         ("loss: ccc", "esc50", "'ccc' is for a regression"),
         ("label_smoothing: 0.1", "emotions", "a regression has none"),
-        ("loss: ccc, micro_batch: 8", "emotions", "CCC of a batch is not the mean"),
+        ("loss: ccc, micro_batch: 8", "emotions", "needs the whole batch"),
         ("later_batches: [{epoch: 51, batch_size: 8}]", "esc50", "no epoch 51 in 50"),
     ],
 )
