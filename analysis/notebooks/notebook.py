@@ -106,7 +106,7 @@ def read(file: Path, values: dict[str, Any]) -> NotebookNode:
     """With these values in the cell of its parameters."""
     import nbformat
 
-    notebook = nbformat.read(file, as_version=4)
+    notebook: NotebookNode = nbformat.read(file, as_version=4)
     for cell in notebook.cells:
         if PARAMETERS in cell.metadata.get("tags", []):
             lines = {line.partition(" = ")[0]: line for line in cell.source.splitlines()}

@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class Cached(NamedTuple):
-    inputs: np.ndarray
+    inputs: np.memmap
     """(clips, *recipe.shape) in float32, memory-mapped read-only."""
     clips: np.ndarray
     """(clips,) of CLIP."""

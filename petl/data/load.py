@@ -57,7 +57,7 @@ def prepare(
     places: Places,
     progress: Progress | None = None,
     form: Form = "spectrogram",
-) -> tuple[Corpus, np.ndarray]:
+) -> tuple[Corpus, np.memmap]:
     """Corpus and inputs. Call it once before many tasks start at the same time."""
     corpus = read(dataset, places)
     recipe = Recipe.of(dataset, form)

@@ -85,7 +85,8 @@ def draw(
     """
     need("torch", "train")
     need("matplotlib", "analysis")
-    from petl.model.describe import describe, task_of
+    from petl.config.presets import task_of
+    from petl.model.describe import describe
     from petl.model.draw import draw_file
 
     path = out or Path(f"{method}.png")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ class TensorBoard:
     """In <runs>/<study>/tensorboard/<run id>: `tensorboard --logdir <runs>/<study>/tensorboard`."""
 
     def __init__(self, run: RunDir, task: Task):
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard.writer import SummaryWriter
 
         folder = run.path.parent / "tensorboard" / task.run_id
         done = len(run.metrics())
@@ -138,5 +138,7 @@ def _tag(name: str) -> str:
 
 def _final(result: Result | None) -> dict[str, float]:
     """`test_last/accuracy`, `val_best/loss`, ..."""
-    parts = result["metrics"].items() if result else ()
-    return {f"{part}/{name}": value for part, scores in parts for name, value in scores.items()}
+    parts: Mapping[str, Any] = result["metrics"] if result else {}
+    return {
+        f"{part}/{name}": value for part, scores in parts.items() for name, value in scores.items()
+    }
