@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from slurm.devcluster import DevCluster
-from slurm.devcluster.packages import why_not
+from slurm.devcluster.packages import why_unavailable
 from slurm.submission import submissions
 
 STUDY = """\
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="100 runs")
     number = 100 if parser.parse_args().quick else 10_000
-    if reason := why_not():
+    if reason := why_unavailable():
         print(f"cannot run this benchmark: {reason}")
         return
     # munged requires that others can read every folder above its socket

@@ -1,4 +1,4 @@
-"""The cluster as a whole: up, down, and what a rehearsal does to it in between."""
+"""The cluster as a whole: start it, stop it, and let its daemons and nodes fail in between."""
 
 from __future__ import annotations
 
@@ -9,29 +9,26 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from petl.errors import UserError
-from slurm.devcluster import processes
-from slurm.devcluster.daemons import Daemon, client_environment, daemons, printed, start
-from slurm.devcluster.furnish import claim, furnish, is_begun
+from slurm.devcluster import processes, setup
+from slurm.devcluster.daemons import Daemon, client_environment, daemons, output_file, start
 from slurm.devcluster.layout import DEFAULT_FOLDER, Layout, is_free
-from slurm.devcluster.packages import why_not
+from slurm.devcluster.packages import why_unavailable
 
-LIMIT_S = 60.0  # for any one thing; on a busy machine a database needs ten seconds
+LIMIT_S = 60.0  # for any one step; on a busy machine a database needs ten seconds
 PROBE_S = 15.0  # for one question to a daemon, which Slurm's clients would repeat for long
 POLL_S = 0.1
-TAIL_LINES = 15
 
 
-class ClusterError(RuntimeError):
-    """Something did not happen in time; the message ends with what the log says of it."""
+class ClusterError(UserError):
+    """Something failed or did not happen in time."""
 
 
 class DevCluster:
-    """`with DevCluster(folder) as cluster:` is up inside and gone without a trace after.
+    """`with DevCluster(folder) as cluster:` starts it, and removes it without a trace at the end.
 
-    Objects are cheap: another process may make its own for the same folder.
+    Objects are cheap: another process can make its own for the same folder.
     """
 
     def __init__(self, folder: Path | str | None = None, nodes: int = 4, gpus: int = 2):
@@ -47,12 +44,7 @@ class DevCluster:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.down()
 
     @property
@@ -65,62 +57,57 @@ class DevCluster:
     # --- up, status, down
 
     def up(self) -> bool:
-        """True once every node is idle, False where that was so before."""
+        """Return when every node is idle: True if it was started, False if it was up before."""
         if Layout.read(self.folder):
-            dead = [name for name, alive in self.status().items() if not alive]
-            if dead:
-                raise UserError(f"{self.folder}: {', '.join(dead)} not running; take it down first")
+            if dead := [name for name, alive in self.status().items() if not alive]:
+                text = f"{self.folder}: {', '.join(dead)} not running"
+                raise UserError(f"{text}; take the cluster down, then start it again")
             return False
-        if reason := why_not():
+        if reason := why_unavailable():
             raise UserError(reason)
         layout = Layout.new(self.folder, *self._size)
-        claim(layout)
-        if trouble := furnish(layout):
-            raise ClusterError(trouble)
-        for name in ("munged", "mariadbd"):
-            self._launch(name)
-        self._await("munged", "mariadbd")
-        self.start_daemon("slurmdbd")
+        setup.claim(layout)
+        setup.write_files(layout)
+        setup.create_database(layout)
+        self._start("munged", "mariadbd")
+        self._start("slurmdbd")
         self.run("sacctmgr", "-i", "add", "cluster", layout.name)
-        for name in ("slurmctld", *layout.node_names):
-            self._launch(name)
-        self._await("slurmctld", *layout.node_names)
+        self._start("slurmctld", *layout.node_names)
         return True
 
     def status(self) -> dict[str, bool]:
         """Which daemons run, in the order in which they need each other."""
-        _only_root()
+        _require_root()
         layout = self.layout
-        alive = processes.of_cluster(layout)
+        alive = processes.cluster_processes(layout)
         return {name: any(p.is_daemon(name) for p in alive) for name in daemons(layout)}
 
     def down(self) -> bool:
-        """Whether there was anything to take down. Jobs die with it, and the folder goes."""
+        """Kill its daemons and jobs and remove the folder; False if there was nothing."""
         layout = Layout.read(self.folder)
         if layout is None:
-            if is_begun(self.folder):  # an `up` that died before it could say what it is
+            if setup.is_only_claimed(self.folder):  # an `up` that was killed in its first moment
                 shutil.rmtree(self.folder)
                 return True
             return False
-        _only_root()
-        left = processes.kill_all(layout, LIMIT_S)
-        if left:
-            raise ClusterError(f"processes {left} cannot be killed; {self.folder} is kept")
+        _require_root()
+        if left := processes.kill_all(layout, LIMIT_S):
+            raise ClusterError(f"cannot kill the processes {left}, so {self.folder} is kept")
         for child in self._children.values():
             child.wait()
         shutil.rmtree(self.folder)
         return True
 
-    # --- what tests and rehearsals do
+    # --- for tests
 
     def environment(self) -> dict[str, str]:
-        """For a subprocess that is to see this cluster."""
+        """For a subprocess that uses this cluster."""
         return client_environment(self.layout)
 
     def run(self, *command: str, timeout_s: float = LIMIT_S) -> str:
-        """What a command that sees this cluster prints; one that fails is an error."""
+        """The output of a command that uses this cluster."""
         try:
-            ran = subprocess.run(
+            done = subprocess.run(
                 command,
                 env=self.environment(),
                 capture_output=True,
@@ -129,19 +116,21 @@ class DevCluster:
                 timeout=timeout_s,
             )
         except subprocess.TimeoutExpired:
-            raise ClusterError(f"{' '.join(command)}: no answer in {timeout_s:.0f} s") from None
-        if ran.returncode:
-            raise ClusterError(f"{' '.join(command)}: {ran.stderr.strip() or ran.returncode}")
-        return ran.stdout
+            text = f"{' '.join(command)}: no answer within {timeout_s:.0f} s"
+            raise ClusterError(text) from None
+        if done.returncode:
+            error = done.stderr.strip() or f"exit code {done.returncode}"
+            raise ClusterError(f"{' '.join(command)}: {error}")
+        return done.stdout
 
     def kill_daemon(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal and wait until the daemon is gone. A node's slurmd goes by its name."""
-        layout, end = self.layout, time.monotonic() + LIMIT_S
-        self._known(name)
-        if process := processes.daemon(layout, name):
+        self._daemon(name)
+        if process := processes.find_daemon(self.layout, name):
             with suppress(ProcessLookupError):
                 os.kill(process.pid, number)
-        while processes.daemon(layout, name):
+        end = time.monotonic() + LIMIT_S
+        while processes.find_daemon(self.layout, name):
             if time.monotonic() > end:
                 raise self._error(name, f"survived signal {number}")
             self._reap()
@@ -150,49 +139,52 @@ class DevCluster:
 
     def start_daemon(self, name: str) -> None:
         """Start it unless it runs, and wait until it answers."""
-        if not processes.daemon(self.layout, name):
-            self._launch(name)
-        self._await(name)
+        if processes.find_daemon(self.layout, name):
+            self._await(name)
+        else:
+            self._start(name)
 
     def restart(self, name: str) -> None:
         self.kill_daemon(name, signal.SIGTERM)
         self.start_daemon(name)
 
     def node_down(self, node: str) -> None:
-        """As if its plug were pulled: nothing of it lives on, and Slurm is told at once.
+        """As if its power failed: all its processes die, and Slurm is told at once.
 
-        Its jobs are requeued or end as NODE_FAIL. Told alone, Slurm would take the node back as
-        soon as its slurmd says hello.
+        Its jobs are requeued or end as NODE_FAIL. Telling Slurm is not enough by itself: it would
+        take the node back as soon as its slurmd registers again.
         """
-        self._known(node)
+        self._daemon(node)
         processes.kill_all(self.layout, LIMIT_S, node)
         self._reap()
-        self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=rehearsal")
+        self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
 
     def node_up(self, node: str) -> None:
         self.start_daemon(node)
 
     # --- one daemon
 
-    def _known(self, name: str) -> Daemon:
+    def _daemon(self, name: str) -> Daemon:
         known = daemons(self.layout)
         if name not in known:
-            raise UserError(f"no daemon {name!r}: there are {', '.join(known)}")
+            raise UserError(f"no daemon {name!r}; there are {', '.join(known)}")
         return known[name]
 
-    def _launch(self, name: str) -> None:
-        self._children[name] = start(self._known(name), self.layout)
-
-    def _await(self, *names: str) -> None:
+    def _start(self, *names: str) -> None:
         for name in names:
-            end = time.monotonic() + LIMIT_S
-            while not self._answers(self._known(name)):
-                self._reap()
-                if not processes.daemon(self.layout, name):
-                    raise self._error(name, "ended at once")
-                if time.monotonic() > end:
-                    raise self._error(name, f"does not answer within {LIMIT_S:.0f} s")
-                time.sleep(POLL_S)
+            self._children[name] = start(self._daemon(name), self.layout)
+        for name in names:
+            self._await(name)
+
+    def _await(self, name: str) -> None:
+        end = time.monotonic() + LIMIT_S
+        while not self._answers(self._daemon(name)):
+            self._reap()
+            if not processes.find_daemon(self.layout, name):
+                raise self._error(name, "ended at once")
+            if time.monotonic() > end:
+                raise self._error(name, f"does not answer within {LIMIT_S:.0f} s")
+            time.sleep(POLL_S)
 
     def _answers(self, daemon: Daemon) -> bool:
         if daemon.port and is_free(daemon.port):
@@ -203,18 +195,20 @@ class DevCluster:
             return False
 
     def _reap(self) -> None:
-        """A dead child that nobody waits for would stay in the process table."""
+        """A dead child that nobody waits for would stay in the process table as a zombie."""
         for child in self._children.values():
             child.poll()
 
-    def _error(self, name: str, trouble: str) -> ClusterError:
-        log = printed(self.layout, name)
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        tail = "\n".join(f"  {line}" for line in lines[-TAIL_LINES:])
-        return ClusterError(f"{name} {trouble}; {log} ends with\n{tail or '  (nothing)'}")
+    def _error(self, name: str, what: str) -> ClusterError:
+        """With the first error of its output, else the last line."""
+        output = output_file(self.layout, name)
+        lines = output.read_text(errors="replace").splitlines() if output.exists() else []
+        errors = [line for line in lines if "error" in line.lower() or "fatal" in line.lower()]
+        quoted = [*errors[:1], *lines[-1:], "it printed nothing"][0]
+        return ClusterError(f"{name} {what}: {quoted} (all of it is in {output})")
 
 
-def _only_root() -> None:
-    """Others cannot see root's processes, and would find that nothing runs."""
+def _require_root() -> None:
+    """Other users cannot see root's processes, and would conclude that nothing runs."""
     if os.geteuid():
-        raise UserError("only root can look after the cluster; to use it is everybody's right")
+        raise UserError("only root can start, check or stop the cluster; any user can submit to it")

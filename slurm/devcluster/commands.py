@@ -1,4 +1,4 @@
-"""A Slurm of one's own on this machine: `petl devcluster`."""
+"""`petl devcluster`: a Slurm of one's own on this machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--folder", metavar="DIR", help="All of it is in there [/tmp/petl-devcluster]."),
+    typer.Option("--folder", metavar="DIR", help="Where all its files are [/tmp/petl-devcluster]."),
 ]
 
 
 @devcluster.callback()
 def about() -> None:
-    """A real Slurm on this machine, in one folder, to rehearse with before the login node.
+    """Run a real Slurm on this machine, in one folder, to try things before the login node.
 
-    Needs root, and Debian or Ubuntu; docs/devcluster.md tells more.
+    Needs root, and Debian or Ubuntu; see docs/devcluster.md.
 
     \b
     Example:
@@ -40,13 +40,13 @@ def about() -> None:
 @devcluster.command(short_help="Start it.")
 def up(
     folder: Folder = None,
-    nodes: Annotated[int, typer.Option(min=1, max=64, help="Nodes it claims to have.")] = 4,
-    gpus: Annotated[int, typer.Option(min=1, max=16, help="Make-believe GPUs of each.")] = 2,
+    nodes: Annotated[int, typer.Option(min=1, max=64, help="Number of simulated nodes.")] = 4,
+    gpus: Annotated[int, typer.Option(min=1, max=16, help="Simulated GPUs of each node.")] = 2,
     install: Annotated[
-        bool, typer.Option("--install", help="apt-get install what is missing.")
+        bool, typer.Option("--install", help="Install missing packages with apt-get.")
     ] = False,
 ) -> None:
-    """Start a Slurm of several make-believe nodes, which takes seconds.
+    """Start a Slurm of several simulated nodes, which takes seconds.
 
     \b
     Example:
@@ -60,19 +60,18 @@ def up(
         echo(f"installing {' '.join(absent)} with apt-get")
         install_packages(absent)
     cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
-    tidy = f"`petl devcluster down{_option(cluster)}` removes what there is"
-    with interruptible(tidy):
+    todo = f"`petl devcluster down{_option(cluster)}` removes what is left"
+    with interruptible(todo):
         try:
-            new = cluster.up()
+            is_new = cluster.up()
         except ClusterError as error:
-            leave(f"{error}\n{tidy}", 1)
-    since = f"up in {time.monotonic() - began:.1f} s" if new else "up already"
-    _explain(cluster, since)
+            leave(f"{error}; {todo}", 1)
+    _explain(cluster, f"up in {time.monotonic() - began:.1f} s" if is_new else "already up")
 
 
 @devcluster.command(short_help="Show whether it runs, and how to use it.")
 def status(folder: Folder = None) -> None:
-    """Show whether it runs, and how to use it; fails unless every part of it runs.
+    """Show whether it runs, and how to use it; exits with 1 if a daemon does not run.
 
     \b
     Example:
@@ -82,13 +81,13 @@ def status(folder: Folder = None) -> None:
 
     cluster = DevCluster(folder)
     if dead := [name for name, alive in cluster.status().items() if not alive]:
-        leave(f"{', '.join(dead)} not running; logs are in {cluster.layout.logs}", 1)
+        leave(f"{', '.join(dead)} not running; the logs are in {cluster.layout.logs}", 1)
     _explain(cluster, "up")
 
 
-@devcluster.command(short_help="Print the line that makes a shell see it.")
+@devcluster.command(short_help="Print the line that makes a shell use it.")
 def env(folder: Folder = None) -> None:
-    """Print the line that makes a shell, and what it starts, see this cluster.
+    """Print the line that makes a shell, and what it starts, use this cluster.
 
     \b
     Example:
@@ -100,22 +99,19 @@ def env(folder: Folder = None) -> None:
     echo(f"export SLURM_CONF={shlex.quote(conf)}")
 
 
-@devcluster.command(short_help="Remove it without a trace.")
+@devcluster.command(short_help="Stop it and remove all its files.")
 def down(folder: Folder = None) -> None:
-    """Kill its daemons and jobs and remove its folder. What is gone already does not matter.
+    """Kill its daemons and jobs and remove its folder.
 
     \b
     Example:
       petl devcluster down
     """
-    from slurm.devcluster import ClusterError, DevCluster
+    from slurm.devcluster import DevCluster
 
     cluster = DevCluster(folder)
-    try:
-        was_there = cluster.down()
-    except ClusterError as error:
-        leave(str(error), 1)
-    echo(f"{cluster.folder} is gone" if was_there else f"no cluster is up in {cluster.folder}")
+    removed = cluster.down()
+    echo(f"removed {cluster.folder}" if removed else f"no cluster is up in {cluster.folder}")
 
 
 def _option(cluster: DevCluster) -> str:
@@ -126,18 +122,18 @@ def _option(cluster: DevCluster) -> str:
     return "" if folder == DEFAULT_FOLDER else f" --folder {shlex.quote(str(folder))}"
 
 
-def _explain(cluster: DevCluster, since: str) -> None:
+def _explain(cluster: DevCluster, state: str) -> None:
     from slurm.devcluster.config import PARTITIONS
 
     layout, option = cluster.layout, _option(cluster)
-    size = f"{layout.nodes} nodes with {layout.gpus} make-believe GPUs each"
     hints = {
-        f'eval "$(petl devcluster env{option})"': "this shell sees it",
-        "sbatch --gpus=1 JOB": "a job that is told the number of a GPU",
-        f"petl devcluster down{option}": "it is gone, jobs and all",
+        f'eval "$(petl devcluster env{option})"': "make this shell use it",
+        "sbatch --gpus=1 JOB": "submit a job; it gets the number of a GPU",
+        f"petl devcluster down{option}": "stop it, jobs included, and remove its files",
     }
     width = max(map(len, hints))
-    echo(f"{since}: {size}, in {layout.folder}\n")
+    size = f"{layout.nodes} nodes with {layout.gpus} simulated GPUs each"
+    echo(f"{state}: {size}, in {layout.folder}\n")
     for partition in PARTITIONS:
         echo(f"  {partition.name:{width}}  {partition.meaning}")
     echo()

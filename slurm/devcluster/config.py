@@ -1,13 +1,13 @@
-"""The files Slurm reads, as pure functions of a layout."""
+"""The configuration files of Slurm, as pure functions of a layout."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slurm.devcluster.layout import Layout
+from slurm.devcluster.layout import CPUS, MEMORY_MB, Layout
 
-REQUEUE_S = 10  # after which a requeued job may start again
-GRACE_S = 5  # between SIGTERM and SIGKILL of a preempted job, and of one whose time is up
+REQUEUE_S = 10  # a requeued job can start again after this long
+GRACE_S = 5  # from SIGTERM to SIGKILL, at preemption and at the time limit
 
 
 @dataclass(frozen=True)
@@ -17,34 +17,27 @@ class Partition:
     meaning: str
 
 
-# A job of a higher tier takes the place of `killable` ones; among all others it waits for its turn.
+# A job of a higher tier preempts `killable` jobs; among the others it only goes first in the queue.
 PARTITIONS = (
-    Partition(
-        "gpu", "Default=YES PriorityTier=2", "the default; no time limit but an hour unasked"
-    ),
+    Partition("gpu", "Default=YES PriorityTier=2", "the default; one hour unless you set --time"),
     Partition(
         "killable",
         f"PriorityTier=1 PreemptMode=REQUEUE GraceTime={GRACE_S}",
-        f"gives way to the others: SIGTERM, {GRACE_S} s later SIGKILL, then requeued",
+        f"preempted by the others: SIGTERM, {GRACE_S} s later SIGKILL, then requeued",
     ),
-    Partition("urgent", "PriorityTier=3", "before gpu, and in the place of killable jobs"),
+    Partition("urgent", "PriorityTier=3", "goes before gpu, and preempts killable jobs"),
     Partition(
         "short",
         "PriorityTier=2 MaxTime=1 DefaultTime=1",
-        f"one minute at most, then SIGTERM and {GRACE_S} s later SIGKILL",
+        f"at most one minute, then SIGTERM and {GRACE_S} s later SIGKILL",
     ),
 )
 
-# What a batch of 10,000 short tasks needs to be seen moving, and what a person would wait for.
-SCHEDULER = ",".join(
-    (
-        "sched_interval=2",
-        "sched_min_interval=100000",  # microseconds; the default of 2 s is felt in every test
-        "batch_sched_delay=0",
-        "default_queue_depth=1000",
-        "bf_interval=2",
-        "bf_continue",
-    )
+# Short intervals, so that tests and an array of 10,000 short tasks do not wait for the scheduler;
+# sched_min_interval is in microseconds.
+SCHEDULER = (
+    "sched_interval=2,sched_min_interval=100000,batch_sched_delay=0,default_queue_depth=1000,"
+    "bf_interval=2,bf_continue"
 )
 
 
@@ -58,9 +51,9 @@ def slurm_conf(layout: Layout) -> str:
         "SlurmdUser": "root",
         "AuthType": "auth/munge",
         "CredType": "cred/munge",
-        # a requeued job waits until its old credentials expire: by default two minutes
+        # a requeued job waits until its old credentials expire, two minutes by default
         "AuthInfo": f"socket={layout.munge_socket},cred_expire={REQUEUE_S}",
-        # where things lie
+        # where its files are
         "StateSaveLocation": layout.state,
         "SlurmdSpoolDir": layout.folder / "spool" / "%n",
         "SlurmctldPidFile": layout.pids / "slurmctld.pid",
@@ -68,7 +61,7 @@ def slurm_conf(layout: Layout) -> str:
         "SlurmctldLogFile": layout.logs / "slurmctld.log",
         "SlurmdLogFile": layout.logs / "%n.log",
         "MailProg": "/bin/true",
-        # one machine that claims to be several, without cgroups
+        # one machine that acts as several, without cgroups
         "SlurmdParameters": "config_overrides",
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
@@ -80,11 +73,11 @@ def slurm_conf(layout: Layout) -> str:
         "AccountingStorageType": "accounting_storage/slurmdbd",
         "AccountingStorageHost": "127.0.0.1",
         "AccountingStoragePort": layout.slurmdbd_port,
-        "AccountingStoragePass": layout.munge_socket,  # AuthInfo does not reach so far
+        "AccountingStoragePass": layout.munge_socket,  # AuthInfo does not apply here
         "AccountingStorageTRES": "gres/gpu",
         "JobAcctGatherType": "jobacct_gather/linux",
         "JobAcctGatherFrequency": "task=1",
-        "JobAcctGatherParams": "OverMemoryKill",  # what cgroups do elsewhere, seen once a second
+        "JobAcctGatherParams": "OverMemoryKill",  # instead of cgroups, once a second
         # scheduling
         "SchedulerType": "sched/backfill",
         "SchedulerParameters": SCHEDULER,
@@ -95,7 +88,7 @@ def slurm_conf(layout: Layout) -> str:
         "MaxArraySize": 5001,
         "MaxJobCount": 20_000,
         "MinJobAge": 60,
-        # patience: a killed daemon has the time to be started again, a dead node is noticed soon
+        # time to restart a killed daemon, while a dead node is still noticed soon
         "KillWait": GRACE_S,
         "OverTimeLimit": 0,
         "SlurmctldTimeout": 30,
@@ -109,8 +102,8 @@ def slurm_conf(layout: Layout) -> str:
 
 def _nodes(layout: Layout) -> list[str]:
     claims = (
-        f"CPUs={layout.cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={layout.cpus}"
-        f" ThreadsPerCore=1 RealMemory={layout.memory_mb} Gres=gpu:{layout.gpus}"
+        f"CPUs={CPUS} Boards=1 SocketsPerBoard=1 CoresPerSocket={CPUS}"
+        f" ThreadsPerCore=1 RealMemory={MEMORY_MB} Gres=gpu:{layout.gpus}"
     )
     return [
         f"NodeName={node} NodeHostname={layout.host} NodeAddr=127.0.0.1"
@@ -128,7 +121,7 @@ def _partitions() -> list[str]:
 
 
 def gres_conf(layout: Layout) -> str:
-    lines = ["AutoDetect=off"]  # real GPUs are none of this cluster's business
+    lines = ["AutoDetect=off"]  # do not look for real GPUs
     for node, files in layout.devices.items():
         lines += [f"NodeName={node} Name=gpu File={file}" for file in files]
     return "\n".join(lines) + "\n"
@@ -145,7 +138,7 @@ def slurmdbd_conf(layout: Layout) -> str:
         "PidFile": layout.pids / "slurmdbd.pid",
         "LogFile": layout.logs / "slurmdbd.log",
         "StorageType": "accounting_storage/mysql",
-        "StorageHost": "localhost",  # through the socket that MYSQL_UNIX_PORT names
+        "StorageHost": "localhost",  # through the socket in MYSQL_UNIX_PORT
         "StorageUser": "root",
         "StorageLoc": "slurm",
     }

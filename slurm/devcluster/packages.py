@@ -1,4 +1,4 @@
-"""What has to be installed, and installing it if one says so."""
+"""What has to be installed, and `--install`."""
 
 from __future__ import annotations
 
@@ -9,38 +9,36 @@ import subprocess
 from petl.errors import UserError
 from slurm.devcluster.daemons import PATH
 
-# a program of each package, by which one knows that it is there
 PACKAGES = {
-    "slurmctld": "slurm-wlm",
+    "slurm-wlm": "slurmctld",
     "slurmdbd": "slurmdbd",
-    "munged": "munge",
-    "mariadbd": "mariadb-server",
+    "munge": "munged",
+    "mariadb-server": "mariadbd",
 }
+"""Debian's packages, each with a program by which to tell that it is installed."""
 
 
 def missing() -> list[str]:
-    return [
-        package for program, package in PACKAGES.items() if not shutil.which(program, path=PATH)
-    ]
+    return [name for name, program in PACKAGES.items() if not shutil.which(program, path=PATH)]
 
 
 def install(packages: list[str]) -> None:
-    """With Debian's own tool, whose complaints the user sees."""
+    names = " ".join(packages)
     if os.geteuid():
-        raise UserError(f"only root can install {' '.join(packages)}")
+        raise UserError(f"only root can install {names}; run petl with sudo")
     if not shutil.which("apt-get", path=PATH):
-        raise UserError(f"there is no apt-get here to install {' '.join(packages)} with")
+        raise UserError(f"this machine has no apt-get; install {names} with its own tool")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         if subprocess.run(["apt-get", "-qq", *command], env=quiet).returncode:
-            raise UserError(f"apt-get {' '.join(command)} failed; what it printed is above")
+            raise UserError(f"apt-get {' '.join(command)} failed; see its output above")
 
 
-def why_not() -> str | None:
-    """One line on what keeps a cluster from starting here, or None."""
+def why_unavailable() -> str | None:
+    """Why a cluster cannot start here, in one line; None if it can."""
     if os.geteuid():
-        return "this needs root: Slurm's daemons start jobs in their users' names"
+        return "a development cluster needs root: Slurm's daemons start jobs as other users"
     if absent := " ".join(missing()):
-        here = f"`apt-get install {absent}` or `petl devcluster up --install`"
-        return f"not installed: {absent}; {here} on Debian or Ubuntu"
+        todo = f"`apt-get install {absent}` or `petl devcluster up --install`"
+        return f"not installed: {absent}; on Debian or Ubuntu, {todo}"
     return None

@@ -16,13 +16,13 @@ from tiny import SHORT, Make, write_study
 from petl.config.study import Study
 from petl.places import Places
 from slurm.devcluster import ClusterError, DevCluster
-from slurm.devcluster.packages import why_not
+from slurm.devcluster.packages import why_unavailable
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[DevCluster]:
     """One for all tests of the session; CI must have it, elsewhere its tests skip without it."""
-    if reason := why_not():
+    if reason := why_unavailable():
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI has no Slurm: {reason}")
         pytest.skip(f"no Slurm here: {reason}")

@@ -45,7 +45,7 @@ def test_each_node_has_its_port_and_its_gpus() -> None:
     )
 
 
-def test_jobs_of_a_higher_tier_take_the_place_of_killable_ones_only() -> None:
+def test_jobs_of_a_higher_tier_preempt_killable_jobs_only() -> None:
     lines = [line for line in config.slurm_conf(LAYOUT).splitlines() if "PartitionName" in line]
     assert lines == [
         "PartitionName=DEFAULT Nodes=ALL DefMemPerCPU=1000 DefaultTime=60 MaxTime=UNLIMITED"
@@ -71,8 +71,8 @@ def test_the_daemons_agree_on_ports_and_sockets() -> None:
     assert found["slurmdbd"].environment == {"MYSQL_UNIX_PORT": "/tmp/c/mariadb/mariadb.socket"}
 
 
-def test_everything_that_is_written_is_written_into_the_folder() -> None:
-    """What Slurm is not told, it takes from or puts into /var and /run."""
+def test_daemons_write_into_the_folder_only() -> None:
+    """Slurm's defaults are in /var and /run."""
     conf = settings(config.slurm_conf(LAYOUT))
     for key in ("StateSaveLocation", "SlurmdSpoolDir", "SlurmctldPidFile", "SlurmdPidFile"):
         assert conf[key].startswith("/tmp/c/")
@@ -83,11 +83,11 @@ def test_everything_that_is_written_is_written_into_the_folder() -> None:
 
 
 def test_a_folder_too_long_for_sockets_is_refused() -> None:
-    with pytest.raises(UserError, match="too long"):
+    with pytest.raises(UserError, match="too long a path"):
         Layout.new(Path("/tmp") / ("x" * 100), nodes=1, gpus=1)
 
 
-def test_a_folder_with_something_else_in_it_is_neither_used_nor_removed(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_neither_used_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     cluster = DevCluster(tmp_path)
     with pytest.raises(UserError):  # whatever else keeps it from starting here
@@ -96,9 +96,7 @@ def test_a_folder_with_something_else_in_it_is_neither_used_nor_removed(tmp_path
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_only_root_is_told_to_go_on_and_only_with_slurm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_up_needs_root_and_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told() -> str:
         result = CliRunner().invoke(app, ["devcluster", "up", "--folder", str(tmp_path / "c")])
         assert result.exit_code == 2
@@ -112,7 +110,7 @@ def test_only_root_is_told_to_go_on_and_only_with_slurm(
     assert "apt-get install slurm-wlm slurmdbd munge mariadb-server" in told()
 
 
-def test_what_is_not_up_says_so(tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_up_is_named(tmp_path: Path) -> None:
     def petl(*arguments: str) -> tuple[int, str]:
         option = ["--folder", str(tmp_path / "none")]
         result = CliRunner().invoke(app, ["devcluster", *arguments, *option])
@@ -201,10 +199,10 @@ def test_a_node_that_fails_requeues_its_job(in_cluster: DevCluster, tmp_path: Pa
 
 
 @pytest.mark.slurm
-def test_a_job_whose_time_is_up_and_one_that_gives_way_hear_of_it_first(
+def test_a_time_limit_and_a_preemption_send_a_signal_first(
     in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    """Both at once, for Slurm looks after both every 30 s only."""
+    """Both in one test, because Slurm looks at them only every 30 s."""
     waits = "trap 'echo heard; exit 1' TERM; echo began; sleep 90 & wait"
     late = sbatch(in_cluster, tmp_path, waits, "--partition=short")
     node = ["--gpus=2", "--nodelist=node1"]
@@ -222,7 +220,7 @@ def test_a_job_whose_time_is_up_and_one_that_gives_way_hear_of_it_first(
 
 
 @pytest.mark.slurm
-def test_down_leaves_nothing_of_it_even_half_dead(cluster: DevCluster) -> None:
+def test_down_leaves_nothing_even_of_a_broken_cluster(cluster: DevCluster) -> None:
     """`cluster` only says that Slurm is here: this one is brought up to be ruined."""
     folder = Path(f"{cluster.folder}-ruined")
     petl = [sys.executable, "-m", "petl.cli", "devcluster"]
@@ -233,7 +231,7 @@ def test_down_leaves_nothing_of_it_even_half_dead(cluster: DevCluster) -> None:
 
     try:
         assert "4 nodes" in run("up").stdout
-        assert "up already" in run("up").stdout
+        assert "already up" in run("up").stdout
         ruined = DevCluster(folder)
         layout = ruined.layout
         ruined.run("sbatch", "--output=/dev/null", "--wrap", "setsid sleep 300 & sleep 300")
@@ -244,17 +242,17 @@ def test_down_leaves_nothing_of_it_even_half_dead(cluster: DevCluster) -> None:
         assert "munged, slurmctld, node2 not running" in run("up").stderr
         with ruined.layout.slurm_conf.open("a") as conf:
             conf.write("Nonsense=1\n")
-        with pytest.raises(ClusterError, match=r"slurmctld ended.*\n.*Nonsense"):
+        with pytest.raises(ClusterError, match=r"slurmctld ended at once: .*Nonsense"):
             ruined.start_daemon("slurmctld")
     finally:
         assert run("down").returncode == 0
     assert not folder.exists()
-    assert processes.of_cluster(layout) == []
+    assert processes.cluster_processes(layout) == []
     assert "no cluster" in run("down").stdout
 
 
 @pytest.mark.slurm
-def test_an_up_that_dies_midway_is_taken_down_all_the_same(cluster: DevCluster) -> None:
+def test_an_up_that_was_killed_can_be_taken_down(cluster: DevCluster) -> None:
     folder = Path(f"{cluster.folder}-begun")
     command = [sys.executable, "-m", "petl.cli", "devcluster", "up", "--folder", str(folder)]
     begun = DevCluster(folder)
@@ -267,4 +265,4 @@ def test_an_up_that_dies_midway_is_taken_down_all_the_same(cluster: DevCluster) 
     finally:
         assert begun.down()
     assert not folder.exists()
-    assert processes.of_cluster(layout) == []
+    assert processes.cluster_processes(layout) == []

@@ -21,7 +21,7 @@ from rehearsal.perform import Performance, Record, draw_troubles
 from rehearsal.short_study import ShortStudy, label
 from rehearsal.troubles import Trouble
 from slurm.devcluster import DevCluster
-from slurm.devcluster.packages import why_not
+from slurm.devcluster.packages import why_unavailable
 from slurm.format import duration
 from slurm.status.plan import Item
 from slurm.submit.local import cpus
@@ -45,7 +45,7 @@ class Rehearsal:
 @pytest.fixture(scope="module")
 def rehearsal(request: pytest.FixtureRequest) -> Iterator[Rehearsal]:
     """A cluster of its own. After a failure the runs and all logs are kept."""
-    if reason := why_not():
+    if reason := why_unavailable():
         pytest.fail(f"the rehearsal needs Slurm and root: {reason}")
     folder = Path(tempfile.mkdtemp(prefix="petl-rehearsal-"))
     folder.chmod(0o755)  # munged refuses a socket in a folder that other users cannot enter
