@@ -16,12 +16,12 @@ from petl import __version__
 from petl.terminal import Petl
 
 COMMANDS = {
-    "plan": ("slurm.status.commands:plan", "Show what would run."),
+    "plan": ("slurm.status.commands:plan", "Show what is done and what is left."),
     "submit": ("slurm.submit.commands:submit", "Submit what is not done, queued or running."),
     "status": ("slurm.status.commands:status", "Show how far the runs are."),
     "ls": ("slurm.status.commands:ls", "List runs, a line each."),
     "logs": ("slurm.status.commands:logs", "Show what a run has printed."),
-    "cancel": ("slurm.submit.commands:cancel", "Take runs out of the queue."),
+    "cancel": ("slurm.submit.commands:cancel", "Cancel queued and running jobs."),
     "retry": ("slurm.submit.commands:retry", "Submit failed runs again."),
     "clean": ("slurm.submit.commands:clean", "Remove what is no longer needed."),
     "train": ("petl.train.commands:train", "Train one task, in this process."),

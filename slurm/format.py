@@ -1,4 +1,4 @@
-"""Numbers as a person says them."""
+"""Numbers for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ def several(number: int, what: str) -> str:
 
 
 def size(count: float) -> str:
-    """Of a file."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

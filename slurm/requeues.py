@@ -1,4 +1,4 @@
-"""How often a job has come back into the queue, and whether it got any further in between."""
+"""How often a job was requeued, and whether it wrote a checkpoint in between."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from petl.runs.directory import RunDir
 
 
 class Requeues:
-    """A file of the run directory while the run goes, written only by jobs that did come back."""
+    """A file in the run directory of an unfinished run, written only by requeued jobs."""
 
     def __init__(self, run: RunDir):
         self.run = run
         self.file = run.path / "requeues.json"
 
     def begin(self) -> int:
-        """How many times in a row it has got no further."""
+        """Called when a job starts: how often in a row it was requeued without a new checkpoint."""
         times = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         if not times:
             self.forget()
@@ -26,8 +26,8 @@ class Requeues:
         if before.get("job") != job:
             before = {"checkpoint": None, "fruitless": 0}
         checkpoint = self._checkpoint()
-        further = checkpoint != before["checkpoint"]
-        fruitless = 0 if further else before["fruitless"] + 1
+        is_new = checkpoint != before["checkpoint"]
+        fruitless = 0 if is_new else before["fruitless"] + 1
         self.run.path.mkdir(parents=True, exist_ok=True)
         write_json(
             self.file,

@@ -1,1 +1,1 @@
-"""What runs on a node: one job of an array, and how it is told to stop."""
+"""What runs on a node: a job of an array."""

@@ -1,1 +1,1 @@
-"""What is known about a study's jobs: plans, verdicts, and how they are shown."""
+"""What is known about a study's runs: plans, states, and how they are shown."""

@@ -12,10 +12,10 @@ from slurm.status.selection import plans_of
 
 def plan(
     study: StudyFile,
-    each: Annotated[bool, typer.Option("--list", help="A line for each run instead.")] = False,
+    each: Annotated[bool, typer.Option("--list", help="Print a line for each run.")] = False,
     runs: RunsDir = None,
 ) -> None:
-    """Show what would run: how much is done, how much is left, how long it takes.
+    """Show how much of a study is done, how much is left, and how long that takes.
 
     \b
     Example:
@@ -36,13 +36,15 @@ def plan(
 
 def status(
     words: Words = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look on until it is over.")] = False,
-    cost: Annotated[bool, typer.Option("--cost", help="GPU hours, by method.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Refresh until all runs have ended.")
+    ] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Show GPU hours by method.")] = False,
     runs: RunsDir = None,
 ) -> None:
     """Show how far the runs are, and why some failed, stopped or are lost.
 
-    Without a study, all that were submitted to a cluster from here.
+    Without STUDY, show all studies that were submitted to a cluster from this runs folder.
 
     \b
     Example:
@@ -54,10 +56,10 @@ def status(
 
     folder = Places.choose(runs).runs
     if watch:
-        from slurm.status.watch import look_on
+        from slurm.status.watch import watch_cluster
 
         with interruptible("the runs go on"):
-            look_on(lambda: plans_of(words, folder)[0], console())
+            watch_cluster(lambda: plans_of(words, folder)[0], console())
         return
     plans, items = plans_of(words, folder)
     screen = console()
@@ -76,7 +78,7 @@ def status(
 
 
 def ls(words: Words = None, runs: RunsDir = None) -> None:
-    """List runs, a line each: id, state, what it is, why.
+    """List runs: id, state, what it is, and why it failed or waits.
 
     \b
     Example:
@@ -92,10 +94,12 @@ def ls(words: Words = None, runs: RunsDir = None) -> None:
 
 def logs(
     words: Words = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="As it comes.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines as they are written.")
+    ] = False,
     runs: RunsDir = None,
 ) -> None:
-    """Show what a run and its job have printed; the beginning of its id is enough to name it.
+    """Show the logs of a run and its job. The first digits of its id are enough to select it.
 
     \b
     Example:
@@ -110,10 +114,10 @@ def logs(
     screen = console()
     if len(items) > 1:
         lines = "".join(f"\n{line(item)}" for item in items[:10])
-        echo(f"{len(items)} runs match; name one by the beginning of its id:{lines}")
+        echo(f"{len(items)} runs match; select one by the first digits of its id:{lines}")
         raise typer.Exit(2)
     if not follow and items[0].kind != "done" and not logs.files(items[0]):
-        screen.print(f"{items[0].task}: {items[0].kind}, nothing printed yet", soft_wrap=True)
+        screen.print(f"{items[0].task}: {items[0].kind}, no log yet", soft_wrap=True)
         return
 
     def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The runs that a command is about, from what a person types after it."""
+"""Which runs a command is about, from the words after it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RUN_ID = re.compile(r"[0-9a-f]{4,16}")
 
 
 def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
-    """The study that is named, else all that were submitted from here; and the other words."""
+    """The named study, or all that were submitted from this runs folder; and the other words."""
     if words and "=" not in words[0] and not _is_run(words[0]):
-        return [load_study(words[0])], _spelt_out(words[1:])
-    found: dict[str, str] = {}
+        return [load_study(words[0])], _with_run_ids(words[1:])
+    paths: dict[str, str] = {}
     for folder in sorted(runs.glob("*/slurm")):
         for submission in submissions(folder):
-            found[folder.parent.name] = submission.record.study
-    if not found:
-        raise UserError(f"no study was submitted to a cluster from {runs}: name a study")
-    return [load_study(path) for path in found.values()], _spelt_out(words)
+            paths[folder.parent.name] = submission.record.study
+    if not paths:
+        raise UserError(f"no study was submitted to a cluster from {runs}; name a study")
+    return [load_study(path) for path in paths.values()], _with_run_ids(words)
 
 
 def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[Item]]:
@@ -42,13 +42,13 @@ def chosen(plans: Sequence[Plan], words: Sequence[str]) -> list[Item]:
 
 
 def of(plan: Plan, items: Sequence[Item]) -> list[Item]:
-    """Those of the items that are this plan's."""
+    """Those that belong to this plan."""
     chosen = {id(item) for item in items}
     return [item for item in plan.items if id(item) in chosen]
 
 
 def value(item: Item, name: str) -> Any:
-    """A task's settings, and what is known of its run: `state=failed`, `cause=diverged`."""
+    """A setting of the task, or `state`, `cause` and `run`, which tell about its run."""
     if name == "state":
         return item.kind
     if name == "cause":
@@ -62,6 +62,6 @@ def _is_run(word: str) -> bool:
     return bool(RUN_ID.fullmatch(word)) and not Path(word).exists()
 
 
-def _spelt_out(words: Sequence[str]) -> list[str]:
-    """The beginning of a run's id stands for it."""
+def _with_run_ids(words: Sequence[str]) -> list[str]:
+    """The first digits of a run's id select it."""
     return [f"run={word}*" if _is_run(word) else word for word in words]

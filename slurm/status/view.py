@@ -1,9 +1,9 @@
-"""What a person sees of a plan: tables for a terminal of 80 columns, readable without colour."""
+"""How a plan is shown: tables for a terminal of 80 columns, readable without colour."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -18,7 +18,7 @@ from slurm.format import duration
 from slurm.status.plan import Group, Item, Left, Means, Plan, count
 from slurm.status.verdict import Kind
 
-# kind: its glyph, its glyph where there is no Unicode, its style
+# kind: its glyph, its glyph without Unicode, its style
 KINDS: dict[Kind, tuple[str, str, str]] = {
     "done": ("●", "#", "green"),
     "running": ("◐", ">", "cyan"),
@@ -29,35 +29,36 @@ KINDS: dict[Kind, tuple[str, str, str]] = {
     "unknown": ("~", "~", "yellow"),
     "waiting": ("·", ".", "bright_black"),
 }
-TELLING: tuple[Kind, ...] = (
+BY_INTEREST: tuple[Kind, ...] = (
     *("running", "failed", "lost", "stopped", "unknown", "pending", "waiting", "done"),
 )
 BAR = 20
 ENDS: tuple[Kind, ...] = ("failed", "lost", "stopped", "unknown")
 MOST_EPOCHS = 6
 Justify = Literal["left", "right"]
+Groups = Mapping[Group, list[Item]]
 QUIET = "bright_black"
 
 
 class Bar:
-    """A glyph for each run; where there are more runs than room, glyphs in proportion."""
+    """A glyph for each run; with more runs than cells, glyphs in proportion."""
 
     def __init__(self, counts: Mapping[Kind, int]):
-        self.counts = counts
+        self.cells = shares(counts, BAR)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         bar = Text(no_wrap=True, end="")
-        for kind, cells in shares(self.counts, BAR).items():
+        for kind, cells in self.cells.items():
             bar.append(KINDS[kind][options.ascii_only] * cells, KINDS[kind][2])
         yield bar
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        width = sum(shares(self.counts, BAR).values())
+        width = sum(self.cells.values())
         return Measurement(width, width)
 
 
 def shares(counts: Mapping[Kind, int], width: int) -> dict[Kind, int]:
-    """How many cells each kind gets: at least one where there is any; the largest pays for it."""
+    """How many cells each kind gets: at least one if there is any, at the largest one's expense."""
     present: dict[Kind, int] = {kind: counts[kind] for kind in KINDS if counts.get(kind)}
     total = sum(present.values())
     if total <= width:
@@ -70,42 +71,44 @@ def shares(counts: Mapping[Kind, int], width: int) -> dict[Kind, int]:
 def progress(plan: Plan, room: int | None = None) -> Rows:
     """A row for each group: its bar, its mean accuracy so far, a remark; then the total.
 
-    With room for fewer groups, those where something happens are shown and the rest is counted.
+    With room for fewer groups, the most interesting ones are shown and the rest is counted.
     """
     groups = plan.groups()
-    shown = _most_telling(groups, room)
-    heads = [Text(head, style=QUIET) for head in ("", "done", "accuracy")]
-    table = _table("left", "right", "right", "left")
-    for title, members in _by_title(shown).items():
-        table.add_row(_giving_way(title, "bold"), *heads)
-        heads = []
-        for group in members:
-            items = shown[group]
-            counts = count(items)
-            table.add_row(
-                _giving_way(f"  {group.method}"),
-                Bar(counts),
-                f"{counts['done']}/{len(items)}",
-                _percent(items),
-                _giving_way(_remark(items), QUIET),
-            )
+    shown = _most_interesting(groups, room)
+
+    def cells(items: Sequence[Item]) -> list[RenderableType]:
+        counts = count(items)
+        done = f"{counts['done']}/{len(items)}"
+        return [Bar(counts), done, _mean_accuracy(items), _shrinking(_remark(items), QUIET)]
+
+    table = _table(shown, ("", "done", "accuracy"), ("left", "right", "right", "left"), cells)
     rows: list[RenderableType] = [table, Text(""), Text(summary(plan), style="bold")]
     if hidden := [item for group in groups if group not in shown for item in groups[group]]:
-        more = f"  {len(groups) - len(shown)} more rows: {tell(count(hidden))}"
-        rows.insert(1, _giving_way(more, QUIET))
+        more = f"  {len(groups) - len(shown)} more rows: {in_words(count(hidden))}"
+        rows.insert(1, _shrinking(more, QUIET))
     return Rows(*rows)
 
 
 def overview(plan: Plan) -> Rows:
-    """What `petl plan` says."""
-    study = plan.study
-    remarks = [_time_left_in_words(plan.left())]
+    """What `petl plan` shows: counts, and how long the rest takes, one run after the other."""
+    means = Means(plan.items)
+
+    def cells(items: Sequence[Item]) -> list[RenderableType]:
+        have, left = count(items), means.left(items)
+        to_go = have["waiting"] + have["stopped"]
+        numbers = (len(items), have["done"], have["running"], have["failed"], to_go)
+        total = duration(sum(left.seconds)) if left.seconds else ""
+        return [*(str(number or "") for number in numbers), "unknown" if left.unknown else total]
+
+    heads = ("runs", "done", "running", "failed", "to go", "time")
+    table = _table(plan.groups(), heads, ["right"] * 6, cells)
+    remarks = [_time_left(plan.left())]
     if plan.shared:
-        remarks.append(f"{plan.shared} more tasks have the settings of one of these and share it")
+        remarks.append(f"{plan.shared} more tasks have the same settings as one of these runs")
     return Rows(
-        Text(study.description, style="bold"),
+        Text(plan.study.description, style="bold"),
         Text(""),
-        _table_of(plan),
+        table,
         Text(""),
         Text(summary(plan), style="bold"),
         *(Text(remark, style=QUIET) for remark in remarks if remark),
@@ -113,7 +116,7 @@ def overview(plan: Plan) -> Rows:
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """For grep: each run with what selects it."""
+    """For grep: each run with the options that select it."""
     for item in plan.items:
         task, names = item.task, item.task.names
         selectors = f"--dataset {names.dataset} --backbone {names.backbone} --method {names.method}"
@@ -121,87 +124,82 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def line(item: Item) -> str:
-    """For a person, and for grep."""
+    """For people, and for grep."""
     reason = f"  {item.state.reason}" if item.state.reason else ""
     return f"{item.task.run_id}  {item.kind:7}  {item.task}{reason}"
 
 
 def troubles(items: Iterable[Item], most: int = 10) -> Iterator[str]:
-    """Why runs failed, stopped or are lost, and where to read more."""
+    """Why runs failed, stopped or are lost, and which log tells more."""
     bad = [item for item in items if item.kind in ENDS]
     for item in bad[:most]:
         yield f"\n{item.kind:9}{item.task}"
         yield f"{'':9}{item.state.reason}"
         if item.log.exists():
-            yield f"{'':9}{_short(item.log)}"
+            here = Path.cwd()
+            log = item.log.relative_to(here) if item.log.is_relative_to(here) else item.log
+            yield f"{'':9}{log}"
     if len(bad) > most:
         yield f"\n{'':9}and {len(bad) - most} more"
-
-
-def _table_of(plan: Plan) -> Table:
-    """Counts for each group, and how long what is left would take, one run after the other."""
-    means = Means(plan.items)
-    numeric: list[Justify] = ["right"] * 6
-    table = _table(*numeric)
-    heads = [Text(head, QUIET) for head in ("runs", "done", "running", "failed", "to go", "time")]
-    for title, members in _by_title(plan.groups()).items():
-        table.add_row(_giving_way(title, "bold"), *heads)
-        heads = []
-        for group, items in members.items():
-            have, left = count(items), means.left(items)
-            to_go = have["waiting"] + have["stopped"]
-            numbers = (len(items), have["done"], have["running"], have["failed"], to_go)
-            cells = (str(number or "") for number in numbers)
-            table.add_row(_giving_way(f"  {group.method}"), *cells, _time_left(left))
-    return table
 
 
 def summary(plan: Plan) -> str:
     counts = plan.counts()
     done, total = counts.pop("done", 0), len(plan.items)
-    return ", ".join(part for part in (f"{done} of {total} done", tell(counts)) if part)
+    return ", ".join(part for part in (f"{done} of {total} done", in_words(counts)) if part)
 
 
-def tell(counts: Mapping[Kind, int]) -> str:
+def in_words(counts: Mapping[Kind, int]) -> str:
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts.get(kind))
 
 
-def _table(*columns: Justify) -> Table:
-    """Columns after a first one of names. Cells cut with `_giving_way` narrow before others do."""
+def _table(
+    groups: Groups,
+    heads: Sequence[str],
+    columns: Sequence[Justify],
+    cells: Callable[[Sequence[Item]], Sequence[RenderableType]],
+) -> Table:
+    """A row for each group, under its dataset; cells of `_shrinking` text narrow before others."""
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column()
     for justify in columns:
         table.add_column(justify=justify, no_wrap=justify == "right")
+    titles = [Text(head, style=QUIET) for head in heads]
+    for dataset, members in _by_dataset(groups).items():
+        table.add_row(_shrinking(dataset, "bold"), *titles)
+        titles = []
+        for group, items in members.items():
+            table.add_row(_shrinking(f"  {group.method}"), *cells(items))
     return table
 
 
-def _giving_way(text: str, style: str = "") -> Text:
+def _shrinking(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _by_title(groups: Mapping[Group, list[Item]]) -> dict[str, dict[Group, list[Item]]]:
-    """Groups under their dataset, and backbone where a study has several."""
+def _by_dataset(groups: Groups) -> dict[str, Groups]:
+    """With the backbone, where a study has several."""
     several = len({group.backbone for group in groups}) > 1
     titles: dict[str, dict[Group, list[Item]]] = {}
     for group, items in groups.items():
         title = f"{group.dataset} · {group.backbone}" if several else group.dataset
         titles.setdefault(title, {})[group] = items
-    return titles
+    return dict(titles)
 
 
-def _most_telling(groups: dict[Group, list[Item]], room: int | None) -> dict[Group, list[Item]]:
+def _most_interesting(groups: Groups, room: int | None) -> Groups:
     if room is None or len(groups) <= room:
         return groups
 
     def rank(group: Group) -> int:
         counts = count(groups[group])
-        return min(i for i, kind in enumerate(TELLING) if counts[kind])
+        return min(i for i, kind in enumerate(BY_INTEREST) if counts[kind])
 
     chosen = set(sorted(groups, key=rank)[: max(1, room - 1)])
     return {group: items for group, items in groups.items() if group in chosen}
 
 
-def _percent(items: Sequence[Item]) -> str:
+def _mean_accuracy(items: Sequence[Item]) -> str:
     accuracies = [item.accuracy for item in items if item.accuracy is not None]
     return f"{100 * fmean(accuracies):.1f} %" if accuracies else ""
 
@@ -223,20 +221,8 @@ def _remark(items: Sequence[Item]) -> str:
     return "; ".join(remarks)
 
 
-def _short(path: Path) -> Path:
-    """As a person here would type it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _time_left_in_words(left: Left) -> str:
+def _time_left(left: Left) -> str:
     if not left.seconds:
         return "time left: known after the first run" if left.unknown else ""
     known = f"time left: about {duration(sum(left.seconds))}, one run after the other"
     return f"{known}; {left.unknown} more runs of unknown length" if left.unknown else known
-
-
-def _time_left(left: Left) -> str:
-    if left.unknown:
-        return "unknown"
-    return duration(sum(left.seconds)) if left.seconds else ""

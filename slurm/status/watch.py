@@ -1,4 +1,4 @@
-"""Looking on while runs go: a live table on a terminal, plain lines anywhere else."""
+"""Follow runs until they end: a table on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -17,91 +17,98 @@ from slurm.status.view import QUIET, progress, summary
 
 LOOK_S = 5.0
 """Between two looks, each of which asks the scheduler."""
+REDRAW_S, PRINT_S = 0.5, 15.0
 UNDER_WAY = ("running", "pending", "unknown")
 Show = Callable[[str], None]
 
 
 @contextmanager
 def watch(plan: Plan, workers: int, console: Console) -> Iterator[Show]:
-    """Yields what brings the view up to date; it may be called as often as one likes."""
-    live = None
-    if console.is_terminal and not console.is_dumb_terminal:
-        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-    view = _Table(plan, workers, live) if live else _Lines(plan, workers, console)
-    with live or nullcontext():
+    """Yields a function that brings the view up to date; it may be called very often."""
+    began = time.monotonic()
+    view = _View(console, lambda plan: _time(plan, workers, time.monotonic() - began))
+    with view.live or nullcontext():
         try:
-            yield view.show
+            yield lambda remark: view.show([plan], remark)
         finally:
-            view.draw("")
+            view.draw([plan])
+
+
+def watch_cluster(plans: Callable[[], Sequence[Plan]], console: Console) -> None:
+    """Until all runs have ended."""
+    view = _View(console, lambda plan: plan.trouble)
+    with view.live or nullcontext():
+        while True:
+            now = plans()
+            view.draw(now)
+            if not any(item.kind in UNDER_WAY for plan in now for item in plan.items):
+                return
+            time.sleep(LOOK_S)
 
 
 class _View:
-    every_s: float
+    """`closing` is a plan's last words."""
 
-    def __init__(self, plan: Plan, workers: int):
-        self.plan, self.workers = plan, workers
-        self.began = time.monotonic()
+    def __init__(self, console: Console, closing: Callable[[Plan], str]):
+        self.console, self.closing = console, closing
+        self.live = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            self.live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         self.drawn_at = float("-inf")
+        self.lines: list[str] = []
+        self.ended: set[str] | None = None
 
-    def show(self, remark: str) -> None:
-        if time.monotonic() - self.drawn_at > self.every_s:
-            self.drawn_at = time.monotonic()
-            self.draw(remark)
+    def show(self, plans: Sequence[Plan], remark: str) -> None:
+        """Draw, unless that was done just before."""
+        if not self.live:
+            self._print_ended(plans)
+        if time.monotonic() - self.drawn_at > (REDRAW_S if self.live else PRINT_S):
+            self.draw(plans, remark)
 
-    def draw(self, remark: str) -> None:
-        raise NotImplementedError
+    def draw(self, plans: Sequence[Plan], remark: str = "") -> None:
+        self.drawn_at = time.monotonic()
+        if self.live:
+            datasets = {item.task.names.dataset for plan in plans for item in plan.items}
+            room = (self.console.height - len(datasets)) // len(plans) - 4
+            rows = [
+                row
+                for plan in plans
+                for row in (progress(plan, room), Text(_joined(self.closing(plan), remark), QUIET))
+            ]
+            self.live.update(Rows(*rows), refresh=True)
+            return
+        self._print_ended(plans)
+        lines = [
+            f"{plan.study.name}: {_joined(summary(plan), self.closing(plan), remark)}"
+            for plan in plans
+        ]
+        if lines != self.lines:
+            self.lines = lines
+            self._print(lines)
 
-    def time(self) -> str:
-        """How long it has taken, and how long it still will by what the finished runs took."""
-        so_far = duration(time.monotonic() - self.began)
-        ahead = [item for item in self.plan.items if not item.ended]
-        if not ahead:
-            return f"took {so_far}"
-        wall = Means(self.plan.items).left(ahead).wall(self.workers)
-        if wall is None:
-            return f"{so_far} so far; time left is known after the first run of each dataset"
-        return f"{so_far} so far, about {duration(wall)} left"
+    def _print_ended(self, plans: Sequence[Plan]) -> None:
+        """A line for each run that has ended since the first look."""
+        ended = {item.task.run_id: item for plan in plans for item in plan.items if item.ended}
+        if self.ended is not None:
+            self._print([_end(item) for run_id, item in ended.items() if run_id not in self.ended])
+        self.ended = set(ended)
 
-
-class _Table(_View):
-    every_s = 0.5
-
-    def __init__(self, plan: Plan, workers: int, live: Live):
-        super().__init__(plan, workers)
-        self.live = live
-
-    def draw(self, remark: str) -> None:
-        datasets = {item.task.names.dataset for item in self.plan.items}
-        room = self.live.console.height - len(datasets) - 4
-        closing = Text(_joined(self.time(), remark), style=QUIET)
-        self.live.update(Rows(progress(self.plan, room), closing), refresh=True)
-
-
-class _Lines(_View):
-    """A line for each run that ends, and now and then one for the whole: made for a log file."""
-
-    every_s = 15.0
-
-    def __init__(self, plan: Plan, workers: int, console: Console):
-        super().__init__(plan, workers)
-        self.console = console
-        self.told = {id(item) for item in plan.items if item.kind == "done"}
-
-    def show(self, remark: str) -> None:
-        for item in self.plan.items:
-            if item.ended and id(item) not in self.told:
-                self.told.add(id(item))
-                self._say(_ending(item))
-        super().show(remark)
-
-    def draw(self, remark: str) -> None:
-        self._say(_joined(summary(self.plan), self.time(), remark))
-
-    def _say(self, line: str) -> None:
-        self.console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
+    def _print(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
 
 
-def _ending(item: Item) -> str:
+def _time(plan: Plan, workers: int, seconds: float) -> str:
+    ahead = [item for item in plan.items if not item.ended]
+    if not ahead:
+        return f"took {duration(seconds)}"
+    left = Means(plan.items).left(ahead).wall(workers)
+    if left is None:
+        return f"{duration(seconds)} so far; the first run of each dataset will tell the time left"
+    return f"{duration(seconds)} so far, about {duration(left)} left"
+
+
+def _end(item: Item) -> str:
     if item.kind != "done":
         return f"{item.kind:9}{item.task}: {item.state.reason}"
     took = duration(item.seconds or 0)
@@ -110,27 +117,3 @@ def _ending(item: Item) -> str:
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
-
-
-def look_on(plans: Callable[[], Sequence[Plan]], console: Console) -> None:
-    """The same for runs that others carry out: asked again and again, until all have ended."""
-    live = None
-    if console.is_terminal and not console.is_dumb_terminal:
-        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-    told: list[str] = []
-    with live or nullcontext():
-        while True:
-            now = plans()
-            if live:
-                room = console.height // len(now) - 6
-                views = [
-                    Rows(progress(plan, room), Text(plan.trouble, style=QUIET)) for plan in now
-                ]
-                live.update(Rows(*views), refresh=True)
-            elif (lines := [f"{plan.study.name}: {summary(plan)}" for plan in now]) != told:
-                told = lines
-                for line in lines:
-                    console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
-            if not any(item.kind in UNDER_WAY for plan in now for item in plan.items):
-                return
-            time.sleep(LOOK_S)

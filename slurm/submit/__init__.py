@@ -1,1 +1,1 @@
-"""What is asked of the scheduler: profiles, job scripts, arrays; and local runs."""
+"""Submitting: profiles, job scripts, arrays; and runs on this machine."""

@@ -1,4 +1,4 @@
-"""How Python is started on a node: by itself, or in one of three kinds of container."""
+"""How Python starts on a node: by itself, or in one of three kinds of container."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from slurm.submit.profile import Apptainer, Charliecloud, Image, Profile, Pyxis,
 
 
 def python_command(profile: Profile, folders: Sequence[str]) -> str:
-    """What starts `-m slurm.node.job`; every folder has the same path inside as outside."""
+    """The command to which Python's arguments are added. Folders keep their paths inside."""
     container = profile.container
     if isinstance(container, Venv):
         return shlex.quote(container.python or sys.executable)
-    if isinstance(container, Pyxis):  # srun sets the container up
+    if isinstance(container, Pyxis):  # srun starts the container
         return shlex.quote(container.python)
     binds = _binds(container, folders)
     if isinstance(container, Apptainer):
@@ -28,7 +28,7 @@ def python_command(profile: Profile, folders: Sequence[str]) -> str:
 
 
 def srun_arguments(profile: Profile, folders: Sequence[str]) -> list[str]:
-    # since 22.05 srun does not take the job's own number any more
+    # since 22.05 srun no longer inherits this from the job
     words = [f"--cpus-per-task={profile.cpus}"]
     container = profile.container
     if isinstance(container, Pyxis):
@@ -44,5 +44,5 @@ def image(profile: Profile) -> str | None:
 
 
 def _binds(container: Image, folders: Sequence[str]) -> list[str]:
-    """The profile's first: ours may lie in them, and Charliecloud makes no mount points itself."""
+    """The profile's come first: ours may lie inside them. Charliecloud makes no mount points."""
     return list(dict.fromkeys([*container.binds, *folders]))

@@ -1,4 +1,4 @@
-"""A cluster profile: what its jobs ask for and what they run in. YAML, checked like a study."""
+"""A cluster profile: what jobs ask for and what they run in. YAML, checked like a study."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Gigabytes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Venv(Settings):
-    """No container: a Python that the nodes see under the same path."""
+    """No container: a Python that nodes find under the same path."""
 
     kind: Literal["venv"]
     python: Word | None = None
-    """The one that submits, unless said otherwise."""
+    """By default the one that submits."""
 
 
 class Image(Settings):
@@ -73,7 +73,7 @@ class Profile(Settings):
     cpus: Count = 4
     mem_gb: Gigabytes = 16.0
     time: Word
-    """Slurm's own ways to write it: minutes, HH:MM:SS, D-HH:MM:SS."""
+    """As Slurm writes it: minutes, HH:MM:SS or D-HH:MM:SS."""
     sbatch: dict[str, str | int | bool] = Field(default={})
     """Any other option of sbatch, without its dashes."""
 
@@ -84,48 +84,48 @@ class Profile(Settings):
     """Shell lines that run on the node first: `module load apptainer`."""
 
     throttle: Count | None = None
-    """So many jobs of a study at a time."""
+    """The most jobs of a study that run at a time."""
     max_array_size: Count | None = None
-    """Where the cluster's own MaxArraySize cannot be asked, or is more than one may use."""
+    """By default the cluster's MaxArraySize; set it if you may use less."""
     tasks_per_job: Count = 1
-    """Short tasks one after the other in one job."""
+    """Several short runs, one after the other in one job."""
     side_by_side: Count = 1
-    """So many of them at a time, which share the job's GPU."""
+    """The most of them at a time; they share the job's GPU."""
 
     requeue: bool = True
-    """Interrupted and preempted jobs go back into the queue by themselves."""
+    """Requeue interrupted and preempted jobs."""
     signal_lead_s: Annotated[int, Field(ge=1, le=65535)] = 120
-    """So long before its time is up a job is told, and writes its checkpoint."""
+    """How long before its time limit a job gets a signal, to write a checkpoint."""
     fruitless_requeues: Count = 3
-    """A task that gets no further in so many tries stops."""
+    """Give a run up that was requeued so often without a new checkpoint."""
     hold_after: Count = 3
-    """After so many failures with the same traceback the rest waits for a person."""
+    """After so many failures with the same traceback, hold the rest of the array."""
     most_mem_gb: Gigabytes | None = None
-    """A task that ran out of memory is tried once more with twice as much, up to this."""
+    """A run that was out of memory is submitted once more with twice as much, up to this."""
 
     @field_validator("time", mode="before")
     @classmethod
-    def _minutes_too(cls, said: object) -> object:
-        return str(said) if isinstance(said, int) else said
+    def _from_minutes(cls, time: object) -> object:
+        return str(time) if isinstance(time, int) else time
 
     @field_validator("time")
     @classmethod
-    def _as_slurm_writes_it(cls, said: str) -> str:
-        if not SLURM_TIME.fullmatch(said):
-            raise ValueError(f"time '{said}': write minutes, HH:MM:SS or D-HH:MM:SS")
-        return said
+    def _as_slurm_writes_it(cls, time: str) -> str:
+        if not SLURM_TIME.fullmatch(time):
+            raise ValueError(f"time '{time}': write minutes, HH:MM:SS or D-HH:MM:SS")
+        return time
 
     @property
     def more_mem_gb(self) -> float:
-        """For the one more try of a task that ran out of memory."""
+        """For a run that was out of memory."""
         twice = 2 * self.mem_gb
         return min(twice, self.most_mem_gb) if self.most_mem_gb is not None else twice
 
 
 def load_profile(name: str, changes: Sequence[str] = ()) -> Profile:
-    """By its path, or by its name: in ./clusters first, then among those that come along.
+    """By its path, or by its name: in ./clusters first, then among the shipped ones.
 
-    `changes` are a person's own, as in `mem_gb=64`.
+    `changes` come from the command line: `mem_gb=64`.
     """
     source = read_yaml(_find(name))
     changed = dict(map(_change, changes))
@@ -136,10 +136,10 @@ def load_profile(name: str, changes: Sequence[str] = ()) -> Profile:
     return validate(Profile, source.data | changed, where)
 
 
-def _change(said: str) -> tuple[str, Any]:
-    key, equals, value = said.removeprefix("resources.").partition("=")
+def _change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.removeprefix("resources.").partition("=")
     if not equals:
-        raise UserError(f"--set {said}: write KEY=VALUE, such as mem_gb=64")
+        raise UserError(f"--set {text}: write KEY=VALUE, such as mem_gb=64")
     return key, parse_value(value)
 
 
@@ -150,4 +150,4 @@ def _find(name: str) -> Path:
         if (path := folder / f"{name}.yaml").is_file():
             return path
     known = {path.stem for folder in (OWN, SHIPPED) for path in folder.glob("*.yaml")}
-    raise UserError(f"no cluster profile '{name}' in ./{OWN} nor shipped{nearest(name, known)}")
+    raise UserError(f"no cluster profile '{name}' in ./{OWN} or shipped{nearest(name, known)}")

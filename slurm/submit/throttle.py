@@ -1,4 +1,4 @@
-"""So many jobs of a study at a time, however many arrays they are spread over."""
+"""The throttle: how many jobs of a study run at a time, over all of its arrays."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import NamedTuple
 class Share(NamedTuple):
     at_a_time: int
     follows: int | None = None
-    """The array whose end it waits for, where there are more arrays than jobs at a time."""
+    """The array whose end it waits for, if there are more arrays than jobs at a time."""
 
 
 def shares(throttle: int | None, sizes: Sequence[int]) -> list[Share]:
-    """To each array its part by size, at least one; together never more than the throttle."""
+    """Each array's share, by its size and at least one; in total never more than the throttle.
+
+    Slurm limits each array on its own (--array=0-99%4), so the shares must add up. With fewer jobs
+    at a time than arrays, the first arrays get one each, and the others follow them in lanes.
+    """
     if throttle is None:
         return [Share(size) for size in sizes]
     lanes = min(throttle, len(sizes))

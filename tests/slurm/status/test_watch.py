@@ -50,11 +50,11 @@ def test_a_log_file_gets_plain_lines(study: Study, tmp_path: Path) -> None:
     assert "\x1b" not in told
     lines = [line.split(maxsplit=1)[1] for line in told.splitlines()]
     assert lines == [
-        "0 of 10 done, 10 waiting; 0 s so far; "
-        "time left is known after the first run of each dataset",
+        "study: 0 of 10 done, 10 waiting; 0 s so far; "
+        "the first run of each dataset will tell the time left",
         "done     esc50 · linear · fold 0 · seed 1: 87.5 % in 30 s",
         "failed   esc50 · lora · fold 2 · seed 1: no luck",
-        "1 of 10 done, 1 failed, 8 waiting; 0 s so far, about 2 min left",
+        "study: 1 of 10 done, 1 failed, 8 waiting; 0 s so far, about 2 min left",
     ]
 
 

@@ -54,9 +54,9 @@ def test_status_ls_and_logs_tell_of_a_run_from_the_queue_to_its_end(
     assert out.splitlines()[-1].endswith("tiny: 3 of 3 done") and not err
     assert "epoch 40" in petl("logs", first.path.name[:8], places=places)
     told = petl("logs", loaded.path, places=places, code=2)
-    assert "3 runs match; name one by the beginning of its id" in told
+    assert "3 runs match; select one by the first digits of its id" in told
     told = petl("status", loaded.path, "--cost", places=places)
-    assert [line.split()[0] for line in told.splitlines()[1:]] == ["made-sounds", "together"]
+    assert [line.split()[0] for line in told.splitlines()[1:]] == ["made-sounds", "total"]
     result = first.result()
     assert result and result["environment"]["slurm"]["node"].startswith("node")
     assert result["environment"]["slurm"]["gpus"] == 1
