@@ -125,9 +125,21 @@ class RunDir:
     # --- reading
 
     def read(self, name: str) -> bytes | None:
-        """A file of the run, wherever it lies."""
-        found = _bytes_of(self.path / name)
-        return packs(self.path.parent).file(self.path.name, name) if found is None else found
+        """A file of the run, from its folder or from the packs."""
+        return next(self._copies(name), None)
+
+    def _copies(self, name: str) -> Iterator[bytes]:
+        """The file in the run's folder, then the packed one, then the folder's again.
+
+        The first order finds a run that is packed meanwhile, the second one that is unpacked.
+        """
+        for packed in (False, True, False):
+            if packed:
+                content = packs(self.path.parent).file(self.path.name, name)
+            else:
+                content = _bytes_of(self.path / name)
+            if content is not None:
+                yield content
 
     @contextmanager
     def at_hand(self, name: str) -> Iterator[Path]:
@@ -151,11 +163,9 @@ class RunDir:
 
     def result(self) -> Result | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""
-        result = parse_result(_bytes_of(self.result_file), self.result_file)
-        if result is None:
-            packed = packs(self.path.parent).file(self.path.name, self.result_file.name)
-            result = parse_result(packed, self.result_file)
-        return result
+        copies = self._copies(self.result_file.name)
+        results = (parse_result(content, self.result_file) for content in copies)
+        return next((result for result in results if result is not None), None)
 
     def metrics(self) -> list[dict[str, Any]]:
         """A last line cut short by a kill is left out."""
@@ -186,8 +196,10 @@ class Runs:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.loose = _run_folders(folder)  # first: what leaves from here is packed already
+        # folders, packs, folders: a run that is packed or unpacked meanwhile is in one of them
+        self.loose = _run_folders(folder)
         self.packed = packs(folder)
+        self.loose |= _run_folders(folder)
         self.packed.fetch()
 
     def __iter__(self) -> Iterator[str]:

@@ -25,7 +25,7 @@ from petl.files import write_json
 from petl.runs.claim import Claim
 from petl.runs.compact import compact, offer, undo
 from petl.runs.directory import RunDir, Runs
-from petl.runs.packed import packs
+from petl.runs.packed import Packs, packs
 from petl.runs.result import BULKY
 from petl.runs.synthetic import fabricate
 from slurm.status.plan import Plan
@@ -275,6 +275,28 @@ def test_a_reader_sees_every_run_while_they_are_packed_and_unpacked(tmp_path: Pa
         seen.add(bool(view.packed))
     assert process.returncode == 0
     assert seen == {True, False}
+
+
+def test_a_run_that_is_unpacked_between_two_looks_is_found(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader misses the folder, then somebody unpacks, and then the pack is gone."""
+    folder = tmp_path / study.name
+    run = RunDir.of(study.tasks[0], tmp_path)
+
+    def packs_after_an_undo(folder: Path) -> Packs:
+        undo(folder, list(packs(folder)))
+        return packs(folder)
+
+    monkeypatch.setattr("petl.runs.directory.packs", packs_after_an_undo)
+    for look in (
+        lambda: run.result() is not None,
+        lambda: run.read("task.json") is not None,
+        lambda: len(list(Runs(folder))) == len(study.tasks),
+    ):
+        compact(folder, offer(folder).runs)
+        assert not run.path.exists()
+        assert look()
 
 
 def test_the_command_says_what_it_will_do_asks_and_does_it(study: Study, tmp_path: Path) -> None:
