@@ -1,8 +1,7 @@
 """A study's table before it has a format: methods down, datasets across, as in the paper.
 
-Two rules keep it honest. A cell over fewer runs than the study asks for says so, and takes no part
-in the row's average or in the contest for the best. And what the reader sees decides: numbers that
-print alike share their mark.
+Two rules keep it honest. A cell over fewer runs than the study asks for says so; it is not ranked,
+and its row has no average. And numbers that print alike share their mark.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ DASH = "\u2013"
 PARAMS = "params.trainable_without_head"
 KEY = ["backbone", "method", "dataset"]
 GROUP = " · "
-"""A label with it, `ESC · 4`, is column 4 under the common head ESC."""
+"""In a label: `ESC · 4` is column 4 under the common head ESC."""
 
 APART = 0.1
-"""Parameters that differ by more than this share from dataset to dataset need a column each."""
+"""Where a method's parameters differ by more than this share, datasets get separate columns."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`by_fold` holds each fold that has a run, with the mean over its seeds."""
+    """`by_fold`: each fold with a finished run, and the mean over its seeds."""
 
     by_fold: tuple[tuple[int, float], ...]
     spread: float | None
-    found: int
+    finished: int
     expected: int
     params: int | None
     synthetic: bool = False
@@ -49,21 +48,21 @@ class Cell:
 
     @property
     def std(self) -> float | None:
-        """The population's, as published. One fold has no spread, which is not a spread of 0."""
+        """1/k, as published; None for one fold."""
         return SPREADS["population-std"].of(self.folds)
 
     @property
     def complete(self) -> bool:
-        return self.found == self.expected > 0
+        return self.finished == self.expected > 0
 
     @property
     def counts(self) -> str:
-        return "" if self.found == self.expected else f"({self.found}/{self.expected})"
+        return "" if self.finished == self.expected else f"({self.finished}/{self.expected})"
 
 
 @dataclass(frozen=True)
 class Row:
-    """`group` is what kind of method it is: rows of a kind stand together."""
+    """A method on one backbone. `group`: its kind, for the lines between kinds."""
 
     backbone: str
     method: str
@@ -112,23 +111,27 @@ class Table:
     rows: tuple[Row, ...] = field(repr=False)
 
     @property
+    def title(self) -> str:
+        return f"{self.study}: {self.measure.in_words}"
+
+    @property
     def synthetic(self) -> int:
-        """So many cells hold made-up numbers."""
+        """The number of cells with made-up numbers."""
         return sum(cell.synthetic for row in self.rows for cell in row.cells)
 
     @property
     def has_average(self) -> bool:
-        """Of columns under common heads, such as numbers of examples, nobody wants the mean."""
+        """Not over columns under common heads, such as 1, 2 and 4 examples per class."""
         return len(self.datasets) > 1 and not any(dataset.group for dataset in self.datasets)
 
     @property
     def grouped(self) -> bool:
-        """Lines between kinds of methods, unless most kinds would be a single row."""
+        """Draw lines between kinds of methods, unless most kinds are a single row."""
         return len(self.rows) >= 2 * len({row.group for row in self.rows}) > 2
 
     @cached_property
     def params_blocks(self) -> tuple[range, ...]:
-        """Datasets side by side on which every method has about as many parameters."""
+        """Neighbouring datasets that share a column of parameters."""
         starts = [0]
         for i in range(1, len(self.datasets)):
             pairs = ((row.cells[starts[-1]].params, row.cells[i].params) for row in self.rows)
@@ -146,7 +149,7 @@ class Table:
         return podium(values, self.measure)
 
     def row(self, wanted: str) -> int:
-        """By name, by label, or by a beginning that only one row has."""
+        """Find it by name, by label, or by a unique beginning of either."""
         names = [(row.method, row.label, row.method_label) for row in self.rows]
         return _find("row", wanted, names)
 
@@ -162,16 +165,20 @@ def build(frame: pd.DataFrame, metric: Measure | str, spread: str = "population-
     _refuse_two_runs_for_one(frame)
     labels = frame[["dataset", "dataset_label"]].drop_duplicates("dataset")
     datasets = tuple(Dataset(*pair) for pair in labels.itertuples(index=False, name=None))
-    several = frame["backbone"].nunique() > 1
-    places = frame.groupby(KEY, sort=False).indices
+    names, indices = method_names(frame), frame.groupby(KEY, sort=False).indices
     rows = []
     for (backbone, method), runs in frame.groupby(["backbone", "method"], sort=False):
-        named = runs["method_label"].iloc[0]
-        label = named + (f" ({backbone})" if several else "")
-        found = [places.get((backbone, method, dataset.name), []) for dataset in datasets]
-        cells = tuple(_cell(frame.iloc[at], measure, how) for at in found)
-        rows.append(Row(backbone, method, label, named, _group(runs), cells))
+        of_cells = [indices.get((backbone, method, dataset.name), []) for dataset in datasets]
+        cells = tuple(_cell(frame.iloc[numbers], measure, how) for numbers in of_cells)
+        label, method_label = names[runs.index[0]], runs["method_label"].iloc[0]
+        rows.append(Row(backbone, method, label, method_label, _group(runs), cells))
     return Table(frame["study"].iloc[0], measure, how, datasets, tuple(rows))
+
+
+def method_names(frame: pd.DataFrame) -> pd.Series:
+    """The method's label for each run, with the backbone where there are several."""
+    several = frame["backbone"].nunique() > 1
+    return frame["method_label"] + (" (" + frame["backbone"] + ")" if several else "")
 
 
 def _cell(runs: pd.DataFrame, measure: Measure, spread: Spread) -> Cell:
@@ -183,7 +190,7 @@ def _cell(runs: pd.DataFrame, measure: Measure, spread: Spread) -> Cell:
     return Cell(
         by_fold,
         spread.of([mean for _, mean in by_fold]),
-        found=len(done),
+        finished=len(done),
         expected=len(runs),
         params=int(params.iloc[0]) if len(params) else None,
         synthetic=bool(done["synthetic"].any()),
@@ -191,14 +198,16 @@ def _cell(runs: pd.DataFrame, measure: Measure, spread: Spread) -> Cell:
 
 
 def _refuse_two_runs_for_one(frame: pd.DataFrame) -> None:
-    """Folders may hold runs of other settings under the same names: whose mean would that be?"""
+    """Folders may hold runs of other settings under the same names: their mean means nothing."""
     same = [*KEY, "fold", "seed"]
     twice = frame[frame.duplicated(same, keep=False)]
     if len(twice):
         first = twice.iloc[0]
         runs = twice[(twice[same] == first[same]).all(axis=1)]["run_id"]
         where = f"{first.dataset} · {first.method} · fold {first.fold} · seed {first.seed}"
-        raise UserError(f"{where}: {len(runs)} runs, {', '.join(runs)}; name the study, or one")
+        raise UserError(
+            f"{where}: {len(runs)} runs, {', '.join(runs)}; give the study, or one folder"
+        )
 
 
 def _group(runs: pd.DataFrame) -> str:
@@ -219,26 +228,26 @@ def _find(what: str, wanted: str, names: Sequence[tuple[str, ...]]) -> int:
     begins = [
         i for i, known in enumerate(names) if any(k.casefold().startswith(low) for k in known)
     ]
-    found = exact or begins
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = exact or begins
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise UserError(f"no {what} '{wanted}'{nearest(wanted, [n for k in names for n in k])}")
-    which = ", ".join(f"'{names[i][1]}'" for i in found)
-    raise UserError(f"several {what}s are '{wanted}': {which}")
+    which = ", ".join(f"'{names[i][1]}'" for i in matches)
+    raise UserError(f"'{wanted}' matches several {what}s: {which}; write more of the name")
 
 
 def podium(values: list[float | None], measure: Measure) -> list[str]:
-    """Best and second best as printed; a tie shares its place, and one runner has no race."""
+    """Best and second best as printed; ties share a mark, and a single value has none."""
     printed = [None if v is None or math.isnan(v) else float(measure.text(v)) for v in values]
-    running = [v for v in printed if v is not None]
-    places = sorted(set(running), reverse=not measure.lowest_first) if len(running) > 1 else []
-    names = dict(zip(places, ("best", "second"), strict=False))
+    known = [v for v in printed if v is not None]
+    ranked = sorted(set(known), reverse=not measure.lowest_first) if len(known) > 1 else []
+    names = dict(zip(ranked, ("best", "second"), strict=False))
     return [names.get(v, "") if v is not None else "" for v in printed]
 
 
 def short(count: int) -> str:
-    """`250512` -> `251K`: three digits, as much as a table has room for."""
+    """`250512` -> `251K`: three digits."""
     rounded = float(f"{count:.3g}")
     for size, unit in ((1e6, "M"), (1e3, "K")):
         if rounded >= size:

@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.cells import method_names
 from analysis.measure import Measure
 from analysis.style import sign
 from petl.errors import UserError
@@ -84,10 +85,10 @@ def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None)
 def _worst(matrix: np.ndarray, names: list[str]) -> list[str]:
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
-    places = np.argsort(wrong, axis=None, kind="stable")[::-1][:WORST]
-    pairs = [np.unravel_index(place, wrong.shape) for place in places]
-    said = [f"{names[i]} \u2192 {names[j]} ({wrong[i, j]:.0f})" for i, j in pairs if wrong[i, j]]
-    return [f"Most often confused: {', '.join(said)}"] if said else []
+    largest = np.argsort(wrong, axis=None, kind="stable")[::-1][:WORST]
+    pairs = [np.unravel_index(index, wrong.shape) for index in largest]
+    texts = [f"{names[i]} \u2192 {names[j]} ({wrong[i, j]:.0f})" for i, j in pairs if wrong[i, j]]
+    return [f"Most often confused: {', '.join(texts)}"] if texts else []
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -105,13 +106,12 @@ def _recalls(part: pd.DataFrame) -> pd.DataFrame:
     """Per cent, methods down; a method without runs and a class without clips are NaN."""
     names = list(_with(part)["classes"].iloc[0])
     rows = {}
-    for (backbone, label), runs in part.groupby(["backbone", "method_label"], sort=False):
+    for label, runs in part.groupby(method_names(part), sort=False):
         done = _with(runs)
         total = _sum(done) if len(done) else np.zeros((len(names), len(names)))
         clips = total.sum(axis=1)
         right = np.divide(np.diag(total), clips, out=np.full(len(names), np.nan), where=clips > 0)
-        several = part["backbone"].nunique() > 1
-        rows[f"{label} ({backbone})" if several else label] = 100 * right
+        rows[label] = 100 * right
     table = pd.DataFrame(rows, names).T
     return table[table.mean().sort_values(kind="stable").index]
 

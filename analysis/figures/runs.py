@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.cells import Table, build
+from analysis.cells import Table, build, method_names
 from analysis.measure import Measure
 from analysis.style import in_words, panels, sign
 from petl.errors import UserError
@@ -81,8 +81,7 @@ def cost(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> F
     hours = done["gpu_hours"] if on_gpu else done["timing.seconds"] / 3600
     if not (hours > 0).any():
         raise UserError(f"{frame['study'].iloc[0]} has no finished runs that say how long they ran")
-    several = frame["backbone"].nunique() > 1
-    names = frame["method_label"] + (" (" + frame["backbone"] + ")" if several else "")
+    names = method_names(frame)
     methods, datasets = list(dict.fromkeys(names)), list(dict.fromkeys(frame["dataset_label"]))
     sums = hours.groupby([names[done.index], done["dataset_label"]]).sum()
     table = sums.unstack(fill_value=0.0).reindex(index=methods, columns=datasets, fill_value=0.0)

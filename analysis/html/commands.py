@@ -1,4 +1,4 @@
-"""A study as a page to look at, to send and to keep."""
+"""The command that makes a report."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def report(
     need("pandas", "analysis")
     from analysis.html.page import page
     from analysis.html.report import Report, write
-    from analysis.tables.tabulate import Wanted
+    from analysis.tables.tabulate import Options
     from petl.config.study import load_study
     from petl.places import Places
 
     loaded = load_study(study)
     out = out or Path("tables") / loaded.name / "report.html"
-    wanted = Wanted(metric, spread=spread.value, published=paper)
+    wanted = Options(metric, spread=spread.value, published=paper)
     screen = console()
     with screen.status("reading the runs"):
         made = Report.of(loaded, Places.choose(runs).runs, wanted)

@@ -1,4 +1,4 @@
-"""A report's figures. One that this study has no data for says what it wants, and is left out."""
+"""A report's figures. Figures that this study has no data for are listed with the reason."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis.cells import Table
+from analysis.cells import KEY, Table
 from analysis.figures.figure import FIGURES, with_confusions, with_epochs
-from analysis.html.element import Html, el, join, scrolling
 from analysis.html.report import Report
+from analysis.markup import Html, details, el, join, scrolling
 from petl.errors import UserError
 from petl.picture import STYLE
 
 ORDER = ("parameters", "scaling", "kernel", "few-shot", "folds", "convergence", "classes", "cost")
 LARGE = 200_000
-"""A drawing of more bytes is smaller as a picture of dots."""
+"""A larger SVG becomes a PNG, which is smaller then. In bytes."""
 MOST_CELLS, MOST_CURVES = 150, 1000
-"""Of more methods on datasets, or of more runs epoch by epoch, no picture is readable."""
+"""With more cells, or more runs epoch by epoch, a picture is not readable."""
 PER_INCH = 105
-"""Pixels, where there is room: print is smaller than a page."""
+"""Pixels per inch of a figure, which is drawn for print, where there is room."""
 MOST_CONFUSIONS = 4
 OUTLINE, DECIMALS = re.compile(r'(?<= d=")[^"]*'), re.compile(r"(\.\d\d)\d+")
 
 
-class Wanted(NamedTuple):
-    """`frame`: the rows it is about."""
+class Candidate(NamedTuple):
+    """A figure to try; `frame` holds the runs that it draws."""
 
     name: str
     title: str
@@ -44,38 +44,35 @@ def figures(report: Report) -> Html:
     if not report.tables:
         return el("p", "No run has finished yet.")
     table, shown, not_shown = report.tables[0].table, [], []
-    for wanted in _wanted(report, table):
+    for one in _candidates(report, table):
         try:
-            _refuse_a_crowd(wanted, report.file)
-            drawn = FIGURES[wanted.name].draw(wanted.frame, table.measure, None)
-            shown.append(_shown(drawn, wanted.title))
+            _refuse_a_crowd(one, report.file)
+            drawn = FIGURES[one.name].draw(one.frame, table.measure, None)
+            shown.append(_shown(drawn, one.title))
         except UserError as error:
-            not_shown.append(el("li", el("b", wanted.title), f": {error}"))
-    reasons = el("summary", f"{len(not_shown)} more need other runs")
-    rest = el("details", reasons, el("ul", *not_shown)) if not_shown else None
+            not_shown.append(el("li", el("b", one.title), f": {error}"))
+    title = f"{len(not_shown)} figures are not shown"
+    rest = details(title, el("ul", *not_shown)) if not_shown else None
     return join([el("div", *shown, class_="figures"), rest])
 
 
-def _wanted(report: Report, table: Table) -> Iterator[Wanted]:
+def _candidates(report: Report, table: Table) -> Iterator[Candidate]:
     frame = report.frame
-    moment = table.measure.column.partition(".")[0]
-    confusions = with_confusions(frame, report.runs, moment)
+    split = table.measure.column.partition(".")[0]
+    confusions = with_confusions(frame, report.runs, split)
     for name in ORDER:
         more = FIGURES[name].more
         rows = confusions if more is with_confusions else frame
         if more is with_epochs and len(frame) <= MOST_CURVES:
             rows = with_epochs(frame, report.runs)
-        yield Wanted(name, _title(FIGURES[name].about), rows)
+        about = FIGURES[name].about
+        yield Candidate(name, about[0].upper() + about[1:], rows)
     for backbone, method, dataset in _best(table):
         of = (frame["backbone"] == backbone) & (frame["method"] == method)
         rows = confusions[of & (frame["dataset"] == dataset)]
         first = rows.iloc[0]
-        who = f"{first['method_label']}, best on {first['dataset_label']}"
-        yield Wanted("confusion", f"What {who}, takes for what", rows)
-
-
-def _title(about: str) -> str:
-    return about[0].upper() + about[1:]
+        who = f"{first['method_label']}, the best on {first['dataset_label']}"
+        yield Candidate("confusion", f"Confusion matrix of {who}", rows)
 
 
 def _best(table: Table) -> Iterator[tuple[str, str, str]]:
@@ -86,12 +83,12 @@ def _best(table: Table) -> Iterator[tuple[str, str, str]]:
                 break
 
 
-def _refuse_a_crowd(wanted: Wanted, file: str) -> None:
-    cells = wanted.frame.groupby(["backbone", "method", "dataset"]).ngroups
-    curves = len(wanted.frame) if wanted.name == "convergence" else 0
+def _refuse_a_crowd(one: Candidate, file: str) -> None:
+    cells = one.frame.groupby(KEY).ngroups
+    curves = len(one.frame) if one.name == "convergence" else 0
     if cells > MOST_CELLS or curves > MOST_CURVES:
-        what = f"{cells} methods on datasets" if cells > MOST_CELLS else f"{curves} runs"
-        some = f"petl figure {wanted.name} {file} --method ... draws some"
+        what = f"{cells} cells" if cells > MOST_CELLS else f"{curves} runs"
+        some = f"draw some with: petl figure {one.name} {file} --method ..."
         raise UserError(f"{what} are too many for one picture; {some}")
 
 
@@ -105,7 +102,7 @@ def _shown(drawn: Figure, title: str) -> Html:
 
 
 def _source(drawn: Figure) -> str:
-    """As an image: what is in it can neither run nor clash with the page or with another."""
+    """An image, because inline SVG could run scripts, and share ids with other figures."""
     content, mime = _svg(drawn), "svg+xml"
     if len(content) > LARGE:
         content, mime = _png(drawn), "png"
@@ -113,9 +110,9 @@ def _source(drawn: Figure) -> str:
 
 
 def _svg(drawn: Figure) -> bytes:
-    """The same picture gives the same bytes. A hundredth of a point is fine enough for a line."""
+    """Without a date, and rounded to a hundredth of a point: the same runs give the same bytes."""
     for text in drawn.findobj(Text):
-        text.set_path_effects([])  # or each letter of it would be an outline of its own
+        text.set_path_effects([])  # they would turn each letter into an outline
     buffer = StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": "petl-ast"}):
         drawn.savefig(buffer, format="svg", metadata={"Date": None})
@@ -124,7 +121,7 @@ def _svg(drawn: Figure) -> bytes:
 
 
 def _png(drawn: Figure) -> bytes:
-    """In the few colours that a drawing has."""
+    """With 128 colours, which a drawing does not exceed visibly."""
     buffer, smaller = BytesIO(), BytesIO()
     with mpl.rc_context(STYLE):
         drawn.savefig(buffer, format="png", dpi=200)

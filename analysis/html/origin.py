@@ -1,15 +1,15 @@
-"""Where the numbers came from, how to make them again, and what was asked for."""
+"""Where the numbers come from, how to reproduce them, and the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis.cells import KEY
-from analysis.html.element import Html, commands, el, join, scrolling, table
 from analysis.html.report import Report
+from analysis.markup import Html, code_block, details, el, facts, grid, join, scrolling
 from petl.errors import reason
 
 FACTS = {
@@ -22,24 +22,27 @@ FACTS = {
     "cuda": "CUDA",
     "gpu": "GPU",
 }
+MOST_HOSTS = 8
 
 
 def environments(report: Report) -> Html:
-    """What the runs came from, each combination with its hosts; the most frequent first."""
+    """A card for each combination of code, packages and GPU; the most frequent first."""
     done = report.done
     if done.empty:
         return el("p", "No run has finished yet.")
     known = [name for name in FACTS if f"environment.{name}" in done]
-    said = done[[f"environment.{name}" for name in known]].astype(object)
-    said = said.where(said.notna(), "")
+    values = done[[f"environment.{name}" for name in known]].astype(object)
+    values = values.where(values.notna(), "")
+    groups = values.groupby(list(values), sort=False).indices.values()
     cards = []
-    kinds = said.groupby(list(said), sort=False).indices.values()
-    for numbers in sorted(kinds, key=len, reverse=True):
-        runs = done.iloc[numbers]
-        first = said.iloc[numbers[0]]
-        facts = [(FACTS[name], first[f"environment.{name}"]) for name in known]
-        facts.append(_hosts(runs))
-        cards.append(_card(f"{len(runs)} of {len(done)} finished runs", facts))
+    for numbers in sorted(groups, key=len, reverse=True):
+        pairs = [
+            (FACTS[name], value) for name, value in zip(known, values.iloc[numbers[0]], strict=True)
+        ]
+        pairs.append(_hosts(done.iloc[numbers]))
+        title = el("h3", f"{len(numbers)} of {len(done)} finished runs")
+        shown = facts((name, value or "not recorded") for name, value in pairs)
+        cards.append(el("section", title, shown, class_="card"))
     return el("div", *cards, class_="cards")
 
 
@@ -47,75 +50,62 @@ def _hosts(runs: pd.DataFrame) -> tuple[str, str]:
     if "environment.host" not in runs:
         return "Host", ""
     hosts = sorted(map(str, runs["environment.host"].dropna().unique()))
-    more = f" and {len(hosts) - 8} more" if len(hosts) > 8 else ""
-    return ("Host" if len(hosts) == 1 else f"{len(hosts)} hosts"), ", ".join(hosts[:8]) + more
-
-
-def _card(title: str, facts: Sequence[tuple[str, Any]]) -> Html:
-    rows = (join([el("dt", name), el("dd", value or "not recorded")]) for name, value in facts)
-    return el("section", el("h3", title), el("dl", *rows, class_="facts"), class_="card")
+    more = f" and {len(hosts) - MOST_HOSTS} more" if len(hosts) > MOST_HOSTS else ""
+    title = "Host" if len(hosts) == 1 else f"{len(hosts)} hosts"
+    return title, ", ".join(hosts[:MOST_HOSTS]) + more
 
 
 def reproduce(report: Report) -> Html:
     if report.synthetic:
-        made_up = "The numbers are made up: petl fabricate wrote them, and nothing was trained."
-        return el("p", made_up)
+        return el("p", "The numbers are made up by petl fabricate; nothing was trained.")
     commits = report.done["environment.git_commit"].dropna().unique()
-    lines = []
-    if len(commits) == 1 and not str(commits[0]).endswith("-dirty"):
-        lines.append(f"git checkout {commits[0]}")
-    lines += ["make setup", ". .venv/bin/activate"]
+    lines = ["make setup", ". .venv/bin/activate"]
     lines += [f"petl {command} {report.file}" for command in ("submit", "table", "report")]
-    known = lines[0] != "make setup"
-    where = el("p", "In a checkout of petl-ast:" if known else _no_commit(commits))
-    return join([where, commands(lines)])
+    if len(commits) == 1 and not str(commits[0]).endswith("-dirty"):
+        lines.insert(0, f"git checkout {commits[0]}")
+        return join([el("p", "In a checkout of petl-ast:"), code_block(lines)])
+    return join([el("p", _no_commit(commits)), code_block(lines)])
 
 
 def _no_commit(commits: Sequence[Any]) -> str:
-    why = "several commits" if len(commits) > 1 else "code that no commit holds"
-    return (
-        f"The runs come from {why if len(commits) else 'code of an unknown commit'}. With today's:"
-    )
+    if not len(commits):
+        code = "unknown code"
+    else:
+        code = "several commits" if len(commits) > 1 else "code with uncommitted changes"
+    return f"The runs were made with {code}. To run the study with the current code:"
 
 
 SETTING = ("dataset.", "backbone.", "method.", "train.")
 
 
 def settings(report: Report) -> Html:
-    """The study's own lines, and what they and the presets came to."""
+    """The study's file, and every setting that it and the presets lead to."""
     frame = report.frame.drop_duplicates(KEY)
     names = [name for name in frame if name.startswith(SETTING) and frame[name].notna().any()]
     texts = frame[names].astype(object).map(_setting)
     differ = [name for name in names if texts[name].nunique() > 1]
     shared = [(name, texts[name].iloc[0]) for name in names if name not in differ]
     parts = [
-        el("details", el("summary", "The study's file"), commands([_source(report)])),
-        el("details", el("summary", f"{len(shared)} settings that all runs share"), _pairs(shared)),
+        details("The study's file", code_block([_source(report)])),
+        details(f"{len(shared)} settings that all runs share", scrolling(facts(shared))),
     ]
     if differ:
         who = frame["dataset_label"] + " · " + frame["method_label"] + " · " + frame["backbone"]
         rows = ([name, *texts.loc[i, differ]] for i, name in who.items())
-        summary = el("summary", f"{len(differ)} settings that differ")
-        grid = table(("", *differ), rows, class_="settings")
-        parts.append(el("details", summary, grid, class_="wide"))  # no paper is
+        table = grid(("", *differ), rows, class_="settings")
+        title = f"{len(differ)} settings that differ"
+        parts.append(details(title, table, class_="wide"))  # too wide for paper
     return join(parts)
-
-
-def _pairs(pairs: Sequence[tuple[str, str]]) -> Html:
-    rows: Iterator[Html] = (join([el("dt", name), el("dd", value)]) for name, value in pairs)
-    return scrolling(el("dl", *rows, class_="facts"))
 
 
 def _setting(value: Any) -> str:
     if value is None or value != value:
         return ""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _source(report: Report) -> str:
     try:
         return report.study.path.read_text(errors="replace").rstrip()
     except OSError as error:
-        return f"{report.study.path.name}: {reason(error)}"
+        return f"cannot read {report.study.path.name}: {reason(error)}"

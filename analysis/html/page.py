@@ -1,4 +1,4 @@
-"""The whole page, in the order in which one reads it."""
+"""The whole page, section by section."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from analysis.html import origin, progress, results
-from analysis.html.element import Html, data, el, join
-from analysis.html.figures import figures
-from analysis.html.provenance import document
+from analysis.html import figures, origin, progress, results
+from analysis.html.provenance import provenance
 from analysis.html.report import GENERATOR, Report
+from analysis.markup import Html, document, el, join, json_script
 from petl import __version__
 
 HERE = Path(__file__).parent
 SECTIONS: tuple[tuple[str, str, Callable[[Report], Html]], ...] = (
     ("results", "Results", results.tables),
     ("progress", "Progress", progress.progress),
-    ("figures", "Figures", figures),
+    ("figures", "Figures", figures.figures),
     ("costs", "Costs", results.costs),
     ("environment", "Environment", origin.environments),
     ("reproduce", "Reproduce", origin.reproduce),
@@ -28,74 +27,60 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], Html]], ...] = (
 
 def page(report: Report) -> str:
     style, script = ((HERE / name).read_text() for name in ("style.css", "script.js"))
-    head = el("head", *_head(report, style, script))
     sections = (
         el("section", el("h2", title), content(report), id=name)
         for name, title, content in SECTIONS
     )
-    body = el(
-        "body",
+    return document(
+        f"{report.study.name}: {report.study.description}",
+        style,
         el("header", *_top(report)),
         el("main", *sections),
         el("footer", *_bottom(report)),
         el("dialog", id="trace", aria_labelledby="trace-title"),
-        data("provenance", document(report)),
+        json_script("provenance", provenance(report)),
         el("script", Html(script)),
+        generator=f"{GENERATOR} {__version__}",
+        head=_head(script),
     )
-    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
 
 
-def _head(report: Report, style: str, script: str) -> Iterator[Html]:
-    """Nothing may be fetched, and nothing but the script that comes along may run."""
+def _head(script: str) -> Iterator[Html]:
+    """The policy forbids to fetch anything, and to run any other script."""
     digest = b64encode(sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    yield el("meta", charset="utf-8")
     yield el("meta", http_equiv="Content-Security-Policy", content=policy)
-    yield el("meta", name="viewport", content="width=device-width, initial-scale=1")
-    yield el("meta", name="generator", content=f"{GENERATOR} {__version__}")
     yield el("meta", name="color-scheme", content="light dark")
     yield el("link", rel="icon", href="data:,")
-    yield el("title", f"{report.study.name}: {report.study.description}")
-    yield el("style", Html(style))
 
 
 def _top(report: Report) -> Iterator[Html]:
-    frame = report.frame
-    folds, seeds = frame["fold"].nunique(), frame["seed"].nunique()
-    counted = [
+    frame, made = report.frame, report.made
+    uneven = frame.groupby("dataset")["fold"].nunique().nunique() > 1
+    counts = [
         f"{len(report.done)} of {len(frame)} runs done",
-        f"{_several(frame['method'].nunique(), 'method')}",
-        f"{_several(frame['dataset'].nunique(), 'dataset')}",
-        f"{'up to ' if _uneven(report) else ''}{_several(folds, 'fold')}",
-        _several(seeds, "seed"),
+        _count(frame["method"].nunique(), "method"),
+        _count(frame["dataset"].nunique(), "dataset"),
+        "up to " * uneven + _count(frame["fold"].nunique(), "fold"),
+        _count(frame["seed"].nunique(), "seed"),
     ]
+    time = el("time", f"{made:%d %B %Y, %H:%M} UTC", datetime=made.isoformat(timespec="seconds"))
     yield el("p", report.study.name, class_="study")
     yield el("h1", report.study.description)
-    yield el("p", " · ".join(counted), el("br"), _as_of(report), class_="facts-line")
+    yield el("p", " · ".join(counts), el("br"), join(["as of ", time]), class_="facts-line")
     links = (el("a", title, href=f"#{name}") for name, title, _ in SECTIONS)
     yield el("nav", *links, aria_label="Sections")
     if report.synthetic:
         made_up = "SYNTHETIC: numbers on this page are made up, nothing was trained"
         yield el("p", made_up, class_="synthetic")
     if report.warnings:
-        lines = (el("li", line) for line in report.warnings)
-        yield el("ul", *lines, class_="warnings")
+        yield el("ul", *(el("li", line) for line in report.warnings), class_="warnings")
 
 
-def _uneven(report: Report) -> bool:
-    return report.frame.groupby("dataset")["fold"].nunique().nunique() > 1
-
-
-def _as_of(report: Report) -> Html:
-    when = report.made
-    shown = el("time", f"{when:%d %B %Y, %H:%M} UTC", datetime=when.isoformat(timespec="seconds"))
-    return join(["as of ", shown])
-
-
-def _several(number: int, what: str) -> str:
+def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -1,34 +1,34 @@
-"""All runs as compact JSON: what the page shows of a cell when asked, and what a reader may keep.
+"""All runs as compact JSON: the script shows from it the runs of a cell, and a reader may keep it.
 
 `runs` is a list of lists, as `columns` says: `pandas.DataFrame(d["runs"], columns=d["columns"])`.
-Values are as in result.json. `group` and `environment` are numbers of an entry of their lists.
+Values are as in result.json. `group` and `environment` are positions in the lists of that name.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from analysis.cells import KEY, Table
+from analysis.cells import KEY, method_names
 from analysis.html.report import Report
 from analysis.tables.trace import CODE, mixed
 from petl import __version__
 
 SCHEMA = 1
-STACK = (*CODE, "gpu", "threads", "host")
-"""What an environment is here; runs of one differ in their Slurm job at most."""
+ENVIRONMENT = (*CODE, "gpu", "threads", "host")
 RUN = ("group", "run_id", "fold", "seed", "state", "reason", "synthetic")
 COST = {"environment.slurm_job_id": "slurm_job_id", "timing.seconds": "seconds"}
 
 
-def document(report: Report) -> dict[str, Any]:
+def provenance(report: Report) -> dict[str, Any]:
     measures = [made.table.measure for made in report.tables]
-    groups = list(_groups(report))
-    numbers = {tuple(group[name] for name in KEY): i for i, group in enumerate(groups)}
     runs = report.frame
+    groups = list(_groups(runs))
+    numbers = {tuple(group[name] for name in KEY): i for i, group in enumerate(groups)}
     environment, environments = _environments(runs)
     columns: dict[str, Any] = {
         "group": [numbers[key] for key in runs[KEY].itertuples(index=False, name=None)],
@@ -53,48 +53,34 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _groups(report: Report) -> Iterator[dict[str, Any]]:
-    """Row by row and column by column of the tables; without a table as the study has them."""
-    places = report.frame.groupby(KEY, sort=False).indices
-    for at, names in _places(report):
-        there = at in places
+def _groups(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The cells of the table, row by row; the script finds a cell's group by its position."""
+    rows = runs.assign(row=method_names(runs)).drop_duplicates(["backbone", "method"])
+    columns = runs.drop_duplicates("dataset")
+    indices = runs.groupby(KEY, sort=False).indices
+    for row, column in product(rows.itertuples(), columns.itertuples()):
+        key = (row.backbone, row.method, column.dataset)
         yield {
-            **dict(zip(KEY, at, strict=True)),
-            **names,
-            "mixed": list(mixed(report.frame.iloc[places[at]])) if there else [],
+            **dict(zip(KEY, key, strict=True)),
+            **{"row": row.row, "column": column.dataset_label},
+            "mixed": list(mixed(runs.iloc[indices[key]])) if key in indices else [],
         }
 
 
-def _places(report: Report) -> Iterator[tuple[tuple[str, str, str], dict[str, str]]]:
-    if report.tables:
-        table: Table = report.tables[0].table
-        for row in table.rows:
-            for dataset in table.datasets:
-                names = {"row": row.label, "column": dataset.label}
-                yield (row.backbone, row.method, dataset.name), names
-        return
-    for _, first in report.frame.drop_duplicates(KEY).iterrows():
-        names = {"row": first["method_label"], "column": first["dataset_label"]}
-        yield tuple(first[KEY]), names  # type: ignore[misc]
-
-
 def _environments(runs: pd.DataFrame) -> tuple[list[int | None], list[dict[str, Any]]]:
-    """Each once; None for a run that is not finished."""
-    found: dict[str, int] = {}
-    numbers: list[int | None] = []
-    names = [name for name in STACK if f"environment.{name}" in runs]
-    values = runs[[f"environment.{name}" for name in names]].itertuples(index=False, name=None)
-    for state, said in zip(runs["state"], values, strict=True):
-        if state != "done":
-            numbers.append(None)
-            continue
-        one = json.dumps(dict(zip(names, map(_plain, said), strict=True)))
-        numbers.append(found.setdefault(one, len(found)))
-    return numbers, [json.loads(one) for one in found]
+    """The number of each run's environment, None for one that is not finished, and the list."""
+    numbers: dict[str, int] = {}
+    of_runs: list[int | None] = []
+    names = [name for name in ENVIRONMENT if f"environment.{name}" in runs]
+    rows = runs[[f"environment.{name}" for name in names]].itertuples(index=False, name=None)
+    for state, row in zip(runs["state"], rows, strict=True):
+        text = json.dumps(dict(zip(names, map(_plain, row), strict=True)))
+        of_runs.append(numbers.setdefault(text, len(numbers)) if state == "done" else None)
+    return of_runs, list(map(json.loads, numbers))
 
 
 def _plain(value: Any) -> Any:
-    """What JSON knows: no NaN, no numpy; a count that pandas made 3.0 is 3."""
+    """JSON has no NaN and no numpy types; a count that pandas made 3.0 is 3 again."""
     if value is None or value != value:
         return None
     value = value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""What a report is about, looked at once, and the page as a file."""
+"""The content of a report, read once, and the page as a file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from analysis import collect
 from analysis.measure import PRIMARY, measured
-from analysis.tables.tabulate import Tabulated, Wanted, tabulate
+from analysis.tables.tabulate import Options, Tabulated, tabulate
 from petl.config.study import EXPERIMENTS, Study
 from petl.files import refuse_foreign, write_output
 
-MOMENTS = ("test_last", "test_best")
+SPLITS = ("test_last", "test_best")
 GENERATOR = "petl-ast report"
 
 
@@ -30,13 +30,13 @@ class Report:
     made: datetime
 
     @classmethod
-    def of(cls, study: Study, runs: Path, wanted: Wanted | None = None) -> Report:
+    def of(cls, study: Study, runs: Path, options: Options | None = None) -> Report:
         frame = collect.load(study, runs)
         tables: tuple[Tabulated, ...] = ()
         if (frame["state"] == "done").any():
-            main = tabulate(study, runs, wanted, frame)
+            main = tabulate(study, runs, options, frame)
             others = _others(frame, main.table.measure.column)
-            plain = replace(wanted or Wanted(), published=False, tolerance=None, digits=None)
+            plain = replace(options or Options(), published=False, tolerance=None, digits=None)
             more = (tabulate(study, runs, replace(plain, metric=name), frame) for name in others)
             tables = (main, *more)
         return cls(study, runs, frame, tables, datetime.now(timezone.utc))
@@ -55,7 +55,7 @@ class Report:
 
     @property
     def file(self) -> str:
-        """The study as one names it from here; where it lies on this machine is nobody's matter."""
+        """The study's path as one types it here; a page does not show folders of this machine."""
         path = self.study.path.absolute()
         for base in (Path.cwd(), EXPERIMENTS.parent):
             if path.is_relative_to(base):
@@ -64,14 +64,14 @@ class Report:
 
 
 def _others(frame: pd.DataFrame, reported: str) -> list[str]:
-    """The same at the other moment, and beside accuracy what weighs the classes differently."""
-    moment, _, metric = reported.partition(".")
-    if moment not in MOMENTS:
-        wanted = [f"{moment}.{name}" for moment in MOMENTS for name in PRIMARY]
+    """The same metric of the other weights, and metrics that weigh the classes differently."""
+    split, _, metric = reported.partition(".")
+    if split not in SPLITS:
+        wanted = [f"{split}.{name}" for split in SPLITS for name in PRIMARY]
     else:
-        other = next(name for name in MOMENTS if name != moment)
+        other = next(name for name in SPLITS if name != split)
         wanted = [f"{other}.{metric}"]
-        wanted += [f"{moment}.{name}" for name in (*PRIMARY, "balanced_accuracy", "f1")]
+        wanted += [f"{split}.{name}" for name in (*PRIMARY, "balanced_accuracy", "f1")]
     known = measured(frame)
     return [name for name in dict.fromkeys(wanted) if name in known and name != reported]
 

@@ -1,17 +1,17 @@
-"""What the notebooks beside this file are made of, and how one becomes a page.
+"""The functions that the notebooks call, and how a notebook becomes a page.
 
-In a notebook, what cannot be shown of a study is one line, and the next cell goes on.
+In a notebook, a table or figure that a study has no runs for is one line of text, not an error.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from analysis.markup import Html, document
 from petl.errors import UserError, nearest
 from petl.files import refuse_foreign, write_output
 
@@ -20,44 +20,32 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PARAMETERS = "parameters"
-"""The tag of the cell that says which runs and studies: papermill's, a line for each name."""
-MADE_BY = '<meta name="generator" content="petl-ast">'
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-{made_by}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62em;
-  margin: 1.5em auto; padding: 0 1em }}
-pre {{ font-size: 12.5px; white-space: pre-wrap; margin: .3em 0 }}
-.input pre {{ color: #666; background: #f6f6f6; padding: .5em .8em; border-radius: 4px }}
-.prompt, .anchor-link {{ display: none }}
-.output_png, .output_svg {{ overflow-x: auto }}
-img {{ max-width: 100%; height: auto }}
-{style}
-</style>
-<body>
-{body}
-</body>
-</html>
+"""The tag of the cell that sets the runs and studies, a line for each name, as papermill has it."""
+GENERATOR = "petl-ast notebook"
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62em;
+  margin: 1.5em auto; padding: 0 1em }
+pre { font-size: 12.5px; white-space: pre-wrap; margin: .3em 0 }
+.input pre { color: #666; background: #f6f6f6; padding: .5em .8em; border-radius: 4px }
+.prompt, .anchor-link { display: none }
+.output_png, .output_svg { overflow-x: auto }
+img { max-width: 100%; height: auto }
 """
 
 
 # --- for the notebooks' cells ---------------------------------------------------------------------
 
 
-def table(study: str, runs: str | Path, **wanted: Any) -> None:
-    """The table of `petl table`, and what a reader must know; `wanted` is its Wanted."""
+def table(study: str, runs: str | Path, **options: Any) -> None:
+    """The table of `petl table` and its warnings; `options` are those of tabulate.Options."""
     from IPython.display import HTML, display
 
-    from analysis.tables.markup import fragment, style
-    from analysis.tables.tabulate import Wanted, tabulate
+    from analysis.tables.html import fragment, style
+    from analysis.tables.tabulate import Options, tabulate
     from petl.config.study import load_study
 
     try:
-        made = tabulate(load_study(study), Path(runs), Wanted(**wanted))
+        made = tabulate(load_study(study), Path(runs), Options(**options))
     except UserError as error:
         print(error)
         return
@@ -66,15 +54,15 @@ def table(study: str, runs: str | Path, **wanted: Any) -> None:
     print(*made.warnings, sep="\n")
 
 
-def figure(name: str, study: str, runs: str | Path, **how: Any) -> None:
-    """The figure of `petl figure`; one whose data the study lacks says so."""
+def figure(name: str, study: str, runs: str | Path, **options: Any) -> None:
+    """The figure of `petl figure`; `options` are those of `analysis.figures.figure.draw`."""
     from IPython.display import Image, display
 
     from analysis.figures.figure import draw
     from petl.picture import to_bytes
 
     try:
-        picture = draw(name, study, Path(runs), **how)
+        picture = draw(name, study, Path(runs), **options)
     except UserError as error:
         print(error)
         return
@@ -91,11 +79,14 @@ def to_page(
     studies: Sequence[str] = (),
     tell: Callable[[int, int], None] = lambda cell, cells: None,
 ) -> None:
-    """Execute it on these runs, of these studies if any are named, into one HTML file."""
+    """Execute the notebook on these runs, and write one HTML file.
+
+    `studies` replace the notebook's own. `tell` gets the cell's number and how many there are.
+    """
     known = {file.stem: file for file in FOLDER.glob("*.ipynb")}
     if name not in known:
         raise UserError(f"no notebook '{name}'{nearest(name, known)}; there are {_names(known)}")
-    refuse_foreign(out, MADE_BY.encode())
+    refuse_foreign(out, f'content="{GENERATOR}'.encode())
     values = {"RUNS": str(runs.resolve())} | ({"STUDIES": list(studies)} if studies else {})
     notebook = read(known[name], values)
     execute(notebook, tell)
@@ -103,7 +94,7 @@ def to_page(
 
 
 def read(file: Path, values: dict[str, Any]) -> NotebookNode:
-    """With these values in the cell of its parameters."""
+    """The notebook with these values in its cell of parameters."""
     import nbformat
 
     notebook: NotebookNode = nbformat.read(file, as_version=4)
@@ -118,7 +109,7 @@ def read(file: Path, values: dict[str, Any]) -> NotebookNode:
 def execute(
     notebook: NotebookNode, tell: Callable[[int, int], None] = lambda cell, cells: None
 ) -> None:
-    """In a kernel of its own: no port is opened, and nothing is left in anybody's home."""
+    """In a new kernel, over a local socket: no port is open, and nothing is written to $HOME."""
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -142,12 +133,13 @@ def execute(
 
 
 def page(notebook: NotebookNode, title: str) -> str:
+    """With the outputs as nbconvert makes them: markup already."""
     from nbconvert import HTMLExporter
 
     from analysis.tables.markup import style
 
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    return PAGE.format(made_by=MADE_BY, title=escape(title), style=style(), body=body)
+    return document(title, STYLE + style(), Html(body), generator=GENERATOR)
 
 
 def _names(known: dict[str, Path]) -> str:

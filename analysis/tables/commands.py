@@ -78,12 +78,12 @@ def table(
       petl table table1 --trace lora GSC
     """
     need("pandas", "analysis")
-    from analysis.tables.tabulate import Wanted, tabulate
+    from analysis.tables.tabulate import Options, tabulate
     from petl.config.study import load_study
     from petl.places import Places
 
     loaded = load_study(study)
-    wanted = Wanted(metric, digits, spread.value, paper, tolerance, reference, colors.value)
+    wanted = Options(metric, digits, spread.value, paper, tolerance, reference, colors.value)
     made = tabulate(loaded, Places.choose(runs).runs, wanted)
     if trace is not None:
         echo(made.trace(*trace))

@@ -1,14 +1,12 @@
 """The table as LaTeX: a tabular for \\input, and a small document that shows it alone.
 
-Colour and weight are commands, so that a paper in grey, or one for readers who do not tell red from
-green, changes a line of its preamble and not the table.
+Colour and weight are commands: a paper can redefine them in its preamble and keep the table.
 """
 
 from __future__ import annotations
 
 from analysis.cells import DASH, Table
-from analysis.tables.colors import COLORS
-from analysis.tables.layout import MADE_UP, Entry, Extras, Layout, Line, lay_out
+from analysis.tables.layout import COLORS, MADE_UP, Entry, Extras, Layout, Line, lay_out
 
 HEAD = r"""% Made by petl-ast from the study @study@.
 @notes@
@@ -71,10 +69,10 @@ def escape(text: str) -> str:
 
 def _head(table: Table, layout: Layout, colors: str) -> str:
     best, second = COLORS[colors]
-    said = [part for part in (layout.banner, *layout.notes) if part]
+    notes = [note for note in (layout.banner, *layout.notes) if note]
     facts = {
         "study": " ".join(table.study.split()),
-        "notes": "\n".join(f"% {_ascii(note)}." for note in said),
+        "notes": "\n".join(f"% {_ascii(note)}." for note in notes),
         "best": best,
         "second": second,
     }
@@ -85,7 +83,7 @@ def _head(table: Table, layout: Layout, colors: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    """A comment may stand in a paper of any encoding."""
+    """A comment must not break a paper in another encoding."""
     plain = {"\u00b1": "+-", DASH: "-", MADE_UP: "++", "\u00b7": "/", "\u2212": "-"}
     text = "".join(plain.get(character, character) for character in " ".join(text.split()))
     return text.encode("ascii", "replace").decode()

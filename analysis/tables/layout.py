@@ -1,6 +1,6 @@
 """What every format shows of a table: its heads, its lines entry by entry, and its notes.
 
-Decided here once, so that LaTeX, HTML, Markdown and a terminal cannot say different things.
+It is decided here once, so that LaTeX, HTML, Markdown and the terminal agree.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from analysis.tables.paper import Reference
 from analysis.tables.significance import Comparison
 
 MADE_UP = "\u2021"  # a double dagger
+COLORS = {
+    "paper": ("1B7837", "B2182B"),  # green and red, as in the paper
+    "safe": ("0060A8", "B85000"),  # blue and orange, for readers who cannot tell red from green
+    "grey": ("000000", "404040"),
+}
+"""Of the best and the second best, which are also bold and underlined."""
 COUNTED = "Params: trainable, without the head"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`mean` alone is aligned; `beside` stands behind it, smaller. `mark`: best or second."""
+    """`mean` is aligned; `beside` follows it in small type. `mark`: best, second or nothing."""
 
     mean: str = ""
     beside: str = ""
@@ -30,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A row's method, or under it what others measured. `rule`: a kind of methods begins."""
+    """A row's method, or below it a reference's numbers. `rule`: draw a line above."""
 
     row: int
     label: str
@@ -41,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Column:
-    """`wide` ones have something beside their means."""
+    """`of` is a dataset's number, or the datasets that share a column of parameters."""
 
     title: str
     group: str
@@ -52,14 +58,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Extras:
-    """What is asked for beyond the study's own numbers."""
+    """What a table shows beyond the study's own numbers."""
 
     references: tuple[Reference, ...] = ()
     tolerance: float | None = None
     comparison: Comparison | None = None
 
     def outside(self, difference: float) -> bool:
-        """1.48 is within 1.48, whatever the last bit of a subtraction says."""
+        """1e-9 for rounding: 1.48 is within 1.48."""
         return self.tolerance is not None and abs(difference) > self.tolerance + 1e-9
 
 
@@ -72,7 +78,7 @@ class Layout:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """The common heads with how many columns each spans; "" spans those without one."""
+        """The common heads with the number of columns under each; "" for columns without."""
         return [(head, len(list(of))) for head, of in groupby(c.group for c in self.columns)]
 
     @property
@@ -93,10 +99,10 @@ def lay_out(table: Table, extras: Extras) -> Layout:
 
 
 def banner(table: Table) -> str:
-    """Nothing, unless numbers are made up: then every format begins with it."""
+    """The warning above a table with made-up numbers, else an empty text."""
     if not table.synthetic:
         return ""
-    measured = sum(cell.found > 0 for row in table.rows for cell in row.cells)
+    measured = sum(cell.finished > 0 for row in table.rows for cell in row.cells)
     which = "all numbers" if table.synthetic == measured else f"the numbers marked {MADE_UP}"
     return f"SYNTHETIC: {which} are made up, nothing was trained"
 
@@ -139,10 +145,10 @@ def _entry(table: Table, extras: Extras, i: int, column: Column, marks: list[lis
             return Entry(DASH)
         return Entry(table.measure.text(average), MADE_UP if row.synthetic else "", mark)
     cell = row.cells[column.of]
-    test = extras.comparison and extras.comparison.found.get((i, column.of))
+    test = extras.comparison and extras.comparison.tests.get((i, column.of))
     star = "*" if test and test.significant else ""
     return Entry(
-        table.measure.text(cell.mean) if cell.found else DASH,
+        table.measure.text(cell.mean) if cell.finished else DASH,
         _beside(table, cell, star),
         mark,
     )
@@ -157,7 +163,7 @@ def _beside(table: Table, cell: Cell, star: str | None) -> str:
 def _reference_lines(
     table: Table, extras: Extras, i: int, columns: tuple[Column, ...]
 ) -> Iterator[Line]:
-    """None for a row of which the reference has nothing but, perhaps, parameters."""
+    """No line for a row that a reference has no measurement of."""
     row = table.rows[i]
     for reference in extras.references:
         entries = tuple(_theirs(table, extras, reference, row, column) for column in columns)
@@ -173,13 +179,13 @@ def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column
         return Entry(DASH.join(known))
     if column.kind == "average":
         datasets = frozenset(dataset.label for dataset in table.datasets)
-        value, ours, place = reference.average(row, datasets), row.average, "Avg"
+        value, ours, label = reference.average(row, datasets), row.average, "Avg"
     else:
-        place, cell = table.datasets[column.of].label, row.cells[column.of]
-        value, ours = reference.value(row, place), cell.mean if cell.found else None
+        label, cell = table.datasets[column.of].label, row.cells[column.of]
+        value, ours = reference.value(row, label), cell.mean if cell.finished else None
     if value is None:
         return Entry()
-    text = reference.text(value, place)
+    text = reference.text(value, label)
     if ours is None or ours != ours:
         return Entry(text)
     difference = ours - value

@@ -43,7 +43,7 @@ class Comparison:
 
     reference: str
     label: str
-    found: dict[tuple[int, int], Difference] = field(repr=False)
+    tests: dict[tuple[int, int], Difference] = field(repr=False)
     untested: tuple[str, ...]
     assumed: tuple[str, ...]
 
@@ -61,7 +61,7 @@ class Comparison:
 def compare(table: Table, frame: pd.DataFrame, wanted: str) -> Comparison:
     """Whole cells alone: over fewer folds the same test would mean something else."""
     reference = table.row(wanted)
-    found: dict[tuple[int, int], Difference] = {}
+    tests: dict[tuple[int, int], Difference] = {}
     untested, assumed = [], []
     for column, dataset in enumerate(table.datasets):
         cells = [row.cells[column] for row in table.rows]
@@ -79,9 +79,9 @@ def compare(table: Table, frame: pd.DataFrame, wanted: str) -> Comparison:
         p = {i: corrected_t_test(pairs, ratio) for i, pairs in differences.items()}
         for i, adjusted in zip(p, holm(list(p.values())), strict=True):
             pairs = differences[i]
-            found[i, column] = Difference(fmean(pairs), len(pairs), p[i], adjusted)
+            tests[i, column] = Difference(fmean(pairs), len(pairs), p[i], adjusted)
     row = table.rows[reference]
-    return Comparison(row.method, row.label, found, tuple(untested), tuple(assumed))
+    return Comparison(row.method, row.label, tests, tuple(untested), tuple(assumed))
 
 
 def corrected_t_test(differences: Sequence[float], ratio: float | None = None) -> float:

@@ -11,7 +11,7 @@ from analysis import collect
 from analysis.cells import Table, build
 from analysis.figures import parameters
 from analysis.measure import choose
-from analysis.tables import latex, markup, paper, significance, text, trace
+from analysis.tables import html, latex, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
 from petl.config.study import Study
 from petl.errors import UserError
@@ -25,7 +25,7 @@ MARKS = (b"petl-ast", b"study,metric,unit,dataset,backbone")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Options:
     """`metric` is `test_best.loss`, or `test_best` for its accuracy [as the study says]."""
 
     metric: str | None = None
@@ -59,8 +59,8 @@ class Tabulated:
         if name == "csv":
             return text.to_csv(self.table, self.extras)
         if name == "markdown":
-            return markup.to_markdown(self.table, self.extras)
-        return markup.to_html(self.table, self.extras, self.colors)
+            return text.to_markdown(self.table, self.extras)
+        return html.to_html(self.table, self.extras, self.colors)
 
     def trace(self, row: str, column: str) -> str:
         return f"{trace.show(self.frame, self.table, row, column)}\n\nIn {self.folder}"
@@ -86,10 +86,10 @@ class Tabulated:
 
 
 def tabulate(
-    study: Study, runs: Path, wanted: Wanted | None = None, frame: pd.DataFrame | None = None
+    study: Study, runs: Path, wanted: Options | None = None, frame: pd.DataFrame | None = None
 ) -> Tabulated:
     """`frame`: the study's rows, where they are loaded already."""
-    wanted = wanted or Wanted()
+    wanted = wanted or Options()
     frame = collect.load(study, runs) if frame is None else frame
     if not (frame["state"] == "done").any():
         raise UserError(

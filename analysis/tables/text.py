@@ -1,4 +1,4 @@
-"""The table for a terminal, and line by line for a program."""
+"""The table as text for a terminal, as Markdown for GitHub, and as CSV for a program."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import Table
-from analysis.tables.layout import Entry, Extras, Line, lay_out
+from analysis.tables.layout import Entry, Extras, lay_out
 from petl.terminal import console
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
+MARKDOWN = {"best": "**", "second": "*", "": ""}
 CSV_COLUMNS = (
     *("study", "metric", "unit", "dataset", "backbone", "method", "dataset_label", "method_label"),
     *("mean", "std", "n", "expected", "params", "spread", "spread_kind", "folds", "synthetic"),
@@ -35,20 +36,22 @@ def to_text(table: Table, extras: Extras | None = None, styled: bool = False) ->
     for i, line in enumerate(layout.lines):
         if line.rule:
             grid.add_section()
-        grid.add_row(_label(line), *(column[i] for column in columns))
-    buffer = StringIO()
-    colours = "standard" if styled else None
-    console(file=buffer, width=10_000, force_terminal=styled, color_system=colours).print(grid)
-    lines = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
+        label = line.label if line.kind == "method" else f"  {line.label}"
+        grid.add_row(Text(label), *(column[i] for column in columns))
+    lines = rendered(grid, styled)
     return f"{layout.banner}\n\n{lines}" if layout.banner else lines
 
 
-def _label(line: Line) -> Text:
-    return Text(line.label if line.kind == "method" else f"  {line.label}")
+def rendered(grid: RichTable, styled: bool = False) -> str:
+    """As wide as it is: a terminal wraps lines, a file does not."""
+    buffer = StringIO()
+    colours = "standard" if styled else None
+    console(file=buffer, width=10_000, force_terminal=styled, color_system=colours).print(grid)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
 
 
 def _aligned(entries: Sequence[Entry]) -> list[Text]:
-    """The decimal points of the means in line."""
+    """One column, with the decimal points of its means in line."""
     width = max(len(entry.mean) for entry in entries)
     after = max(len(entry.mean.partition(".")[2]) for entry in entries)
     texts = []
@@ -61,6 +64,36 @@ def _aligned(entries: Sequence[Entry]) -> list[Text]:
     return texts
 
 
+def to_markdown(table: Table, extras: Extras | None = None) -> str:
+    """The best in bold, the second best in italics."""
+    layout = lay_out(table, extras or Extras())
+    heads = [f"{c.group} {c.title}".strip() for c in layout.columns]
+    lines = [
+        "<!-- Made by petl-ast -->",
+        "",
+        *([f"> **{layout.banner}**", ""] if layout.banner else []),
+        _pipes("Method", *map(_escaped, heads)),
+        _pipes("---", *["--:"] * len(heads)),
+    ]
+    for line in layout.lines:
+        label = _escaped(line.label) if line.kind == "method" else f"*{_escaped(line.label)}*"
+        lines.append(_pipes(label, *map(_markdown_entry, line.entries)))
+    return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in layout.notes), ""])
+
+
+def _markdown_entry(entry: Entry) -> str:
+    mark = MARKDOWN[entry.mark]
+    return f"{mark}{_escaped(entry.mean)}{mark} {_escaped(entry.beside)}".strip()
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in " ".join(text.split()))
+
+
+def _pipes(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def to_csv(table: Table, extras: Extras | None = None) -> str:
     """A line per cell, with every digit."""
     extras = extras or Extras()
@@ -70,13 +103,13 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
         for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
             theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
             apart = [cell.mean - value for value in theirs.values() if value is not None]
-            test = comparison.found.get((i, j)) if comparison else None
+            test = comparison.tests.get((i, j)) if comparison else None
             limit = extras.tolerance
             lines.append(
                 (
                     *(table.study, table.measure.column, "percent" * table.measure.percent),
                     *(dataset.name, row.backbone, row.method, dataset.label, row.label),
-                    *(cell.mean, cell.std, cell.found, cell.expected, cell.params),
+                    *(cell.mean, cell.std, cell.finished, cell.expected, cell.params),
                     *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
                     *(theirs.get("published"), theirs.get("reproduction")),
                     None if limit is None or not apart else any(map(extras.outside, apart)),

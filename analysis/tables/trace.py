@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from io import StringIO
 from typing import Any
 
 import pandas as pd
@@ -17,8 +16,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import KEY, Cell, Dataset, Row, Table
+from analysis.tables.text import rendered
 from petl import __version__
-from petl.terminal import console
 
 CODE = ("git_commit", "petl", "lock_hash", "image", "python", "torch", "cuda")
 """What may not differ within a cell; a GPU's name and a host may."""
@@ -95,7 +94,7 @@ def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str)
 
 def _headline(table: Table, row: Row, dataset: Dataset, cell: Cell) -> str:
     name = f"{row.label} · {dataset.label}, {table.measure.in_words}"
-    if not cell.found:
+    if not cell.finished:
         return f"{name}: no finished run of {cell.expected}"
     spread = "" if cell.spread is None else f" \u00b1 {cell.spread:.10g} ({table.spread.in_words})"
     folds = ", ".join(f"fold {fold} {value:.6g}" for fold, value in cell.by_fold)
@@ -115,9 +114,7 @@ def _grid(runs: pd.DataFrame, table: Table, differ: list[str]) -> str:
         state = f"{run['state']} {run['reason'] or ''}".strip()
         cells = (run["run_id"], run["fold"], run["seed"], number, state, *facts)
         grid.add_row(*(Text(str(cell)) for cell in cells))
-    buffer = StringIO()
-    console(file=buffer, width=10_000, color_system=None).print(grid)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")
+    return rendered(grid)
 
 
 # --- all cells, for a program ---------------------------------------------------------------------
@@ -136,7 +133,7 @@ def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
                 **{"row": row.label, "column": dataset.label},
                 **{"method": row.method, "backbone": row.backbone, "dataset": dataset.name},
                 **{"mean": _number(cell.mean), "spread": _number(cell.spread)},
-                **{"found": cell.found, "expected": cell.expected, "params": cell.params},
+                **{"found": cell.finished, "expected": cell.expected, "params": cell.params},
                 **{"synthetic": cell.synthetic, "mixed": mixed(runs)},
                 "runs": [_run(run, table, environments) for run in runs[needed].to_dict("records")],
             }

@@ -10,7 +10,7 @@ from analysis import load
 from analysis.cells import DASH, build
 from analysis.spread import SPREADS
 from analysis.tables.layout import Extras, lay_out
-from analysis.tables.tabulate import Wanted, tabulate
+from analysis.tables.tabulate import Options, tabulate
 from analysis.tables.text import to_text
 from petl.errors import UserError
 
@@ -46,7 +46,7 @@ def test_each_spread_is_what_it_says(made_study, name, expected):
     made.run(lambda task: 0.8 + task.fold / 50)
     (row,) = table_of(made, spread=name).rows
     assert row.cells[0].spread == pytest.approx(expected)
-    text = tabulate(made.study, made.runs, Wanted(spread=name)).in_format("text")
+    text = tabulate(made.study, made.runs, Options(spread=name)).in_format("text")
     assert f"± {expected:.1f}" in text and SPREADS[name].in_words in text
 
 
@@ -109,7 +109,7 @@ def test_rows_and_columns_are_found_by_name_label_or_beginning(made_study):
         *(2, 2, 1, 0)
     ]
     assert (table.column("ESC"), table.column("esc50")) == (0, 0)
-    with pytest.raises(UserError, match=r"several rows are 'bottle': 'Bottleneck Pfeiffer', "):
+    with pytest.raises(UserError, match=r"'bottle' matches several rows: 'Bottleneck Pfeiffer', "):
         table.row("bottle")
 
 
@@ -123,7 +123,8 @@ def regression(made_study, made_result):
         good = task.names.method == "full"
         scores = {"mae": 0.2 if good else 0.4, "rmse": 0.5, "ccc": 0.61234 if good else 0.3}
         scores |= {"mae_valence": 0.25, "pearson": 0.7, "loss": 0.1}
-        made.write(task, made_result(task, 0.5) | {"metrics": {"test_last": scores}})
+        metrics = dict.fromkeys(("test_last", "test_best", "val_best"), scores)
+        made.write(task, made_result(task, 0.5) | {"metrics": metrics})
     return made
 
 
@@ -137,7 +138,7 @@ def test_a_regression_is_reported_by_its_ccc_with_three_digits_and_no_per_cent(r
 
 @pytest.mark.parametrize("metric", ["test_last.mae", "gpu_hours"])
 def test_of_errors_and_costs_the_lowest_is_best(regression, made_result, metric):
-    table = tabulate(regression.study, regression.runs, Wanted(metric=metric)).table
+    table = tabulate(regression.study, regression.runs, Options(metric=metric)).table
     assert table.measure.lowest_first
     if metric == "test_last.mae":
         assert table.marks(0) == ["best", "second"]
@@ -145,19 +146,19 @@ def test_of_errors_and_costs_the_lowest_is_best(regression, made_result, metric)
 
 
 def test_each_target_of_a_regression_can_be_asked_for(regression):
-    text = tabulate(regression.study, regression.runs, Wanted(metric="test_last.mae_valence"))
+    text = tabulate(regression.study, regression.runs, Options(metric="test_last.mae_valence"))
     assert "0.250" in text.in_format("text")
 
 
 def test_an_accuracy_that_a_regression_does_not_have_is_a_mistake(regression):
     with pytest.raises(UserError, match=r"no finished run has the metric 'test_last\.accuracy'"):
-        tabulate(regression.study, regression.runs, Wanted(metric="test_last.accuracy"))
+        tabulate(regression.study, regression.runs, Options(metric="test_last.accuracy"))
 
 
 def test_more_digits_decide_who_is_best(made_study):
     made = made_study().run(lambda task: 0.9001 if task.names.method == "full" else 0.9002)
     both = tabulate(made.study, made.runs)
-    one = tabulate(made.study, made.runs, Wanted(digits=2))
+    one = tabulate(made.study, made.runs, Options(digits=2))
     assert both.table.marks(0) == ["best", "best"]
     assert one.table.marks(0) == ["second", "best"]
     assert re.search(r"90\.01 ± 0\.00", one.in_format("text"))
@@ -171,7 +172,7 @@ def test_a_run_in_two_folders_counts_once(made_study, tmp_path):
     shutil.copytree(made.runs, tmp_path / "copy")
     frame = load([made.runs, tmp_path / "copy"])
     (cell,) = build(frame, ACCURACY).rows[0].cells
-    assert (cell.found, cell.expected) == (5, 5)
+    assert (cell.finished, cell.expected) == (5, 5)
     assert len(frame.attrs["duplicates"]) == 5
 
 

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from analysis.html.element import Html, data, el
 from analysis.html.page import page
-from analysis.html.provenance import document
+from analysis.html.provenance import provenance
 from analysis.html.report import Report, write
+from analysis.markup import Html, el, json_script
 from petl.cli import app
 from petl.errors import UserError
 from petl.runs.directory import RunDir
@@ -72,7 +72,9 @@ def rows(read: Read) -> pd.DataFrame:
 # --- text stays text ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("markup", [el("p", HOSTILE), el("p", title=HOSTILE), data("x", HOSTILE)])
+@pytest.mark.parametrize(
+    "markup", [el("p", HOSTILE), el("p", title=HOSTILE), json_script("x", HOSTILE)]
+)
 def test_text_that_looks_like_markup_becomes_none(markup: Html) -> None:
     read = Read(markup)
     assert len(read.elements) == 1
@@ -179,7 +181,7 @@ def test_before_a_run_has_finished_there_is_a_page_too(made_study) -> None:
 def test_a_run_takes_little_room_in_the_page(made_study) -> None:
     study = made_study(matrix={"seed": list(range(20))})
     fabricate(study.study, study.runs)
-    runs = document(report(study))
+    runs = provenance(report(study))
     assert len(runs["runs"]) == 200 and len(json.dumps(runs)) < 200 * 150
 
 

@@ -11,17 +11,17 @@ from PIL import Image
 from analysis.cells import DASH, build
 from analysis.collect import load
 from analysis.tables.latex import alone, to_latex
-from analysis.tables.tabulate import Wanted, tabulate
+from analysis.tables.tabulate import Options, tabulate
 from petl.config.study import load_study
 from petl.runs.synthetic import fabricate
 
 STUDIES = {
-    "table1": Wanted(published=True, tolerance=1.0, reference="lora"),
-    "table2": Wanted(published=True, colors="safe"),
-    "table3": Wanted(published=True),
-    "placement": Wanted(spread="ci95", reference="bottleneck-ffn-parallel"),
-    "kernel": Wanted(metric="test_best.loss"),
-    "lora-targets": Wanted(metric="test_last.f1", digits=2, colors="grey"),
+    "table1": Options(published=True, tolerance=1.0, reference="lora"),
+    "table2": Options(published=True, colors="safe"),
+    "table3": Options(published=True),
+    "placement": Options(spread="ci95", reference="bottleneck-ffn-parallel"),
+    "kernel": Options(metric="test_best.loss"),
+    "lora-targets": Options(metric="test_last.f1", digits=2, colors="grey"),
 }
 ARTICLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,margin=18mm]{geometry}

@@ -6,13 +6,13 @@ import io
 import pytest
 
 from analysis.tables.paper import beside, references
-from analysis.tables.tabulate import Wanted, tabulate
+from analysis.tables.tabulate import Options, tabulate
 from petl.config.study import load_study
 from petl.config.yamlfile import read_yaml
 from petl.errors import UserError
 
 ACCURACY = "test_last.accuracy"
-PUBLISHED = Wanted(published=True)
+PUBLISHED = Options(published=True)
 
 
 @pytest.fixture
@@ -102,9 +102,9 @@ def test_the_student_reproduction_is_a_line_of_its_own(made_study):
 
 def test_cells_beyond_the_tolerance_are_marked_in_every_format(two):
     two.run(lambda task: 0.86 if task.names.method == "full" else 0.7585)
-    found = tabulate(two.study, two.runs, Wanted(tolerance=1.48))
+    found = tabulate(two.study, two.runs, Options(tolerance=1.48))
     assert "\u22121.5" in found.in_format("text") and "\u22121.5!" not in found.in_format("text")
-    found = tabulate(two.study, two.runs, Wanted(tolerance=1.4))
+    found = tabulate(two.study, two.runs, Options(tolerance=1.4))
     assert "\u22121.5!" in found.in_format("text")
     assert "\u22121.5!" in found.in_format("markdown")
     assert r"\petloutside{$-$1.5!}" in found.in_format("latex")
@@ -142,6 +142,6 @@ def test_another_backbone_is_not_compared_with_the_papers(made_study):
 def test_only_accuracies_are_compared(made_study):
     made = made_study().run(lambda task: 0.9)
     with pytest.raises(UserError, match=r"prints accuracies, and no test_last\.loss"):
-        tabulate(made.study, made.runs, Wanted(metric="test_last.loss", published=True))
-    table = tabulate(made.study, made.runs, Wanted(metric="test_best")).table
+        tabulate(made.study, made.runs, Options(metric="test_last.loss", published=True))
+    table = tabulate(made.study, made.runs, Options(metric="test_best")).table
     assert [reference.name for reference in beside(table)] == ["published"]

@@ -10,7 +10,7 @@ import pytest
 from analysis import load
 from analysis.cells import build
 from analysis.tables.significance import compare, corrected_t_test, holm
-from analysis.tables.tabulate import Wanted, tabulate
+from analysis.tables.tabulate import Options, tabulate
 from petl.errors import UserError
 
 ACCURACY = "test_last.accuracy"
@@ -70,7 +70,7 @@ def test_what_differs_has_a_star_and_the_output_says_by_which_test(made_study):
     base = {"full": 0.9, "linear": 0.5, "lora": 0.5}
     noise = [0.010, -0.013, 0.002, -0.004, 0.006]
     made.run(lambda task: base[task.names.method] + noise[task.fold] * len(task.names.method))
-    found = tabulate(made.study, made.runs, Wanted(reference="Linear"))
+    found = tabulate(made.study, made.runs, Options(reference="Linear"))
     lines = found.in_format("text").splitlines()
     starred = [line.split()[0] for line in lines if "± " in line and line.endswith("*")]
     assert starred == ["FFT"]
@@ -82,7 +82,7 @@ def test_what_differs_has_a_star_and_the_output_says_by_which_test(made_study):
 def test_p_values_are_in_the_csv(made_study):
     made = made_study(matrix={"method": ["full", "linear"]})
     made.run(lambda task: 0.6 + task.fold / 100 * (2 if task.names.method == "full" else 1))
-    found = tabulate(made.study, made.runs, Wanted(reference="linear"))
+    found = tabulate(made.study, made.runs, Options(reference="linear"))
     full, linear = csv.DictReader(io.StringIO(found.in_format("csv")))
     assert full["reference"] == "linear"
     assert float(full["difference"]) == pytest.approx(2.0)
@@ -96,7 +96,7 @@ def test_pairs_are_of_the_same_fold(made_study):
     made.run(
         lambda task: task.fold / 10 + (0.04 + task.fold / 1000) * (task.names.method == "full")
     )
-    assert compared(made).found[0, 0].significant
+    assert compared(made).tests[0, 0].significant
 
 
 def test_clips_are_counted_where_the_runs_say_how_many(made_study, made_result):
@@ -109,7 +109,7 @@ def test_clips_are_counted_where_the_runs_say_how_many(made_study, made_result):
             | {"clips": {"train": 1200, "validation": 400, "test": 400}},
         )
     comparison = compared(made)
-    assert comparison.found[0, 0].p == pytest.approx(corrected_t_test([0, 2, 4, 6, 8], 1 / 3))
+    assert comparison.tests[0, 0].p == pytest.approx(corrected_t_test([0, 2, 4, 6, 8], 1 / 3))
     assert comparison.assumed == ()
 
 
@@ -118,7 +118,7 @@ def test_incomplete_cells_and_single_folds_are_not_tested(made_study):
     made = made_study(matrix=matrix)
     made.run(lambda task: None if (task.names.method, task.fold) == ("lora", 4) else task.fold / 9)
     comparison = compared(made)
-    assert list(comparison.found) == [(0, 0)]
+    assert list(comparison.tests) == [(0, 0)]
     assert comparison.untested == ("GSC",)
     assert "Not tested, for want of two folds: GSC" in comparison.notes
 

@@ -41,7 +41,7 @@ def test_seeds_are_averaged_within_their_fold_first(made_study):
     assert cell.folds == pytest.approx((70.0, 90.0))
     assert cell.mean == pytest.approx(80.0)
     assert cell.std == pytest.approx(10.0)
-    assert (cell.found, cell.expected) == (3, 4)
+    assert (cell.finished, cell.expected) == (3, 4)
 
 
 def test_one_fold_has_no_spread_rather_than_a_spread_of_zero(made_study):

@@ -6,7 +6,7 @@ import math
 import pytest
 from typer.testing import CliRunner
 
-from analysis.tables.tabulate import FILES, TEXTS, Wanted, tabulate
+from analysis.tables.tabulate import FILES, TEXTS, Options, tabulate
 from petl.cli import app
 from petl.errors import UserError
 
@@ -137,7 +137,7 @@ def test_a_nan_is_shown_and_warned_about(made_study):
 def test_the_studys_own_metric_is_reported_unless_another_is_asked_for(made_study):
     made = made_study(report="test_best").run(lambda task: 0.9)
     assert "91.0" in tabulate(made.study, made.runs).in_format("text")
-    asked = tabulate(made.study, made.runs, Wanted(metric="test_last"))
+    asked = tabulate(made.study, made.runs, Options(metric="test_last"))
     assert "90.0" in asked.in_format("text")
 
 
