@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl.backbones import ast, naming
-from petl.backbones.encoder import Encoder
 from petl.config.study import EXPERIMENTS, load_study
-from petl.methods import attach as methods
+from petl.methods.apply import apply_method
 from petl.model.build import Model
 
 CLASSES = 50
@@ -59,10 +58,12 @@ def library_model(size: Size, attention: str = "eager") -> nn.Module:
 def ours(size: Size, layer_checkpointing: bool = False) -> Model:
     library = library_model(size)
     c = library.config.to_dict()
-    encoder = Encoder(ast.shape_of(c), ast.tokens_of(c, size.frames))
-    naming.load(encoder, library.state_dict(), ast.NAMING, "the library's model")
+    encoder = ast.make(c | {"max_length": size.frames}, None)
+    naming.load_library(
+        encoder.state_dict(), library.state_dict(), ast.NAMING, "the library's model"
+    )
     torch.manual_seed(1)
-    methods.apply(encoder, _method())
+    apply_method(encoder, _method())
     encoder.layer_checkpointing = layer_checkpointing
     return Model(encoder, "all", 0, size.hidden, CLASSES).train()
 

@@ -16,7 +16,7 @@ there before. Wrappers stack, so methods combine, and no method repeats a layer'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl.backbones.attention import attend
+from petl.backbones.boxes import LINE, Box, Triple, added, boxes_of, frame, leaf, meet, steps, total
 from petl.backbones.lean import checkpoint
 
 
@@ -56,9 +57,23 @@ class Geometry:
 class Wrapper(nn.Module):
     """Stands in a place and calls the module that stood there before."""
 
+    label = ""
+    """What a drawing calls it; by default the name of its class."""
+
     def __init__(self, inner: nn.Module):
         super().__init__()
         self.inner = inner
+
+    def boxes(self, name: str) -> Box:
+        return steps(boxes_of(self.inner, name), self.own_box())
+
+    def qkv_boxes(self) -> Triple:
+        return tuple(steps(box, self.own_box(share=3)) for box in self.inner.qkv_boxes())
+
+    def own_box(self, share: int = 1) -> Box:
+        """One box for what it adds, or for a share of that."""
+        own = [p.numel() for key, p in self.named_parameters() if not key.startswith("inner.")]
+        return added(Box(self.label or type(self).__name__, trained=sum(own) // share))
 
 
 class Projections(nn.Module):
@@ -72,6 +87,11 @@ class Projections(nn.Module):
         q, k, v = self.linear(h).chunk(3, dim=-1)
         return q, k, v
 
+    def qkv_boxes(self) -> Triple:
+        whole = leaf(self.linear, "")
+        third = replace(whole, trained=whole.trained // 3, frozen=whole.frozen // 3)
+        return tuple(replace(third, name=name) for name in "qkv")
+
 
 class Attention(nn.Module):
     def __init__(self, shape: Geometry):
@@ -84,6 +104,10 @@ class Attention(nn.Module):
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(h))
         h = attend(q, k, v, self.dropout.attention if self.training else 0.0)
         return drop(self.out(h.transpose(1, 2).flatten(2)), self.dropout.hidden, self.training)
+
+    def boxes(self, name: str) -> Box:
+        mixed = meet("softmax(q kᵀ / √d) v", *self.qkv.qkv_boxes())
+        return frame("Attention", mixed, boxes_of(self.out, "out"))
 
 
 def drop(h: Tensor, rate: float, training: bool) -> Tensor:
@@ -101,6 +125,10 @@ class FeedForward(nn.Module):
         inside = drop(F.gelu(self.up(h)), self.dropout.activation, self.training)
         return drop(self.down(inside), self.dropout.hidden, self.training)
 
+    def boxes(self, name: str) -> Box:
+        up, down = boxes_of(self.up, "up"), boxes_of(self.down, "down")
+        return frame("Feed-forward", up, Box("GELU", "op"), down)
+
 
 class Layer(nn.Module):
     def __init__(self, shape: Geometry):
@@ -117,6 +145,13 @@ class Layer(nn.Module):
             return h + self.ffn(self.norm_ffn(h))
         h = self.norm_attention(h + self.attention(h))
         return self.norm_ffn(h + self.ffn(h))
+
+    def boxes(self, name: str) -> Box:
+        attention, ffn = boxes_of(self.attention), boxes_of(self.ffn)
+        first, second = boxes_of(self.norm_attention), boxes_of(self.norm_ffn)
+        if self.pre_norm:
+            return steps(total(LINE, steps(first, attention)), total(LINE, steps(second, ffn)))
+        return steps(total(LINE, attention), first, total(LINE, ffn), second)
 
 
 class Encoder(nn.Module):

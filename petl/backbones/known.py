@@ -1,7 +1,6 @@
-"""Encoders without their weights: for counting, and for checkpoints that bring their own.
+"""The shapes of backbones, without a download: to count, and for checkpoints that bring weights.
 
-What decides the shape of the backbones that everybody starts from stands here, so that nothing is
-downloaded to learn it. Other names are asked for once a run needs their weights anyway.
+Of the three usual backbones the shape is written here; of any other, in its folder's config.json.
 """
 
 from __future__ import annotations
@@ -9,10 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from petl import config
-from petl.backbones.encoder import Dropout, Encoder
 from petl.backbones.library import BUILTIN
-from petl.config.dataset import BINS
 from petl.errors import UserError
 from petl.files import read_json
 
@@ -56,18 +52,3 @@ def shape(source: str) -> dict[str, Any]:
             f"give a folder with its config.json, or one of {', '.join(SHAPES)}"
         )
     return found
-
-
-def bare(settings: config.Backbone, frames: int) -> Encoder:
-    """The encoder that `build` fills, with whatever is in its memory."""
-    from petl.backbones import ast, vit, wav2vec2
-
-    c = shape(settings.source)
-    if isinstance(settings, config.AST):
-        return Encoder(ast.shape_of(c), ast.tokens_of(c, frames))
-    if isinstance(settings, config.ViT):
-        tokens = vit.tokens_of(c)
-        tokens.resize((BINS, frames), "zeros")
-        return Encoder(vit.geometry(c), tokens)
-    geometry = wav2vec2.shape_of(c, Dropout())
-    return Encoder(geometry, wav2vec2.WaveTokens(c, geometry))

@@ -7,11 +7,11 @@ ours holds several of theirs stacked (queries, keys and values) it names them in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from petl.errors import UserError
 
@@ -55,27 +55,50 @@ def _look_up(table: Table, ours: str) -> tuple[str, ...]:
     return tuple(name.replace("#", number[1] if number else "#") + end for name in names)
 
 
+Options = Callable[[str], "Sequence[tuple[str, ...]]"]
+"""For a tensor of ours, what it may be called elsewhere: one name, or those of its chunks."""
+
+
 @torch.no_grad()
-def load(module: nn.Module, tensors: Mapping[str, Tensor], naming: Naming, origin: str) -> None:
-    """Fill the module; what is missing, unexpected or misshapen is listed in an error."""
-    left = {name.removeprefix(naming.prefix): tensor for name, tensor in tensors.items()}
-    problems: list[str] = []
-    for ours, own in module.state_dict().items():
-        options = naming.alternatives(ours)
-        theirs = next((names for names in options if any(n in left for n in names)), options[0])
-        for name, part in zip(theirs, own.chunk(len(theirs)), strict=True):
-            given = left.pop(name, None)
-            if given is None:
-                problems.append(f"{name} is missing")
-            elif given.shape != part.shape:
-                problems.append(f"{name} is {tuple(given.shape)}, not {tuple(part.shape)}")
+def fill(
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    refusal: str,
+    options: Options = lambda ours: [(ours,)],
+    unused: tuple[str, ...] = (),
+    partly: bool = False,
+) -> None:
+    """Copy the given tensors into ours, or list what does not fit behind the words of `refusal`.
+
+    Names that begin with one of `unused` are ignored. With `partly`, a tensor that is not given
+    keeps its values.
+    """
+    left, problems = dict(given), []
+    for ours, tensor in own.items():
+        names = next((names for names in options(ours) if any(n in left for n in names)), None)
+        names = names or options(ours)[0]
+        parts = tensor.chunk(len(names)) if len(names) > 1 else [tensor]
+        for name, part in zip(names, parts, strict=True):
+            new = left.pop(name, None)
+            if new is None:
+                problems += [] if partly else [f"{name} is missing"]
+            elif new.shape != part.shape:
+                problems.append(f"{name} is {tuple(new.shape)}, not {tuple(part.shape)}")
             else:
-                part.copy_(given)
-    problems += [f"{name} is unexpected" for name in left if not name.startswith(naming.leftovers)]
+                part.copy_(new)
+    problems += [f"{name} is unexpected" for name in left if not name.startswith(unused)]
     if problems:
         more = f" (and {len(problems) - LISTED} more)" if len(problems) > LISTED else ""
-        listed = "; ".join(sorted(problems)[:LISTED])
-        raise UserError(f"{origin}: these weights do not fit: {listed}{more}")
+        raise UserError(f"{refusal}: {'; '.join(sorted(problems)[:LISTED])}{more}")
+
+
+def load_library(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], naming: Naming, origin: str
+) -> None:
+    """Fill an encoder's tensors from those of a library checkpoint."""
+    bare = {name.removeprefix(naming.prefix): tensor for name, tensor in given.items()}
+    refusal = f"{origin}: these weights do not fit"
+    fill(own, bare, refusal, naming.alternatives, naming.leftovers)
 
 
 def to_huggingface(tensors: Mapping[str, Tensor], naming: Naming) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from petl.backbones.boxes import TIMES, Box, leaf, steps, tokens
 from petl.backbones.encoder import Geometry
 from petl.errors import UserError
 
@@ -43,6 +44,11 @@ class PatchTokens(nn.Module):
         patches = self.patch(image).flatten(2).transpose(1, 2)
         special = [getattr(self, name).expand(len(x), -1, -1) for name in self.special_names]
         return torch.cat([*special, patches], dim=1) + self.position
+
+    def boxes(self, name: str) -> Box:
+        size = f" {TIMES} ".join(map(str, self.patch.kernel_size))
+        special = [Box(name.upper()) for name in self.special_names]
+        return steps(leaf(self, "Embeddings", f"patches of {size}"), tokens(*special))
 
     def resize(self, size: Grid, how: str) -> None:
         """Read spectrograms of (bins, frames); `how` the position embeddings follow."""

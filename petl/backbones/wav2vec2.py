@@ -9,13 +9,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl import config
-from petl.backbones import naming
+from petl.backbones.boxes import Box, leaf, steps, tokens
 from petl.backbones.encoder import Dropout, Encoder, Geometry, drop
-from petl.backbones.library import expect, read_checkpoint
+from petl.backbones.naming import Naming
 from petl.errors import UserError
 
 _WEIGHT_NORM = "encoder.pos_conv_embed.conv.parametrizations.weight."
-NAMING = naming.Naming(
+EXPECTED = {
+    "model_type": "wav2vec2",
+    "add_adapter": False,
+    "hidden_act": "gelu",
+    "feat_extract_activation": "gelu",
+}
+NAMING = Naming(
     table={
         "tokens.features.#.conv": "feature_extractor.conv_layers.#.conv",
         "tokens.features.#.norm": "feature_extractor.conv_layers.#.layer_norm",
@@ -115,6 +121,9 @@ class WaveTokens(nn.Module):
         h = self.norm(h + self.position(h))
         return drop(h, self.dropout.hidden, self.training)
 
+    def boxes(self, name: str) -> Box:
+        return steps(leaf(self, "Embeddings", "of a waveform"), tokens(rest="frames, 20 ms each"))
+
 
 def _feature_layers(c: dict[str, Any]) -> list[FeatureLayer]:
     """`group` normalises the first layer alone, `layer` every one."""
@@ -150,15 +159,11 @@ def dropout_of(c: dict[str, Any]) -> Dropout:
     )
 
 
-def build(settings: config.Wav2Vec2, frames: int) -> Encoder:
-    """The encoder with its pre-trained weights; it reads clips of any length.
+def make(c: dict[str, Any], settings: config.Wav2Vec2 | None) -> Encoder:
+    """It reads clips of any length. The masks of its pre-training are off, as in the released code.
 
-    The masks of its pre-training stay off, as in the released code.
+    Without settings there is no dropout, which a config that only gives the shape may leave out.
     """
-    c, tensors = read_checkpoint(settings.source)
-    gelu = {"hidden_act": "gelu", "feat_extract_activation": "gelu"}
-    expect(c, settings.source, model_type="wav2vec2", add_adapter=False, **gelu)
-    shape = shape_of(c, dropout_of(c) if settings.dropout == "checkpoint" else Dropout())
-    encoder = Encoder(shape, WaveTokens(c, shape))
-    naming.load(encoder, tensors, NAMING, settings.source)
-    return encoder
+    drops = settings is not None and settings.dropout == "checkpoint"
+    shape = shape_of(c, dropout_of(c) if drops else Dropout())
+    return Encoder(shape, WaveTokens(c, shape))

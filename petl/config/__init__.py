@@ -5,36 +5,22 @@ Use it as `from petl import config`, then `config.LoRA`.
 
 from petl.config.backbone import AST, Backbone, Patches, ViT, Wav2Vec2
 from petl.config.dataset import SPLITS, Dataset, FewShot, Ratio, SpecAugment, Statistics, Table
-from petl.config.method import (
-    IA3,
-    SSF,
+from petl.config.methods.adapter import (
     Adapter,
-    Added,
-    BitFit,
     Bottleneck,
-    Combine,
     Conformer,
     Convpass,
-    DenseMoA,
-    DoRA,
-    Full,
     Gated,
-    Gradual,
-    Head,
-    LayerChoice,
-    Linear,
-    LoRA,
-    LowRank,
-    Method,
-    Mixture,
     Placement,
-    Prefix,
-    Prompt,
-    SoftMoA,
-    has_batch_norm,
-    parts,
-    prompt_length,
 )
+from petl.config.methods.base import Added, LayerChoice, Method
+from petl.config.methods.combine import Combine
+from petl.config.methods.ia3 import IA3
+from petl.config.methods.lora import DoRA, LoRA, LowRank
+from petl.config.methods.moa import DenseMoA, Mixture, SoftMoA
+from petl.config.methods.prompt import Prefix, Prompt
+from petl.config.methods.ssf import SSF
+from petl.config.methods.subset import BitFit, Full, Gradual, Head, Linear
 from petl.config.task import Names, Task
 from petl.config.train import LaterBatches, Mixup, Train
 
@@ -81,7 +67,4 @@ __all__ = [
     "Train",
     "ViT",
     "Wav2Vec2",
-    "has_batch_norm",
-    "parts",
-    "prompt_length",
 ]

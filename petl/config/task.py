@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
 from petl.config.dataset import Dataset
-from petl.config.method import Method, has_batch_norm, prompt_length
+from petl.config.methods.base import Method
 from petl.config.train import Train
 
 
@@ -49,19 +49,19 @@ class Task(Settings):
         if self.fold >= self.dataset.folds:
             have = f"folds 0-{self.dataset.folds - 1}" if self.dataset.folds > 1 else "only fold 0"
             raise ValueError(f"fold {self.fold}: {self.dataset.corpus} has {have}")
-        if "prompts" in self.backbone.pooling and not prompt_length(self.method):
+        if "prompts" in self.backbone.pooling and not self.method.prompt_length:
             raise ValueError(
                 f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
                 f"not '{self.method.family}'"
             )
         if self.backbone.pooling == "cls+dist" and (
-            self.backbone.family != "ast" or prompt_length(self.method)
+            self.backbone.family != "ast" or self.method.prompt_length
         ):
             raise ValueError(
                 "backbone.pooling 'cls+dist' needs a distillation token: only the AST has one, "
                 "and prompts replace it"
             )
-        if self.backbone.family == "wav2vec2" and prompt_length(self.method):
+        if self.backbone.family == "wav2vec2" and self.method.prompt_length:
             raise ValueError("prompts are inserted after the CLS token, and wav2vec 2.0 has none")
         if self.backbone.family == "wav2vec2" and self.dataset.spec_augment is not None:
             raise ValueError(
@@ -75,7 +75,7 @@ class Task(Settings):
                 f"train.loss '{self.train.loss}' is for a regression; "
                 "a classification minimises cross-entropy"
             )
-        if self.train.micro_batch is not None and has_batch_norm(self.method):
+        if self.train.micro_batch is not None and self.method.has_batch_norm:
             raise ValueError(
                 "train.micro_batch would give a conformer's BatchNorm other statistics; "
                 "'layer_checkpointing: on' saves more memory and changes no result"

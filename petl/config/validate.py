@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from petl.config.methods.base import Method
 from petl.config.yamlfile import KeyPath
 from petl.errors import UserError, nearest
 
@@ -112,7 +113,10 @@ def _field(model: type[BaseModel], key: str) -> Any:
 def _models(annotation: Any, data: Any) -> Iterator[type[BaseModel]]:
     """The models that an annotation allows, narrowed by the discriminator in the data."""
     annotation = _bare(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Method):
+        family = data.get("family") if isinstance(data, dict) else None
+        yield annotation.members().get(str(family), annotation)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in (Union, types.UnionType):
         members = [m for arg in get_args(annotation) for m in _models(arg, data)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl import config
+from petl.backbones.boxes import LINE, TIMES, Box, boxes_of, frame, leaf, steps, total
 from petl.backbones.encoder import Encoder, unwrap
 from petl.backbones.lean import project
 from petl.errors import UserError
@@ -31,6 +33,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return self.up(F.gelu(project(h, self.down.weight, self.down.bias)))
+
+    def boxes(self, name: str) -> Box:
+        down, up = boxes_of(self.down, "down"), boxes_of(self.up, "up")
+        return frame("Bottleneck", down, Box("GELU", "op"), up)
 
 
 class Conformer(nn.Module):
@@ -60,6 +66,21 @@ class Conformer(nn.Module):
         x = F.glu(project(h, self.gated.weight.squeeze(-1), self.gated.bias), dim=-1)
         x = F.silu(self.batch_norm(self.depthwise(x.transpose(1, 2))))
         return F.linear(x.transpose(1, 2).contiguous(), self.up.weight.squeeze(-1), self.up.bias)
+
+    def boxes(self, name: str) -> Box:
+        hidden, narrow = self.up.out_channels, self.up.in_channels
+        convolve = steps(
+            leaf(self.gated, "pointwise", f"{hidden} → 2 {TIMES} {narrow}"),
+            Box("GLU", "op"),
+            leaf(self.depthwise, "depthwise", kernel_of(self.depthwise)),
+            leaf(self.batch_norm, "BatchNorm"),
+            Box("SiLU", "op"),
+            leaf(self.up, "pointwise", f"{narrow} → {hidden}"),
+        )
+        if self.normalises:
+            return frame("Conformer", boxes_of(self.norm), convolve)
+        unused = replace(boxes_of(self.norm), kind="idle", note="unused")
+        return frame("Conformer", total(convolve, unused))
 
 
 def _start(block: config.Conformer) -> Callable[..., None]:
@@ -156,6 +177,21 @@ class Convpass(nn.Module):
         if self.convolves:
             x = self.conv(x.transpose(1, 2)).transpose(1, 2)
         return self.up(self.dropout(quick_gelu(x)))
+
+    def boxes(self, name: str) -> Box:
+        gelu, down, up = (
+            Box("QuickGELU", "op"),
+            boxes_of(self.down, "down"),
+            boxes_of(self.up, "up"),
+        )
+        conv = leaf(self.conv, "convolution", kernel_of(self.conv))
+        if not self.convolves:
+            conv = total(LINE, replace(conv, kind="idle", note="unused"))
+        return frame("Convpass", down, gelu, conv, gelu, up)
+
+
+def kernel_of(conv: nn.Module) -> str:
+    return "kernel " + f" {TIMES} ".join(map(str, getattr(conv, "conv", conv).kernel_size))
 
 
 def quick_gelu(x: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
-"""A learned gate on what a module adds: g A(h). It starts at 1, as if it were not there."""
+"""A learned gate on what a module adds: g A(h). It starts at 1, which changes nothing."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from petl.backbones.boxes import TIMES, Box, boxes_of, leaf, meet, steps, vector
 from petl.methods import init
 
 
@@ -16,6 +17,9 @@ class ScalarGate(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return self.gate * self.block(h)
+
+    def boxes(self, name: str) -> Box:
+        return steps(boxes_of(self.block), vector("gate", self.gate, note=f"{TIMES} g"))
 
 
 class InputGate(nn.Module):
@@ -29,6 +33,11 @@ class InputGate(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return 2 * self.gate(h).sigmoid() * self.block(h)
+
+    def boxes(self, name: str) -> Box:
+        return meet(
+            f"gate {TIMES} block", boxes_of(self.block), leaf(self.gate, "gate", "2 sigmoid")
+        )
 
 
 def gated(block: nn.Module, gate: str, hidden: int) -> nn.Module:

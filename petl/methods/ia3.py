@@ -6,8 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from petl import config
+from petl.backbones.boxes import Box, Triple, boxes_of, steps, vector
 from petl.backbones.encoder import Encoder, Wrapper, attach, unwrap
 from petl.methods import where
+
+
+def apply(encoder: Encoder, method: config.IA3) -> None:
+    for layer in where.layers(encoder, method.layers):
+        attach(layer, "qkv", ScaleKeysValues)
+        where.put(unwrap(layer.ffn), "down", ScaleInside)
 
 
 class ScaleKeysValues(Wrapper):
@@ -30,6 +37,10 @@ class ScaleKeysValues(Wrapper):
             linear.bias *= gain
         return self.inner
 
+    def qkv_boxes(self) -> Triple:
+        q, k, v = self.inner.qkv_boxes()
+        return q, steps(k, vector("⊙ keys", self.keys)), steps(v, vector("⊙ values", self.values))
+
 
 class ScaleInside(Wrapper):
     """Around the map that leads out of the feed-forward network."""
@@ -46,8 +57,5 @@ class ScaleInside(Wrapper):
         self.inner.weight *= self.inside
         return self.inner
 
-
-def ia3(encoder: Encoder, method: config.IA3) -> None:
-    for layer in where.layers(encoder, method.layers):
-        attach(layer, "qkv", ScaleKeysValues)
-        where.put(unwrap(layer.ffn), "down", ScaleInside)
+    def boxes(self, name: str) -> Box:
+        return steps(vector("⊙ inside", self.inside), boxes_of(self.inner, name))

@@ -10,8 +10,22 @@ from petl.backbones.encoder import Encoder, Wrapper, unwrap
 from petl.methods import where
 
 
+def apply(encoder: Encoder, method: config.SSF) -> None:
+    for layer in where.layers(encoder, method.layers):
+        attention, ffn = unwrap(layer.attention), unwrap(layer.ffn)
+        for owner, names in (
+            (layer, ("norm_attention", "norm_ffn")),
+            (attention, ("qkv", "out")),
+            (ffn, ("up", "down")),
+        ):
+            for name in names:
+                where.put(owner, name, ScaleShift)
+
+
 class ScaleShift(Wrapper):
     """Around a LayerNorm, a Linear, or the projections to queries, keys and values."""
+
+    label = "⊙ scale + shift"
 
     def __init__(self, inner: nn.Module):
         super().__init__(inner)
@@ -32,20 +46,9 @@ class ScaleShift(Wrapper):
 
     @torch.no_grad()
     def fold(self) -> nn.Module:
+        """g (W x + c) + b = (g W) x + (g c + b), row by row."""
         inner = self._map(self.inner)
         inner.weight *= self.scale.reshape(-1, *[1] * (inner.weight.ndim - 1))
         bias = 0 if inner.bias is None else inner.bias * self.scale
         inner.bias = nn.Parameter(bias + self.shift, requires_grad=False)
         return self.inner
-
-
-def ssf(encoder: Encoder, method: config.SSF) -> None:
-    for layer in where.layers(encoder, method.layers):
-        attention, ffn = unwrap(layer.attention), unwrap(layer.ffn)
-        for owner, names in (
-            (layer, ("norm_attention", "norm_ffn")),
-            (attention, ("qkv", "out")),
-            (ffn, ("up", "down")),
-        ):
-            for name in names:
-                where.put(owner, name, ScaleShift)

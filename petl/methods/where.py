@@ -10,11 +10,11 @@ from petl import config
 from petl.backbones.encoder import Encoder, Layer, Wrap
 from petl.errors import UserError
 
-PLACES = {"pfeiffer": ("ffn",), "houlsby": ("attention", "ffn")}
+NAMED = {"pfeiffer": ("ffn",), "houlsby": ("attention", "ffn")}
 
 
-def places(placement: config.Placement) -> tuple[str, ...]:
-    return PLACES[placement] if isinstance(placement, str) else placement
+def branches(placement: config.Placement) -> tuple[str, ...]:
+    return NAMED[placement] if isinstance(placement, str) else placement
 
 
 def indices(encoder: Encoder, chosen: config.LayerChoice) -> tuple[int, ...]:
@@ -32,5 +32,5 @@ def layers(encoder: Encoder, chosen: config.LayerChoice) -> Iterator[Layer]:
 
 
 def put(owner: nn.Module, name: str, wrap: Wrap) -> None:
-    """A wrapper around one map of a branch, where the encoder names no place."""
+    """A wrapper around a part of a layer that the encoder has no named place for."""
     setattr(owner, name, wrap(getattr(owner, name)))

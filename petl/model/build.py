@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from petl import config
-from petl.backbones import families as backbones
 from petl.backbones.encoder import Encoder
-from petl.methods import attach as methods
+from petl.backbones.families import build_encoder
 from petl.methods import init
+from petl.methods.apply import apply_method
 
 
 class Model(nn.Module):
@@ -48,13 +48,13 @@ class Model(nn.Module):
 
 def build_model(task: config.Task) -> Model:
     """The task's model. New modules draw from the global generator: seed it before."""
-    return assemble(backbones.build(task.backbone, task.dataset.frames), task)
+    return assemble(build_encoder(task.backbone, task.dataset.frames), task)
 
 
 def assemble(encoder: Encoder, task: config.Task) -> Model:
-    methods.apply(encoder, task.method)
+    apply_method(encoder, task.method)
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
-    prompts = config.prompt_length(task.method)
+    prompts = task.method.prompt_length
     hidden, pooling = encoder.shape.hidden, task.backbone.pooling
     return Model(encoder, pooling, prompts, hidden, task.dataset.outputs)
 

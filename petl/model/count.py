@@ -10,8 +10,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from petl import config
-from petl.backbones.known import bare
-from petl.model.build import assemble, count_parameters
+from petl.backbones.families import bare_encoder
+from petl.model.build import Model, assemble, count_parameters
 
 FACTORIES = (torch.empty, torch.ones, torch.zeros, torch.tensor)
 
@@ -26,6 +26,11 @@ class OnMeta(TorchFunctionMode):
         if func in FACTORIES:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
+
+
+def without_memory(task: config.Task) -> Model:
+    with OnMeta():
+        return assemble(bare_encoder(task.backbone, task.dataset.frames), task)
 
 
 @dataclass(frozen=True)
@@ -51,41 +56,35 @@ def count(tasks: list[config.Task], paper: dict[str, Any]) -> Iterator[Row]:
 
 
 def _row(task: config.Task, paper: dict[str, Any]) -> Row:
-    with OnMeta():
-        model = assemble(bare(task.backbone, task.dataset.frames), task)
+    model = without_memory(task)
     counts = count_parameters(model)
     on_ast = task.backbone.family == "ast"
     printed = paper["table1"].get(task.names.method_label, [""])[0] if on_ast else ""
     like_theirs = on_ast and (task.dataset.frames, task.dataset.classes) == (500, 50)
-    counted = paper["counts_esc50"].get(their_name(task.method)) if like_theirs else None
+    counted = _released(task.method, paper) if like_theirs else None
     return Row(
         task.names,
         counts["trainable"],
         counts["trainable_without_head"],
         counts["total"],
         str(printed),
-        tuple(counted) if counted else None,
+        counted,
     )
 
 
-def their_name(method: config.Method) -> str:
-    """What experiments/paper.yaml calls such a method, or nothing."""
-    if getattr(method, "layers", "all") != "all":
-        return ""
-    if isinstance(method, config.Prompt):
-        return f"{'SPT' if method.depth == 'shallow' else 'DPT'}-{method.length}"
-    if isinstance(method, config.Prefix):
-        return f"prefix-{method.length}"
-    if isinstance(method, config.LoRA) and method.targets == ("q", "v"):
-        return f"LoRA RR{method.reduction}"
-    if isinstance(method, config.Adapter):
-        block = method.block
-        kernel = f" k{block.kernel}" if isinstance(block, config.Conformer) else ""
-        return f"{block.kind} {str(method.placement).title()} RR{block.reduction}{kernel}"
-    if isinstance(method, config.DenseMoA | config.SoftMoA):
-        where = {("attention",): "Pfeiffer MHSA", ("ffn",): "Pfeiffer FFN"}.get(method.placement)
-        kind = "Dense-MoA" if isinstance(method, config.DenseMoA) else "Soft-MoA"
-        slots = f" slots{method.slots}" if isinstance(method, config.SoftMoA) else ""
-        reduction = f"RR{method.block.reduction}"
-        return f"{kind} {method.block.kind} {where} {reduction} x{method.experts}{slots}"
-    return {"full": "full-FT", "linear": "linear", "bitfit": "BitFit"}.get(method.family, "")
+def _released(method: config.Method, paper: dict[str, Any]) -> tuple[int, int, int] | None:
+    """What the released code trains, if it has the method: `counted` names the settings of each."""
+    settings = method.model_dump(mode="json")
+    if settings.get("layers", "all") != "all":
+        return None
+    for name, wanted in paper.get("counted", {}).items():
+        if _fits(wanted, settings):
+            trainable, without_head, total = paper["counts_esc50"][name]
+            return trainable, without_head, total
+    return None
+
+
+def _fits(wanted: Any, settings: Any) -> bool:
+    if not isinstance(wanted, dict):
+        return bool(wanted == settings)
+    return all(_fits(value, settings.get(key)) for key, value in wanted.items())

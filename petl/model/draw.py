@@ -24,8 +24,8 @@ from petl.model.shapes import SMALL, Shape, framed, rectangle, stack, write
 from petl.picture import INK, STYLE
 
 if TYPE_CHECKING:
+    from petl.backbones.boxes import Box
     from petl.model.describe import Description
-    from petl.model.describe.boxes import Box
 
 MADE_BY = "petl-ast draw"
 METADATA = {

@@ -19,7 +19,7 @@ from matplotlib.textpath import TextPath
 from petl.picture import INK
 
 if TYPE_CHECKING:
-    from petl.model.describe.boxes import Box
+    from petl.backbones.boxes import Box
 
 DIM, QUIET, EDGE, FROZEN, PANEL, PAPER = (
     "#5f5f5f",

@@ -19,7 +19,7 @@ from torch import Tensor
 from petl import config
 from petl.data.load import TaskData
 from petl.errors import UserError
-from petl.methods.gradual import start_epoch
+from petl.methods.subset import start_epoch
 from petl.model.build import Model, restore, trained_state
 from petl.train.batches import Batches
 from petl.train.failures import memory, nonfinite

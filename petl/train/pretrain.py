@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import BUILTIN
+from petl.backbones.naming import to_huggingface
 from petl.config.base import Count, Rate, Seed, Settings
 from petl.config.dataset import Statistics
 from petl.config.validate import validate
@@ -92,7 +93,7 @@ def _sounds(settings: Pretrain) -> tuple[Tensor, Tensor]:
 
 def _fresh_model(settings: Pretrain) -> Model:
     c = _library_config(settings)
-    encoder = Encoder(ast.shape_of(c), ast.tokens_of(c, settings.frames))
+    encoder = ast.make(c | {"max_length": settings.frames}, None)
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -141,5 +142,5 @@ def _save(encoder: Encoder, settings: Pretrain, out: Path) -> None:
 
     config = json.dumps(_library_config(settings), indent=2) + "\n"
     write_output(out / "config.json", config.encode())
-    tensors = ast.to_huggingface(encoder.state_dict())
+    tensors = to_huggingface(encoder.state_dict(), ast.NAMING)
     write_output(out / "model.safetensors", save(tensors, {"format": "pt"}))

@@ -13,8 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import petl
-from petl.backbones import families as backbones
 from petl.backbones.encoder import Wrapper
+from petl.backbones.families import naming_of
 from petl.config.dataset import BINS, RATE
 from petl.errors import UserError, reason
 from petl.files import staging, write_atomic
@@ -102,7 +102,7 @@ def library_names(run: LoadedRun, name: str) -> list[str] | None:
         module = getattr(module, part)
     if own[0] != "backbone":
         return None
-    naming = backbones.family(run.task.backbone.family).NAMING
+    naming = naming_of(run.task.backbone.family)
     return list(naming.theirs(".".join(own[1:])))
 
 

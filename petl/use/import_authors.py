@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from petl.backbones.known import bare
+from petl.backbones.families import bare_encoder
 from petl.backbones.tensor_file import read_tensors
 from petl.config import Task
 from petl.config.study import PRESETS, expand
@@ -64,7 +64,7 @@ def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
             f"{checkpoint}: no classification_head, so the released code did not write it"
         )
     task = task_of(flags, classes=len(head))
-    model = assemble(bare(task.backbone, task.dataset.frames), task)
+    model = assemble(bare_encoder(task.backbone, task.dataset.frames), task)
     released.fill(model, flags, state, complete=True)
     _positions_are_as_run(model)
     kept = {name: tensor.contiguous() for name, tensor in trained_state(model).items()}

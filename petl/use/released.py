@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from petl import config
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder, naming_of
+from petl.backbones.naming import fill as fill_tensors
 from petl.errors import UserError
-from petl.methods import attach as methods
+from petl.methods.apply import apply_method
 from petl.model.build import Model
 
 Names = dict[str, tuple[str, ...]]
@@ -159,10 +159,10 @@ def load_model(
 ) -> Model:
     """Our model with their weights. Tensors that `state` lacks come from the backbone's folder."""
     settings = backbone_of(flags, str(backbone))
-    encoder = backbones.build(settings, max_length)
+    encoder = build_encoder(settings, max_length)
     method = method_of(flags)
-    methods.apply(encoder, method)
-    prompts = config.prompt_length(method)
+    apply_method(encoder, method)
+    prompts = method.prompt_length
     model = Model(encoder, settings.pooling, prompts, encoder.shape.hidden, num_classes)
     fill(model, flags, state)
     return model
@@ -170,7 +170,7 @@ def load_model(
 
 def their_names(model: Model, flags: dict[str, Any]) -> Names:
     """Our parameters and buffers -> theirs, without `model.`; several where ours stacks them."""
-    naming = backbones.family(family_of(flags)).NAMING
+    naming = naming_of(family_of(flags))
 
     def theirs(name: str) -> tuple[str, ...]:
         if name.startswith("head."):
@@ -226,7 +226,6 @@ def _mixture_name(layer: str, place: str, rest: list[str], flags: dict[str, Any]
     return f"{layer}.moa{where}.{rest[0]}"
 
 
-@torch.no_grad()
 def fill(
     model: Model, flags: dict[str, Any], state: dict[str, Tensor], complete: bool = False
 ) -> None:
@@ -234,19 +233,12 @@ def fill(
     state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
     for i, rows in enumerate(state.pop("deep_prompt_embeddings", [])):
         state[f"deep_prompt_embeddings[{i}]"] = rows[None]
-    own, problems = model.state_dict(), []
-    for name, theirs in their_names(model, flags).items():
-        parts = own[name].chunk(len(theirs)) if len(theirs) > 1 else [own[name]]
-        for part, other in zip(parts, theirs, strict=True):
-            given = state.pop(other, None)
-            if given is None:
-                problems += [f"{other} is missing"] * complete
-            elif given.shape != part.shape:
-                problems.append(f"{other} is {tuple(given.shape)}, not {tuple(part.shape)}")
-            else:
-                part.copy_(given)
-    unused = backbones.family(family_of(flags)).NAMING.leftovers
-    problems += [f"{name} has no place" for name in state if not name.startswith(unused)]
-    if problems:
-        listed = "; ".join(sorted(problems)[:5])
-        raise UserError(f"{len(problems)} tensors do not fit these flags: {listed}")
+    names = their_names(model, flags)
+    fill_tensors(
+        model.state_dict(),
+        state,
+        "the checkpoint does not fit the flags",
+        lambda ours: [names[ours]],
+        unused=naming_of(family_of(flags)).leftovers,
+        partly=not complete,
+    )

@@ -20,22 +20,14 @@ from torch import Tensor, nn
 from petl import config
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Wrapper
+from petl.backbones.naming import to_huggingface
 from petl.config.dataset import BINS, RATE
 from petl.errors import UserError
-from petl.methods.merge import merge
+from petl.methods.apply import merge
 from petl.model.build import Model
 from petl.use.load import LoadedRun
 
 INSTEAD = "`--format adapter` exports it"
-STAYS = {
-    "adapter": "adapters are not linear",
-    "dense-moa": "its experts are not linear",
-    "soft-moa": "its experts are not linear",
-    "prompt": "the library's AST has no place for prompts",
-    "prefix": "the library's AST has no place for keys and values without tokens",
-}
-"""Why the library's layers cannot compute what these methods add."""
-
 POOLED = {
     "all": "hidden.mean(dim=1)",
     "cls": "hidden[:, 0]",
@@ -77,10 +69,11 @@ def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     model = deepcopy(run.model).cpu()
     merge(model)
     encoder = model.backbone
-    left = sorted({type(m).__name__ for m in encoder.modules() if isinstance(m, Wrapper)})
-    assert not left, left
+    if left := sorted({type(m).__name__ for m in encoder.modules() if isinstance(m, Wrapper)}):
+        why = f"there is no way to fold its {', '.join(left)}"
+        raise UserError(_unfoldable(run.task.method.family, why))
     _fill_qkv_biases(encoder)
-    tensors = ast.to_huggingface(encoder.state_dict())
+    tensors = to_huggingface(encoder.state_dict(), ast.NAMING)
     whole = run.task.backbone.pooling == "cls+dist"
     head = {name: t.detach().clone() for name, t in model.head.state_dict().items()}
     files = {
@@ -108,12 +101,16 @@ def _refuse_what_stays(task: config.Task) -> None:
             f"--format huggingface makes an AST, and the backbone is a {task.backbone.family}; "
             f"{INSTEAD}"
         )
-    for part in config.parts(task.method):
-        if part.family in STAYS:
-            raise UserError(
-                f"--format huggingface folds a method into the AST's own weights, and "
-                f"'{part.family}' does not fold: {STAYS[part.family]}; {INSTEAD}"
-            )
+    for part in task.method.parts:
+        if part.why_not_merged:
+            raise UserError(_unfoldable(part.family, part.why_not_merged))
+
+
+def _unfoldable(family: str, why: str) -> str:
+    return (
+        f"--format huggingface folds a method into the AST's own weights, and '{family}' does not "
+        f"fold: {why}; {INSTEAD}"
+    )
 
 
 def _fill_qkv_biases(encoder: Encoder) -> None:

@@ -19,7 +19,7 @@ from small_models import (
     wav2vec2,
 )
 
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder
 
 TOLERANCE = 1e-5
 CASES = {
@@ -39,7 +39,7 @@ CASES = {
 
 def both(model, settings, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
     base = model.base_model
-    encoder = backbones.build(settings, frames).eval()
+    encoder = build_encoder(settings, frames).eval()
     if settings.family == "wav2vec2":
         x = theirs_x = noise(3, 1999)
     else:
@@ -77,7 +77,7 @@ def test_dropouts_and_skipped_layers_act_only_if_asked_and_only_in_training(libr
     x = noise(3, 1999)
 
     def is_steady(dropout: str, training: bool) -> bool:
-        encoder = backbones.build(wav2vec2(folder, dropout), 100).train(training)
+        encoder = build_encoder(wav2vec2(folder, dropout), 100).train(training)
         with torch.no_grad():
             return bool(torch.equal(encoder(x), encoder(x)))
 
@@ -95,7 +95,7 @@ def test_every_rate_of_the_checkpoint_counts(rate: str, library) -> None:
     rates = {"feat_proj_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
     rates |= {"activation_dropout": 0.0, "layerdrop": 0.0}
     _, folder = library("Wav2Vec2Model", WAVES | rates | {rate: 0.5})
-    encoder, x = backbones.build(wav2vec2(folder, "checkpoint"), 100).train(), noise(3, 1999)
+    encoder, x = build_encoder(wav2vec2(folder, "checkpoint"), 100).train(), noise(3, 1999)
     with torch.no_grad():
         outputs = [encoder(x) for _ in range(8)]  # a layer is kept every other time
     assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
@@ -103,5 +103,5 @@ def test_every_rate_of_the_checkpoint_counts(rate: str, library) -> None:
 
 def test_the_recorded_backbones_are_read_on_every_stack(golden: Path) -> None:
     """Written as pytorch_model.bin, under the names of 4.28."""
-    assert backbones.build(ast(golden / "ast_tiny"), 100)(noise(1, 100, 128)).shape[2] == 32
-    assert backbones.build(wav2vec2(golden / "wav2vec2_tiny"), 100)(noise(1, 4000)).shape[2] == 32
+    assert build_encoder(ast(golden / "ast_tiny"), 100)(noise(1, 100, 128)).shape[2] == 32
+    assert build_encoder(wav2vec2(golden / "wav2vec2_tiny"), 100)(noise(1, 4000)).shape[2] == 32

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from small_models import AST, WAVES, ast, noise, vit, wav2vec2
 
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder
 from petl.backbones.tensor_file import read_tensors
 from petl.errors import UserError
 
@@ -44,7 +44,7 @@ def changed(library) -> Callable[..., Path]:
 
 def refusal(settings, frames: int = 128) -> str:
     with pytest.raises(UserError) as error:
-        backbones.build(settings, frames)
+        build_encoder(settings, frames)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -116,7 +116,7 @@ def test_half_precision_is_read_as_single(changed) -> None:
     def halve(tensors: Tensors) -> None:
         tensors.update({name: t.half() for name, t in tensors.items()})
 
-    encoder = backbones.build(ast(changed(halve)), 128)
+    encoder = build_encoder(ast(changed(halve)), 128)
     assert {p.dtype for p in encoder.parameters()} == {torch.float32}
 
 
@@ -162,7 +162,7 @@ def test_weights_that_are_no_named_tensors_are_refused(content, changed) -> None
 
 def test_spectrograms_given_to_wav2vec2_are_refused(library) -> None:
     _, folder = library("Wav2Vec2Model", WAVES)
-    encoder = backbones.build(wav2vec2(folder), 100)
+    encoder = build_encoder(wav2vec2(folder), 100)
     with pytest.raises(UserError, match=re.escape("not (2, 100, 128)")):
         encoder(noise(2, 100, 128))
 

@@ -7,7 +7,7 @@ import torch
 from small_models import AST, VIT, ast, deviation, noise, vit
 from torch.nn import functional as F
 
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder
 from petl.backbones.patches import fit_positions
 from petl.errors import UserError
 
@@ -36,7 +36,7 @@ def test_an_ast_of_another_length_equals_the_librarys_with_those_positions(
     how: str, frames: int, columns: int, library, tmp_path
 ) -> None:
     model, folder = library("ASTModel", AST)
-    encoder = backbones.build(ast(folder, how), frames).eval()
+    encoder = build_encoder(ast(folder, how), frames).eval()
     other = type(model)(type(model.config)(**AST | {"max_length": frames})).eval()
     tensors = dict(model.state_dict())
     name = "embeddings.position_embeddings"
@@ -50,7 +50,7 @@ def test_an_ast_of_another_length_equals_the_librarys_with_those_positions(
 @pytest.mark.parametrize("how", ["zeros", "interpolate", "crop"])
 def test_the_same_length_changes_nothing(how: str, library) -> None:
     model, folder = library("ASTModel", AST)
-    encoder = backbones.build(ast(folder, how), 128)
+    encoder = build_encoder(ast(folder, how), 128)
     assert torch.equal(encoder.tokens.position, model.embeddings.position_embeddings)
 
 
@@ -75,7 +75,7 @@ def test_interpolation_keeps_what_is_even_and_the_special_tokens() -> None:
 @pytest.mark.parametrize("how", ["zeros", "interpolate", "crop"])
 def test_a_vit_reads_spectrograms_of_any_length(how: str, library) -> None:
     _, folder = library("ViTModel", VIT | {"image_size": 64})
-    encoder = backbones.build(vit(folder, how), 100).eval()
+    encoder = build_encoder(vit(folder, how), 100).eval()
     assert encoder.tokens.grid == (8, 6)
     assert encoder(noise(2, 100, 128)).shape == (2, 1 + 8 * 6, 32)
 
@@ -83,4 +83,4 @@ def test_a_vit_reads_spectrograms_of_any_length(how: str, library) -> None:
 def test_a_clip_too_short_for_one_patch_is_refused(library) -> None:
     _, folder = library("ASTModel", AST)
     with pytest.raises(UserError, match="128 bins x 10 frames has no room for a patch of 16 x 16"):
-        backbones.build(ast(folder), 10)
+        build_encoder(ast(folder), 10)

@@ -7,10 +7,10 @@ import torch
 from small_models import AST, VIT, WAVES, ast, deviation, noise, vit, wav2vec2
 
 from petl import config
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder
 from petl.config.study import expand
 from petl.config.yamlfile import parse_value
-from petl.methods import attach as methods
+from petl.methods.apply import apply_method
 from petl.model.build import Model
 
 STUDY = """\
@@ -66,15 +66,15 @@ def test_a_backbone_of_patches_gets_their_settings_alone(backbone: str) -> None:
 
 def test_the_head_alone_trains_where_layers_end_in_their_own_norm(library) -> None:
     _, folder = library("Wav2Vec2Model", WAVES)
-    encoder = backbones.build(wav2vec2(folder), 100)
-    methods.apply(encoder, config.Linear(family="linear"))
+    encoder = build_encoder(wav2vec2(folder), 100)
+    apply_method(encoder, config.Linear(family="linear"))
     assert not any(p.requires_grad for p in encoder.parameters())
 
 
 def test_the_last_layers_train_and_nothing_below(library) -> None:
     _, folder = library("Wav2Vec2Model", WAVES)
-    encoder = backbones.build(wav2vec2(folder), 100)
-    methods.apply(encoder, config.Full(family="full", layers=2))
+    encoder = build_encoder(wav2vec2(folder), 100)
+    apply_method(encoder, config.Full(family="full", layers=2))
     trained = {name.split(".")[1] for name, p in encoder.named_parameters() if p.requires_grad}
     assert trained == {"1", "2"}
     assert all(p.requires_grad for layer in encoder.layers[1:] for p in layer.parameters())
@@ -82,9 +82,9 @@ def test_the_last_layers_train_and_nothing_below(library) -> None:
 
 def test_prompts_stand_behind_a_vits_cls_and_push_no_patch_out(library) -> None:
     _, folder = library("ViTModel", VIT)
-    encoder = backbones.build(vit(folder), 96).eval()
+    encoder = build_encoder(vit(folder), 96).eval()
     before = encoder.tokens(noise(2, 96, 128))
-    methods.apply(encoder, config.Prompt(family="prompt", depth="deep", length=5))
+    apply_method(encoder, config.Prompt(family="prompt", depth="deep", length=5))
     after = encoder.tokens(noise(2, 96, 128))
     assert torch.equal(after[:, 6:], before[:, 1:])
     assert torch.equal(after[:, :1], before[:, :1])
@@ -95,7 +95,7 @@ def test_a_vits_patches_begin_behind_one_token(
     pooling: str, first: int, last: int, library
 ) -> None:
     _, folder = library("ViTModel", VIT)
-    encoder = backbones.build(vit(folder), 96)
+    encoder = build_encoder(vit(folder), 96)
     model = Model(encoder, pooling, 0, 32, 5)
     h = noise(2, 49, 32)
     assert torch.allclose(model.pool(h), h[:, first:last].mean(dim=1))
@@ -104,7 +104,7 @@ def test_a_vits_patches_begin_behind_one_token(
 def test_cls_and_dist_pool_as_the_librarys_classifier_does(library) -> None:
     """Its head is a LayerNorm and a Linear; ours says the same with the Linear alone."""
     theirs, folder = library("ASTForAudioClassification", AST | {"num_labels": 5})
-    encoder = backbones.build(ast(folder), 128)
+    encoder = build_encoder(ast(folder), 128)
     model = Model(encoder, "cls+dist", 0, 32, 5).eval()
     norm, dense = theirs.classifier.layernorm, theirs.classifier.dense
     x = noise(3, 128, 128)

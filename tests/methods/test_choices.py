@@ -19,7 +19,7 @@ from tiny_encoders import (
 from petl import config
 from petl.errors import UserError
 from petl.methods.adapter import Parallel, Sequential
-from petl.methods.gradual import opens, start_epoch
+from petl.methods.subset import opens, start_epoch
 
 LORA = {"family": "lora", "reduction": 4, "targets": ["q", "v"], "scale": 1.0, "init": "normal"}
 DORA = LORA | {"family": "dora"}
@@ -95,7 +95,7 @@ def test_a_layer_that_the_backbone_lacks_is_one_line(as_run) -> None:
 
 
 def test_shallow_prompts_have_no_layers() -> None:
-    with pytest.raises(ValidationError, match="'layers' is for deep ones"):
+    with pytest.raises(ValidationError, match="only with depth 'deep'"):
         config.Prompt.model_validate(DEEP | {"depth": "shallow", "layers": [1]})
 
 
@@ -224,10 +224,10 @@ def test_prompts_in_a_combination_can_be_pooled(as_run, x) -> None:
     ("methods", "says"),
     [
         ([LORA], "at least 2"),
-        ([LORA, LORA | {"targets": ["q", "q"]}], "the same twice"),
+        ([LORA, LORA | {"targets": ["q", "q"]}], "appears twice"),
         ([LORA, DORA], "do not combine"),
-        ([PREFIX, PREFIX], "'prefix' is there 2 times"),
-        ([LORA, {"family": "full"}], "say how many 'layers'"),
+        ([PREFIX, PREFIX], "only one 'prefix'"),
+        ([LORA, {"family": "full"}], "set its 'layers' to a number"),
         ([LORA, {"family": "linear"}], "does not match any of the expected tags"),
         ([LORA, PREFIX | {"length": 3}], "multiple of 2"),
     ],
@@ -255,5 +255,5 @@ def test_two_adapters_of_one_branch_stack(as_run, x) -> None:
 def test_alpha_and_scale_do_not_contradict_each_other() -> None:
     with pytest.raises(ValidationError, match="needs an alpha"):
         config.LoRA.model_validate(LORA | {"scale": "alpha/rank"})
-    with pytest.raises(ValidationError, match="alpha does nothing"):
+    with pytest.raises(ValidationError, match="alpha has no effect"):
         config.LoRA.model_validate(LORA | {"alpha": 16.0})

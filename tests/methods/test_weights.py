@@ -8,8 +8,8 @@ from tiny_encoders import encoder_of, make_model, outputs, shake
 
 from petl import config
 from petl.backbones.encoder import Wrapper
+from petl.methods.apply import merge
 from petl.methods.lora import Update
-from petl.methods.merge import merge
 
 
 def low_rank(family: str = "lora", **settings) -> dict:

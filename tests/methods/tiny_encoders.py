@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from petl.backbones import families as backbones
 from petl.backbones.encoder import Encoder
+from petl.backbones.families import build_encoder
 from petl.config import Task
 from petl.config.study import EXPERIMENTS, load_study
 from petl.config.yamlfile import read_yaml
@@ -46,7 +46,7 @@ def tasks(folder: Path, profile: str) -> dict[str, Task]:
 def make_model(task: Task, method: dict[str, Any]) -> Model:
     task = Task.model_validate(task.to_json() | {"method": method})
     torch.manual_seed(0)
-    return assemble(backbones.build(task.backbone, task.dataset.frames), task)
+    return assemble(build_encoder(task.backbone, task.dataset.frames), task)
 
 
 def over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from petl.config import Task
+from petl.config import Task, presets
 from petl.config.study import EXPERIMENTS, expand
 from petl.config.yamlfile import parse_value, read_yaml
-from petl.model import describe as described
 from petl.model.count import count
 
 DOCS = EXPERIMENTS.parent / "docs"
 METHODS = (DOCS / "methods.md").read_text()
-task_of = cache(described.task_of)
+task_of = cache(presets.task_of)
 PRESETS = read_yaml(EXPERIMENTS / "presets.yaml").data
 PAPER = read_yaml(EXPERIMENTS / "paper.yaml").data
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", METHODS, flags=re.DOTALL)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from petl import config
-from petl.backbones import families as backbones
+from petl.backbones.families import build_encoder
 from petl.errors import UserError
 from petl.train.pretrain import SMALL, pretrain_checkpoint
 
@@ -57,11 +57,11 @@ def test_the_library_reads_it_and_computes_the_same(settings, tmp_path):
     x = torch.randn(2, 100, 128, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs = ASTModel.from_pretrained(out).eval()(x).last_hidden_state
-        ours = backbones.build(small(out), 100).eval()(x)
+        ours = build_encoder(small(out), 100).eval()(x)
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 def test_the_one_that_comes_along_is_small_and_loads():
     assert (SMALL / "model.safetensors").stat().st_size < 3e6
-    encoder = backbones.build(small("builtin:small"), 100)
+    encoder = build_encoder(small("builtin:small"), 100)
     assert all(p.isfinite().all() for p in encoder.parameters())

@@ -15,13 +15,12 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from petl import config
-from petl.backbones.known import bare
+from petl.backbones.families import bare_encoder
 from petl.cli import app
+from petl.config.methods.base import FAMILIES
 from petl.data.features import read, spectrogram
 from petl.files import write_json
-from petl.methods.attach import METHODS
 from petl.use.load import load_run
-from petl.use.to_library import STAYS
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 LOW_RANK: dict[str, Any] = {"reduction": 8, "init": "normal", "scale": 2.0}
@@ -159,8 +158,9 @@ def test_a_regression_stays_one(written, places, tmp_path: Path) -> None:
 
 def test_every_method_either_merges_or_says_why_not() -> None:
     merging = {part["family"] for part in MERGE.values()} - {"combine"}
-    assert merging | set(STAYS) == set(METHODS)
-    assert not merging & set(STAYS)
+    staying = {name for name, method in FAMILIES.items() if method.why_not_merged}
+    assert merging | staying == set(FAMILIES) - {"combine"}
+    assert not merging & staying
 
 
 @pytest.mark.parametrize("name", STAY)
@@ -228,7 +228,7 @@ def _the_description_is_right(folder: Path) -> None:
     for name, parts in named.items():
         rows = sum(theirs[part][0] for part in parts)
         assert shapes[name] == [rows, *theirs[parts[0]][1:]] or name.endswith("position")
-    own = {f"backbone.{name}" for name in bare(_backbone(), 100).state_dict()}
+    own = {f"backbone.{name}" for name in bare_encoder(_backbone(), 100).state_dict()}
     for name in tensors:
         stripped = name.replace(".inner", "")
         assert (name in named) == (stripped in own), name
