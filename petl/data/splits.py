@@ -14,8 +14,8 @@ from petl.data.corpus import Corpus
 from petl.errors import UserError
 
 NAMES = ("train", "validation", "test")
-WATCH_THE_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
-"""Where all other folds train, and the best epoch by validation is chosen on the test clips."""
+VALIDATED_ON_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
+"""Here all other folds train, and the best epoch is chosen on the test clips."""
 
 
 @dataclass(frozen=True)
@@ -26,101 +26,94 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
 
+    @classmethod
+    def where(cls, *masks: np.ndarray) -> Split:
+        """From a mask over the clips for each."""
+        return cls(*(np.flatnonzero(mask) for mask in masks))
+
 
 def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     """The seed draws the clips of few-shot training and nothing else."""
-    parts = _whole(corpus, dataset, fold)
-    _check(corpus, parts)
-    if dataset.few_shot:
-        return replace(parts, train=_few(corpus, parts.train, dataset.few_shot, fold, seed))
-    return parts
-
-
-def _whole(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
     if dataset.ratio:
-        return _by_ratio(corpus, dataset.ratio, fold)
-    if dataset.layout == "iemocap":
-        return _by_speaker(corpus, fold)
-    if corpus.clips[0].part:
-        return _as_given(corpus)
-    return _by_fold(corpus, dataset, fold)
+        whole = _by_ratio(corpus, dataset.ratio, fold)
+    elif dataset.layout == "iemocap":
+        whole = _by_speaker(corpus, fold)
+    elif corpus.clips[0].part:
+        parts = [clip.part for clip in corpus.clips]
+        whole = _by_part(parts, has_test="test" in parts)
+    else:
+        whole = _by_fold(corpus, dataset, fold)
+    _check(corpus, whole)
+    if dataset.few_shot:
+        return replace(whole, train=_few(corpus, whole.train, dataset.few_shot, fold, seed))
+    return whole
 
 
 # --- the ways to split ---------------------------------------------------------------------------
 
 
 def _by_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
-    """The paper's order: of five folds, split 0 tests the fifth, the next ones 1, 2, 3, 4.
+    """Split 0 of a table tests fold 1; of other layouts the last fold, then 1, 2, ... as published.
 
-    A table's split 0 tests fold 1. Each validates on the fold before the one it tests.
+    Each validates on the fold before the one it tests.
     """
-    last = 0 if dataset.layout == "table" else 1
-    test = (fold - last) % dataset.folds + 1
-    if (dataset.layout, dataset.split) in WATCH_THE_TEST:
+    first = 0 if dataset.layout == "table" else -1
+    test = (first + fold) % dataset.folds + 1
+    if (dataset.layout, dataset.split) in VALIDATED_ON_TEST:
         validation, least = test, 2
     else:
-        validation, least = (fold - last - 1) % dataset.folds + 1, 3
+        validation, least = (first + fold - 1) % dataset.folds + 1, 3
     if dataset.folds < least:
         raise UserError(
             f"dataset.split '{dataset.split}' needs {least} folds; "
             f"{dataset.corpus} has {dataset.folds}"
         )
-    folds = corpus.folds
-    return Split(
-        np.flatnonzero((folds != test) & (folds != validation)),
-        np.flatnonzero(folds == validation),
-        np.flatnonzero(folds == test),
-    )
+    validates, tests = corpus.folds == validation, corpus.folds == test
+    return Split.where(~(validates | tests), validates, tests)
 
 
 def _by_speaker(corpus: Corpus, fold: int) -> Split:
     """IEMOCAP: splits 0 and 1 leave session 5 out, 2 and 3 session 1, and so on.
 
-    The even ones validate on its woman and test on its man, the odd ones the other way round.
+    Even ones validate on the woman of that session and test on the man, odd ones the reverse.
     """
     session = (fold // 2 - 1) % 5 + 1
     validates, tests = ("F", "M") if fold % 2 == 0 else ("M", "F")
     speakers = np.array([clip.speaker for clip in corpus.clips])
-    return Split(
-        np.flatnonzero(corpus.folds != session),
-        np.flatnonzero(speakers == f"{session}{validates}"),
-        np.flatnonzero(speakers == f"{session}{tests}"),
+    return Split.where(
+        corpus.folds != session,
+        speakers == f"{session}{validates}",
+        speakers == f"{session}{tests}",
     )
 
 
-def _as_given(corpus: Corpus) -> Split:
-    """Where nobody set clips aside for a test, those that validate also test."""
-    parts = np.array([clip.part for clip in corpus.clips])
-    tests = "test" if "test" in parts else "validation"
-    return Split(*(np.flatnonzero(parts == part) for part in (*NAMES[:2], tests)))
+def _by_part(parts: list[str], has_test: bool) -> Split:
+    """Without test clips, those that validate also test."""
+    names = (*NAMES[:2], "test" if has_test else "validation")
+    return Split.where(*(np.array(parts) == name for name in names))
 
 
 def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
-    """Class by class; shares are rounded so that the sums are right where classes are small.
+    """Class by class, in an order drawn by hashes: the same on all machines and in all versions.
 
-    The order of clips is a hash's, and the same whatever the machine and library.
+    Small classes cannot have the exact share, so the shares' running sums over the classes are
+    rounded: of n clips seen, round(share * n) validate.
     """
     of_class = _by_class(corpus, range(len(corpus.clips)))
-    validation: list[int] = []
-    test: list[int] = []
+    parts = ["train"] * len(corpus.clips)
     seen = 0
     for label in sorted(of_class, key=lambda label: _draw("class", fold, label)):
         clips = sorted(of_class[label], key=lambda i: _draw("ratio", fold, corpus.clips[i].file))
-        shares = (ratio.validation, ratio.test)
-        to_validate, to_test = (
-            round(share * (seen + len(clips))) - round(share * seen) for share in shares
+        validate, test = (
+            round(share * (seen + len(clips))) - round(share * seen)
+            for share in (ratio.validation, ratio.test)
         )
-        while to_validate + to_test >= len(clips):  # one clip at least is left to train on
-            to_validate, to_test = (
-                (to_validate, to_test - 1) if to_test else (to_validate - 1, to_test)
-            )
-        validation += clips[:to_validate]
-        test += clips[to_validate : to_validate + to_test]
+        while validate + test >= len(clips):  # at least one clip trains
+            validate, test = (validate, test - 1) if test else (validate - 1, test)
+        for rank, clip in enumerate(clips[: validate + test]):
+            parts[clip] = "validation" if rank < validate else "test"
         seen += len(clips)
-    aside = np.array(sorted(validation), dtype=np.int64)
-    tested = np.array(sorted(test), dtype=np.int64)
-    train = np.setdiff1d(np.arange(len(corpus.clips)), np.concatenate([aside, tested]))
-    return Split(train, aside, tested if ratio.test else aside)
+    return _by_part(parts, has_test=bool(ratio.test))
 
 
 def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) -> np.ndarray:
@@ -137,28 +130,28 @@ def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) 
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-# --- pieces --------------------------------------------------------------------------------------
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _by_class(corpus: Corpus, indices: Iterable[int]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+    of_class: dict[int, list[int]] = {}
     for index in indices:
-        found.setdefault(corpus.clips[index].label, []).append(index)
-    return found
+        of_class.setdefault(corpus.clips[index].label, []).append(index)
+    return of_class
 
 
 def _draw(*name: Any) -> bytes:
-    """A place in a shuffled order, by name: a clip that joins later moves no other."""
+    """A sort key for a shuffled order. By name, so that a new clip does not move the others."""
     return hashlib.sha256("/".join(map(str, name)).encode()).digest()
 
 
-def _check(corpus: Corpus, parts: Split) -> None:
+def _check(corpus: Corpus, whole: Split) -> None:
     for name in NAMES:
-        if not len(getattr(parts, name)):
+        if not len(getattr(whole, name)):
             raise UserError(f"{corpus.folder}: no clip is left for {name}")
-    trained = {corpus.clips[index].label for index in parts.train}
-    for name in ("validation", "test"):
-        for clip in (corpus.clips[index] for index in getattr(parts, name)):
+    trained = {corpus.clips[index].label for index in whole.train}
+    for name in NAMES[1:]:
+        for clip in (corpus.clips[index] for index in getattr(whole, name)):
             if clip.label not in trained:
                 raise UserError(
                     f"{corpus.folder}: class '{corpus.classes[clip.label]}' is in {name} "
