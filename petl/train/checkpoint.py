@@ -27,7 +27,7 @@ from petl.runs.directory import RunDir
 from petl.train.failures.kinds import DISK_FULL, DiskFull
 from petl.train.loop import Outcome
 
-TENSOR, LIST = "tensor", "list"
+TENSOR = "tensor"
 SHARE = 0.05
 """The share of the time that checkpoints at the ends of epochs may take."""
 
@@ -76,27 +76,34 @@ class Checkpoints:
 
 
 def _pack(state: State) -> bytes:
+    """Tensors by number, and the rest as JSON with `{"tensor": number}` in their places."""
     from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
+    memory: set[int] = set()
 
-    def encode(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            name = str(len(tensors))
-            tensors[name] = value.detach().cpu().contiguous()
-            if tensors[name].data_ptr() in seen:  # safetensors refuses tensors that share memory
-                tensors[name] = tensors[name].clone()
-            seen.add(tensors[name].data_ptr())
-            return {TENSOR: name}
-        if isinstance(value, dict):  # as pairs: JSON would turn a number as a key into a string
-            return [[key, encode(item)] for key, item in value.items()]
-        if isinstance(value, list | tuple):
-            return {LIST: [encode(item) for item in value]}
-        return value
+    def put_aside(tensor: Tensor) -> dict[str, str]:
+        name, tensor = str(len(tensors)), tensor.detach().cpu().contiguous()
+        if tensor.data_ptr() in memory:  # safetensors refuses tensors that share memory
+            tensor = tensor.clone()
+        memory.add(tensor.data_ptr())
+        tensors[name] = tensor
+        return {TENSOR: name}
 
-    rest = json.dumps(encode(state))
+    rest = json.dumps(state, default=put_aside)
     return save(tensors, {"state": rest, "digest": _digest(rest, tensors)})
+
+
+def _unpack(rest: str, tensors: dict[str, Tensor]) -> State:
+    """JSON has turned the optimiser's keys, which are numbers, into strings: turn them back."""
+
+    def put_back(items: dict[str, Any]) -> Any:
+        if items.keys() == {TENSOR}:
+            return tensors[items[TENSOR]]
+        return {int(key) if key.isdigit() else key: value for key, value in items.items()}
+
+    state: State = json.loads(rest, object_hook=put_back)
+    return state
 
 
 def _read(file: Path) -> State | None:
@@ -109,7 +116,7 @@ def _read(file: Path) -> State | None:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         rest = about["state"]
         whole = about["digest"] == _digest(rest, tensors)
-        return _unpack(json.loads(rest), tensors) if whole else None
+        return _unpack(rest, tensors) if whole else None
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
 
@@ -123,20 +130,6 @@ def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
         if tensor.numel():
             digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
     return digest.hexdigest()
-
-
-def _unpack(rest: Any, tensors: dict[str, Tensor]) -> State:
-    def decode(value: Any) -> Any:
-        if isinstance(value, list):
-            return {key: decode(item) for key, item in value}
-        if isinstance(value, dict) and TENSOR in value:
-            return tensors[value[TENSOR]]
-        if isinstance(value, dict):
-            return [decode(item) for item in value[LIST]]
-        return value
-
-    state: State = decode(rest)
-    return state
 
 
 def save_weights(run: RunDir, task: Task, outcome: Outcome) -> None:

@@ -1,10 +1,14 @@
-"""The loss, the metrics, and which metric chooses the best epoch, for each kind of target."""
+"""The loss and the metrics of a classification and of a regression.
+
+A loss is the mean over a batch, in float32 or more, whatever precision the model has. Metrics are
+computed over a whole split at once, in float64: the mean of the batches' CCCs is not the CCC. The
+`primary` metric chooses the best epoch on the validation set; higher is better.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,32 +18,8 @@ from petl import config
 from petl.runs.confusion import averages
 
 
-class Objective(ABC):
-    primary: ClassVar[str]
-    """The metric that chooses the best epoch on the validation set; higher is better."""
-
-    @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean over a batch, in float32 or more, whatever precision the model has."""
-
-    @abstractmethod
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Over a whole split at once, in float64: the mean of the batches' CCCs is not the CCC."""
-
-    def confusion(self, outputs: Tensor, targets: Tensor) -> list[list[int]] | None:
-        """A row for each true class, a column for each predicted class; none for a regression."""
-        return None
-
-
-def objective(task: config.Task) -> Objective:
-    dataset, train = task.dataset, task.train
-    if dataset.classes is not None:
-        return Classification(dataset.classes, train.label_smoothing)
-    return Regression(dataset.targets, train.loss)
-
-
 @dataclass(frozen=True)
-class Classification(Objective):
+class Classification:
     """Cross-entropy with labels (clips,) or with probabilities (clips, classes)."""
 
     classes: int
@@ -62,14 +42,17 @@ class Classification(Objective):
         }
 
     def confusion(self, outputs: Tensor, targets: Tensor) -> list[list[int]]:
-        """On the CPU: a GPU counts with atomics, which deterministic mode refuses."""
+        """A row for each true class, a column for each predicted class.
+
+        On the CPU: a GPU counts with atomics, which deterministic mode refuses.
+        """
         pairs = targets.cpu() * self.classes + outputs.argmax(dim=1).cpu()
         counts = torch.bincount(pairs, minlength=self.classes**2)
         return counts.reshape(self.classes, self.classes).tolist()
 
 
 @dataclass(frozen=True)
-class Regression(Objective):
+class Regression:
     """Named numbers, (clips, targets). Each metric is reported for each target, and their mean."""
 
     targets: tuple[str, ...]
@@ -106,6 +89,19 @@ class Regression(Objective):
             each = zip(self.targets, values.tolist(), strict=True)
             scores |= {f"{metric}_{target}": value for target, value in each}
         return scores | {"loss": self.loss(outputs, targets).item()}
+
+    def confusion(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
+
+
+Objective = Classification | Regression
+
+
+def objective(task: config.Task) -> Objective:
+    dataset, train = task.dataset, task.train
+    if dataset.classes is not None:
+        return Classification(dataset.classes, train.label_smoothing)
+    return Regression(dataset.targets, train.loss)
 
 
 def concordance(x: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from petl.data.load import Progress, load
+from petl.data.load import load
 from petl.places import Places
 from petl.runs.confusion import per_class
 from petl.train.metrics import objective
@@ -49,11 +49,9 @@ class Evaluation:
         return facts
 
 
-def evaluate(
-    run: LoadedRun, places: Places, part: str, progress: Progress | None = None
-) -> Evaluation:
+def evaluate(run: LoadedRun, places: Places, part: str) -> Evaluation:
     """In batches of the same size as in training: on the same machine the bits are the same."""
-    data = load(run.task, places, progress)
+    data = load(run.task, places)
     indices = getattr(data.split, part)
     size = run.task.train.batch_size
     batches = (indices[start : start + size] for start in range(0, len(indices), size))
