@@ -6,8 +6,14 @@ from typing import Annotated
 
 import typer
 
+from petl.config.study import load_study
+from petl.places import Places
 from petl.terminal import RunsDir, StudyFile, Words, console, echo, interruptible
+from slurm.status import logs as run_logs
+from slurm.status.plan import Plan
 from slurm.status.selection import plans_of
+from slurm.status.view import line, lines, overview, progress, troubles
+from slurm.status.watch import watch_cluster
 
 
 def plan(
@@ -22,11 +28,6 @@ def plan(
       petl plan experiments/table1.yaml
       petl plan experiments/table1.yaml --list | grep lora
     """
-    from petl.config.study import load_study
-    from petl.places import Places
-    from slurm.status.plan import Plan
-    from slurm.status.view import lines, overview
-
     plan = Plan(load_study(study), Places.choose(runs).runs)
     if each:
         console().print(*lines(plan), sep="\n", soft_wrap=True)
@@ -51,13 +52,8 @@ def status(
       petl status experiments/table1.yaml
       petl status experiments/table1.yaml --watch
     """
-    from petl.places import Places
-    from slurm.status.view import progress, troubles
-
     folder = Places.choose(runs).runs
     if watch:
-        from slurm.status.watch import watch_cluster
-
         with interruptible("the runs go on"):
             watch_cluster(lambda: plans_of(words, folder)[0], console())
         return
@@ -85,9 +81,6 @@ def ls(words: Words = None, runs: RunsDir = None) -> None:
       petl ls experiments/table1.yaml state=failed
       petl ls experiments/table1.yaml method=conformer-* fold=0-2
     """
-    from petl.places import Places
-    from slurm.status.view import line
-
     _, items = plans_of(words, Places.choose(runs).runs)
     console().print(*map(line, items), sep="\n", soft_wrap=True)
 
@@ -106,17 +99,13 @@ def logs(
       petl logs experiments/table1.yaml method=lora fold=0
       petl logs 3f2a91 -f
     """
-    from petl.places import Places
-    from slurm.status import logs
-    from slurm.status.view import line
-
     _, items = plans_of(words, Places.choose(runs).runs)
     screen = console()
     if len(items) > 1:
-        lines = "".join(f"\n{line(item)}" for item in items[:10])
-        echo(f"{len(items)} runs match; select one by the first digits of its id:{lines}")
+        some = "".join(f"\n{line(item)}" for item in items[:10])
+        echo(f"{len(items)} runs match; select one by the first digits of its id:{some}")
         raise typer.Exit(2)
-    if not follow and items[0].kind != "done" and not logs.files(items[0]):
+    if not follow and items[0].kind != "done" and not run_logs.files(items[0]):
         screen.print(f"{items[0].task}: {items[0].kind}, no log yet", soft_wrap=True)
         return
 
@@ -124,7 +113,7 @@ def logs(
         screen.print(text, soft_wrap=True)
 
     if not follow:
-        logs.show(items[0], say)
+        run_logs.show(items[0], say)
         return
     with interruptible("the run goes on"):
-        logs.follow(items[0], say)
+        run_logs.follow(items[0], say)

@@ -6,11 +6,15 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from petl.config.options import Options, tracked
+from petl.config.study import load_study
+from petl.data.ready import prepare_all
 from petl.errors import UserError
+from petl.places import Places
 from petl.terminal import (
     CacheDir,
     ClusterName,
@@ -24,11 +28,17 @@ from petl.terminal import (
     interruptible,
 )
 from slurm.format import several
+from slurm.status.plan import Plan
 from slurm.status.selection import of, plans_of
-
-if TYPE_CHECKING:
-    from petl.places import Places
-    from slurm.submit.sbatch import Cluster
+from slurm.status.view import summary, troubles
+from slurm.status.watch import watch
+from slurm.submit import control
+from slurm.submit.clean import removable, remove
+from slurm.submit.local import default_workers, run_local
+from slurm.submit.policy import choose, failed
+from slurm.submit.profile import load_profile
+from slurm.submit.sbatch import Cluster
+from slurm.submit.to_cluster import print_scripts, submit_to
 
 
 def submit(
@@ -55,11 +65,6 @@ def submit(
       petl submit experiments/table1.yaml --cluster example
       petl submit experiments/quickstart.yaml --local 2
     """
-    from petl.config.study import load_study
-    from petl.places import Places
-    from slurm.submit.policy import choose
-    from slurm.submit.to_cluster import print_scripts, submit_to
-
     if local is not None and (cluster or print_script):
         raise UserError("--local cannot be combined with --cluster or --print-script")
     places = Places.choose(runs, data, cache)
@@ -94,17 +99,12 @@ def retry(
     Example:
       petl retry experiments/table1.yaml cause=out-of-memory --set mem_gb=64
     """
-    from petl.places import Places
-    from slurm.submit.control import held, release
-    from slurm.submit.policy import failed
-    from slurm.submit.to_cluster import submit_to
-
     places = Places.choose(runs, data, cache)
     plans, items = plans_of(words, places.runs)
     for plan in plans:
         mine = of(plan, items)
-        if waiting := held(plan, mine):
-            release(plan, waiting)
+        if waiting := control.held(plan, mine):
+            control.release(plan, waiting)
             console().print(f"released {several(len(waiting), 'held run')}")
         records = [item.attempts[-1].submission.record for item in mine if item.attempts]
         last = max(records, key=lambda record: record.when).cluster if records else None
@@ -126,23 +126,19 @@ def cancel(words: Words = None, yes: Yes = False, runs: RunsDir = None) -> None:
     Example:
       petl cancel experiments/table1.yaml method=full
     """
-    from petl.places import Places
-    from slurm.submit.control import along, jobs_of
-    from slurm.submit.control import cancel as cancel_jobs
-
     plans, items = plans_of(words, Places.choose(runs).runs)
     screen = console()
     for plan in plans:
         mine = of(plan, items)
-        jobs = jobs_of(plan, mine)
+        jobs = control.jobs_of(plan, mine)
         if not jobs:
             screen.print(f"{plan.study.path}: none of these runs is in the queue", soft_wrap=True)
             continue
-        others = along(plan, mine, jobs)
+        others = control.along(plan, mine, jobs)
         rest = f", shared with {several(len(others), 'other run')}" if others else ""
         screen.print(f"{several(len(jobs), 'job')} of {plan.study.path}{rest}", soft_wrap=True)
         if yes or agrees("Cancel?"):
-            cancel_jobs(plan, jobs)
+            control.cancel(plan, jobs)
             screen.print("cancelled; checkpoints are kept")
 
 
@@ -161,9 +157,6 @@ def clean(
     Example:
       petl clean experiments/table1.yaml
     """
-    from petl.places import Places
-    from slurm.submit.clean import removable, remove
-
     plans, _ = plans_of(words, Places.choose(runs).runs)
     screen = console()
     for plan in plans:
@@ -177,11 +170,6 @@ def clean(
 
 
 def _run_here(path: Path, local: int | None, places: Places) -> None:
-    from petl.config.study import load_study
-    from petl.data.ready import prepare_all
-    from slurm.status.plan import Plan
-    from slurm.status.view import summary, troubles
-
     plan = Plan(load_study(path), places.runs)
     todo = plan.to_run()
     screen = console()
@@ -190,24 +178,17 @@ def _run_here(path: Path, local: int | None, places: Places) -> None:
         return
     with interruptible(f"finished runs are kept; `petl submit {path}` goes on with the rest"):
         prepare_all([item.task for item in todo], places)
-        from slurm.status.watch import watch
-        from slurm.submit.local import default_workers, run_local
-
         workers = min(local or default_workers(), len(todo))
         with watch(plan, workers, screen) as show:
             run_local(plan, places, workers, show)
-    failed = [item for item in todo if item.kind == "failed"]
-    for line in troubles(failed):
+    bad = [item for item in todo if item.kind == "failed"]
+    for line in troubles(bad):
         screen.print(line, soft_wrap=True)
-    if failed:
+    if bad:
         raise typer.Exit(1)
 
 
 def _cluster(name: str, places: Places, changes: Sequence[str] = ()) -> Cluster:
-    from petl.config.options import Options, tracked
-    from slurm.submit.profile import load_profile
-    from slurm.submit.sbatch import Cluster
-
     profile = load_profile(name, changes)
     threads = max(1, profile.cpus // profile.side_by_side)
     return Cluster(name, profile, places, Options(threads=threads, track=tracked()))

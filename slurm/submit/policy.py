@@ -22,28 +22,23 @@ AGAIN = {
     "killed": "killed",
     "lost": "lost",
 }
-"""Not the run's own fault: it goes on from its checkpoint."""
+"""By cause: not the run's own fault, so it goes on from its checkpoint."""
 MORE_MEMORY = {"host-memory": "out of memory"}
 """Once more, with more memory."""
 NEVER = {
-    "host-memory": "out of memory twice",
-    "out-of-memory": "out of GPU memory",
-    "diverged": "diverged",
-    "bad-data": "mistake in the data or the study",
-    "disk-full": "disk full",
-    "error": "error in the code",
-    "crashed": "crashed before it began",
-    "no-progress": "no progress",
+    "host-memory": ("out of memory twice", "give more memory with --set mem_gb=..."),
+    "out-of-memory": (
+        "out of GPU memory",
+        "use a smaller train.micro_batch, or layer_checkpointing: on",
+    ),
+    "diverged": ("diverged", "try a lower train.lr"),
+    "bad-data": ("mistake in the data or the study", ""),
+    "disk-full": ("disk full", "free disk space"),
+    "error": ("error in the code", ""),
+    "crashed": ("crashed before it began", ""),
+    "no-progress": ("no progress", "allow more time with --set time=..."),
 }
-"""It would only fail again: `petl retry` submits it after something has been changed."""
-
-HINTS = {
-    "host-memory": "give more memory with --set mem_gb=...",
-    "out-of-memory": "use a smaller train.micro_batch, or layer_checkpointing: on",
-    "diverged": "try a lower train.lr",
-    "disk-full": "free disk space",
-    "no-progress": "allow more time with --set time=...",
-}
+"""It would only fail again. What to change before `petl retry`."""
 UNTOUCHED: tuple[Kind, ...] = ("running", "pending", "unknown")
 
 
@@ -92,7 +87,7 @@ def _had(item: Item) -> float:
 
 def causes(items: Iterable[Item]) -> str:
     """`7 out of memory, 5 preempted`."""
-    words = NEVER | AGAIN | MORE_MEMORY
+    words = {cause: what for cause, (what, _) in NEVER.items()} | AGAIN | MORE_MEMORY
     counts = Counter(words.get(item.state.cause, item.state.cause) for item in items)
     return ", ".join(f"{number} {word}" for word, number in counts.most_common())
 
@@ -102,17 +97,16 @@ def difference(choice: Choice, have: Mapping[Kind, int]) -> str:
     retry = [*choice.more_memory, *choice.again]
     parts = [f"{have.get('done', 0)} done"]
     parts += [f"{have[kind]} {kind}" for kind in UNTOUCHED if have.get(kind)]
-    first = ", ".join([*parts, *([f"{len(retry)} to retry: {causes(retry)}"] if retry else [])])
-    rest = [f"{len(choice.new)} new"] if choice.new else []
-    if choice.never:
-        rest.append(f"{len(choice.never)} left alone: {causes(choice.never)}")
-    return "; ".join([first, *rest])
+    parts += [f"{len(retry)} to retry: {causes(retry)}"] if retry else []
+    new = f"{len(choice.new)} new" if choice.new else ""
+    never = f"{len(choice.never)} left alone: {causes(choice.never)}" if choice.never else ""
+    return "; ".join(part for part in (", ".join(parts), new, never) if part)
 
 
 def hints(never: Iterable[Item]) -> list[str]:
-    """What to change before `petl retry`, for each cause."""
     causes = dict.fromkeys(item.state.cause for item in never)
-    lines = [f"  {NEVER[cause]}: {HINTS[cause]}" for cause in causes if cause in HINTS]
+    known = [NEVER[cause] for cause in causes if cause in NEVER]
+    lines = [f"  {what}: {hint}" for what, hint in known if hint]
     return [*lines, "  `petl retry` submits them again"] if causes else []
 
 
@@ -121,15 +115,6 @@ def batches(choice: Choice, profile: Profile) -> list[Batch]:
     normal = Batch([*choice.new, *choice.again], profile.mem_gb)
     more = Batch(choice.more_memory, profile.more_mem_gb)
     return [batch for batch in (normal, more) if batch.items]
-
-
-def only(choice: Choice, agreed: Container[str]) -> Choice:
-    """Without runs that the user was not asked about."""
-
-    def those(items: Iterable[Item]) -> list[Item]:
-        return [item for item in items if item.task.run_id in agreed]
-
-    return Choice(those(choice.new), those(choice.again), those(choice.more_memory), choice.never)
 
 
 def gpu_hours(plan: Plan, items: Iterable[Item], profile: Profile) -> str:

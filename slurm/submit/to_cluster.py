@@ -11,7 +11,7 @@ from petl.terminal import agrees, console, echo, interruptible
 from slurm.format import several
 from slurm.status.plan import Item, Plan
 from slurm.submission import submissions_folder
-from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints, only
+from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints
 from slurm.submit.recover import alone, recover
 from slurm.submit.sbatch import Cluster, arrays, intended, submit
 from slurm.submit.script import job_script
@@ -50,7 +50,8 @@ def submit_to(
         if time.monotonic() - planned_at > FRESH_S or set(folder.iterdir()) != before:
             recover(folder)
             plan = Plan(study, cluster.places.runs)
-            choice = only(choose(plan.items), {item.task.run_id for item in choice.to_submit})
+            agreed = {item.task.run_id for item in choice.to_submit}
+            choice = choose([item for item in plan.items if item.task.run_id in agreed])
         _send(plan, choice, cluster, lock)
 
 
