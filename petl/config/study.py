@@ -10,6 +10,8 @@ file and line that set it, so that a mistake is reported where it was made.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from typing import Any, Literal
 
 from petl.config.overlay import Fragment, Overlay, fill, value_at
 from petl.config.study_file import Match, PresetFile, Report, StudyFile, TaskMatch, Tree
-from petl.config.task import Task
+from petl.config.task import STUDY_NAME, Task
 from petl.config.validate import validate
 from petl.config.yamlfile import KeyPath, Source, read_yaml
 from petl.errors import UserError, nearest
@@ -30,6 +32,8 @@ PRESETS = EXPERIMENTS / "presets.yaml"
 
 NO_STUDIES = ("presets", "paper")
 """Other files beside the studies: the presets, and the numbers that the paper published."""
+
+MAX_TASKS, MAX_LIKE = 200_000, 50
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,24 @@ def expand(mapping: Mapping[str, Any], name: str) -> list[Task]:
 
 
 def _study(source: Source, path: Path) -> Study:
+    if not re.fullmatch(STUDY_NAME, source.name):
+        raise UserError(
+            f"{path}: a study's name becomes a folder and part of its jobs' names: use letters, "
+            "digits, spaces and . _ + = , - and begin with a letter or a digit"
+        )
     file = validate(StudyFile, source.data, source.where)
     tasks = list(_Expansion(source, file).tasks())
     if not tasks:
         raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' exclude every task")
     return Study(source.name, path, file.description, file.report, tasks)
+
+
+def max_tasks() -> int:
+    """A typing mistake, such as a billion folds, must not fill a login node's memory."""
+    try:
+        return int(os.environ.get("PETL_MAX_TASKS", MAX_TASKS))
+    except ValueError:
+        raise UserError("PETL_MAX_TASKS: should be a whole number") from None
 
 
 def _study_file(path: Path) -> Path:
@@ -85,15 +102,28 @@ class _Expansion:
         self._check_matches()
 
     def tasks(self) -> Iterator[Task]:
-        matrix = self.file.matrix
+        matrix, most = self.file.matrix, max_tasks()
+        combinations = len(matrix.dataset) * len(matrix.backbone) * len(matrix.method)
+        self._check_size(combinations, most // 100, "combinations of dataset, backbone and method")
+        tasks = 0
         for dataset, backbone, method in product(matrix.dataset, matrix.backbone, matrix.method):
             first = self._resolve(dataset, backbone, method)
             folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
+            tasks += len(matrix.seed) * len(folds)
+            self._check_size(tasks, most, "tasks")
             for seed, fold in product(matrix.seed, folds):
                 if self._wanted(dataset, backbone, method, fold, seed):
                     self._check_fold(first, fold)
                     own = {"fold": fold, "seed": seed, "weights": self._weights()}
                     yield first.model_copy(update=own)
+
+    def _check_size(self, number: int, most: int, what: str) -> None:
+        if number > most:
+            at = self.source.where(("matrix",))
+            raise UserError(
+                f"{at}: {number:,} {what}, and at most {most:,} are expanded; "
+                f"set PETL_MAX_TASKS to more than {max_tasks():,}, or split the study"
+            )
 
     def _weights(self) -> Literal["none", "last", "best"]:
         """If any are kept, those that the study reports."""
@@ -160,6 +190,8 @@ class _Expansion:
             file = self._preset_file(kind, wanted, wanted_at)
             chain.insert(0, (file, (kind, wanted)))
             names.append(wanted)
+            if len(names) > MAX_LIKE:
+                raise UserError(f"{wanted_at}: over {MAX_LIKE} presets, each `like` the next")
             wanted_at = file.where((kind, wanted, "like"))
             wanted = file.data[kind][wanted].get("like")
         return chain
@@ -189,7 +221,8 @@ class _Expansion:
                 ("method", "block", "kind"),
             )
         )
-        few = "few-shot" if value_at(task, ("dataset",)).get("few_shot") else ""
+        dataset = task.get("dataset")
+        few = "few-shot" if isinstance(dataset, Mapping) and dataset.get("few_shot") else ""
         both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
         for key in ("every", layout, few, backbone, family, kind, *both):
             if key in value_at(self.presets.data, root):

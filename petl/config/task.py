@@ -19,11 +19,14 @@ from petl.config.dataset import Dataset
 from petl.config.methods.base import Method
 from petl.config.train import Train
 
+STUDY_NAME = r"[A-Za-z0-9][\w .+=,-]*"
+"""It becomes a folder beside others: no slash, no `..`, nothing that a shell or Slurm expands."""
+
 
 class Names(Settings):
     """What people call the parts: the row and column of a table. Not part of the run id."""
 
-    study: str
+    study: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
     dataset: str
     backbone: str
     method: str

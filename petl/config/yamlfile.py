@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from petl.errors import UserError, reason
+from petl.files import read_regular
 
 KeyPath = tuple[str | int, ...]
 
@@ -47,7 +48,12 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-_OURS = (":bool", ":int", ":float")
+MAX_BYTES = 256 * 1024
+"""Of a file. table1.yaml has 3 kB; a file of megabytes would take a login node minutes to parse."""
+MAX_VALUES = 50_000
+"""Of a file, after its aliases (*name) are replaced by what they stand for: they multiply."""
+SCALARS = tuple(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null"))
+_OURS = (":bool", ":int", ":float", ":timestamp", ":merge", ":value")
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -70,7 +76,8 @@ _Loader.add_implicit_resolver(
 def read_yaml(path: Path) -> YamlFile:
     """The file's mapping and the line of each key; anything wrong with it is a UserError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = read_regular(path)
+        text = content.decode("utf-8") if len(content) <= MAX_BYTES else ""
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{_similar_files(path)}") from None
     except IsADirectoryError:
@@ -81,6 +88,11 @@ def read_yaml(path: Path) -> YamlFile:
         raise UserError(f"{path}: not a text file (a study is YAML in UTF-8)") from None
     except OSError as error:
         raise UserError(f"{path}: {reason(error)}") from None
+    if len(content) > MAX_BYTES:
+        raise UserError(
+            f"{path}: {len(content):,} bytes; a study or profile has at most {MAX_BYTES:,}: "
+            "split it into several files"
+        )
     try:
         node = yaml.compose(text, Loader=_Loader)
         builder = _Builder(path)
@@ -104,9 +116,12 @@ def read_yaml(path: Path) -> YamlFile:
 def parse_value(text: str) -> Any:
     """A value from the command line, parsed as it would be in a file."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=_Loader)
+        return _Builder(Path("--set")).build(node, ()) if node is not None else None
     except yaml.YAMLError:
         return text
+    except RecursionError:
+        raise UserError(f"{text[:40]}...: nested too deeply") from None
 
 
 class _Builder:
@@ -116,16 +131,19 @@ class _Builder:
         self.path = path
         self.lines: dict[KeyPath, int] = {}
         self.open: list[yaml.Node] = []
+        self.values = 0
 
     def build(self, node: yaml.Node, key: KeyPath) -> Any:
         self.lines.setdefault(key, _line(node))
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise self._error(node, f"over {MAX_VALUES:,} values, with aliases (*name) replaced")
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
+            return self._scalar(node)
         if node in self.open:
             raise self._error(node, "this anchor contains itself")
         if not node.tag.endswith((":map", ":seq")):
-            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._error(node, f"the tag {tag} is not supported")
+            raise self._unsupported(node)
         self.open.append(node)
         try:
             if isinstance(node, yaml.MappingNode):
@@ -148,20 +166,27 @@ class _Builder:
             mapping[name] = self.build(value_node, here)
         return mapping
 
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.tag not in SCALARS:
+            raise self._unsupported(node)
+        loader = _Loader("")
+        try:
+            return loader.construct_object(node)
+        except ValueError:  # `!!int many`, or a number of thousands of digits
+            raise self._error(node, f"not a number: {node.value[:40]}") from None
+        finally:
+            loader.dispose()
+
+    def _unsupported(self, node: yaml.Node) -> UserError:
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        return self._error(node, f"the tag {tag} is not supported")
+
     def _error(self, node: yaml.Node, problem: str) -> UserError:
         return UserError(f"{self.path}:{_line(node)}: {problem}")
 
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def _scalar(node: yaml.ScalarNode) -> Any:
-    loader = _Loader("")
-    try:
-        return loader.construct_object(node)
-    finally:
-        loader.dispose()
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError, text: str, line: int) -> str:

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from petl.config import Adapter, Conformer, LoRA, Task
 from petl.config.selection import one_task
 from petl.config.study import EXPERIMENTS, Study, expand, load_study, study_of
-from petl.config.yamlfile import parse_value
+from petl.config.yamlfile import _Loader  # of a key given twice, the last one counts
 from petl.errors import UserError
 
 STUDY = """\
@@ -28,7 +29,7 @@ matrix:
 
 
 def study(more: str = "", name: str = "study") -> Study:
-    return study_of(parse_value(STUDY + more), name)
+    return study_of(yaml.load(STUDY + more, Loader=_Loader), name)
 
 
 def one(study: Study, **wanted: str | int) -> Task:
