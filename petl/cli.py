@@ -1,4 +1,4 @@
-"""The one command: a table from a command's name to the function that runs it.
+"""The command line: a table from each command's name to the function that runs it.
 
 A function is imported when its command is called, so that `petl --help` is quick and a login node
 loads nothing heavy. Each room owns its commands.
@@ -18,24 +18,27 @@ from petl.terminal import Petl
 COMMANDS = {
     "plan": ("slurm.status.commands:plan", "Show what is done and what is left."),
     "submit": ("slurm.submit.commands:submit", "Submit what is not done, queued or running."),
-    "status": ("slurm.status.commands:status", "Show how far the runs are."),
-    "ls": ("slurm.status.commands:ls", "List runs, a line each."),
-    "logs": ("slurm.status.commands:logs", "Show what a run has printed."),
+    "status": ("slurm.status.commands:status", "Show the progress of the runs."),
+    "ls": ("slurm.status.commands:ls", "List runs, one per line."),
+    "logs": ("slurm.status.commands:logs", "Show a run's log."),
     "cancel": ("slurm.submit.commands:cancel", "Cancel queued and running jobs."),
     "retry": ("slurm.submit.commands:retry", "Submit failed runs again."),
     "clean": ("slurm.submit.commands:clean", "Remove what is no longer needed."),
     "train": ("petl.train.commands:train", "Train one task, in this process."),
-    "pretrain": ("petl.train.commands:pretrain", "Pre-train the small AST that comes along."),
+    "pretrain": ("petl.train.commands:pretrain", "Pre-train the small AST of the quickstart."),
     "table": ("analysis.tables.commands:table", "Make the table and the figure."),
-    "report": ("analysis.html.commands:report", "Make a page of a study to send and keep."),
+    "report": ("analysis.html.commands:report", "Make one HTML page of a study, to share."),
     "figure": ("analysis.figures.commands:figure", "Draw a figure for print."),
-    "notebook": ("analysis.notebooks.commands:notebook", "Execute a notebook of analysis/."),
+    "notebook": (
+        "analysis.notebooks.commands:notebook",
+        "Run a notebook on your runs.",
+    ),
     "evaluate": ("petl.use.commands:evaluate", "Evaluate a trained run again."),
     "predict": ("petl.use.commands:predict", "Classify sound files with a trained run."),
     "export": ("petl.use.commands:export", "Export a trained run for others to use."),
-    "curves": ("analysis.figures.commands:curves", "Draw how runs converged."),
+    "curves": ("analysis.figures.commands:curves", "Draw loss and accuracy over epochs."),
     "count": ("petl.model.commands:count", "Count what each method trains."),
-    "draw": ("petl.model.commands:draw", "Draw a layer with a method on it."),
+    "draw": ("petl.model.commands:draw", "Draw a layer with a method attached."),
     "import-authors": (
         "petl.use.commands:import_authors",
         "Import a checkpoint of the paper's code.",
@@ -43,11 +46,11 @@ COMMANDS = {
     "compact": ("petl.runs.commands:compact", "Pack finished runs into two files."),
     "fabricate": ("petl.runs.commands:fabricate", ""),
     "data": ("petl.data.commands:commands", "Fetch, check and prepare a dataset."),
-    "doctor": ("slurm.doctor.commands:doctor", "Find what would break a study."),
-    "devcluster": ("slurm.devcluster.commands:devcluster", "Run a Slurm on this machine."),
+    "doctor": ("slurm.doctor.commands:doctor", "Check a cluster before you submit."),
+    "devcluster": ("slurm.devcluster.commands:devcluster", "Run a small Slurm on this machine."),
     "schema": ("petl.config.commands:schema", "Print the JSON Schema of a study."),
 }
-"""In the order of the work. A command without a line of help is not listed: it is for tests."""
+"""In the order of a study. A command without help is not listed: it is for tests."""
 
 
 class Lazy(Petl):
@@ -110,10 +113,7 @@ def petl(
 
 
 def main() -> None:
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a character that a terminal lacks is no error
+    for stream in (sys.stdout, sys.stderr):  # print "?" for what the terminal cannot show
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     app(prog_name="petl")
 

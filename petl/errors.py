@@ -1,4 +1,4 @@
-"""What a user's mistake becomes: one line that names the thing and the nearest right answer."""
+"""Errors for the user: one line that names the mistake and the nearest right answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class UserError(Exception):
 
 
 def nearest(wrong: object, right: Iterable[str]) -> str:
-    """`; did you mean 'epochs'?`, or the whole choice when nothing is close."""
+    """`; did you mean 'epochs'?`, or all choices when none is close."""
     choices = sorted(set(right))
     close = difflib.get_close_matches(str(wrong), choices, n=1, cutoff=0.5)
     if close:
@@ -20,5 +20,5 @@ def nearest(wrong: object, right: Iterable[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """The system's own words for an OSError, in lower case: `no space left on device`."""
+    """The system's message for an OSError, in lower case: `no space left on device`."""
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -1,7 +1,7 @@
 """Reading and writing files that several people share.
 
-A reader never sees half a file, whatever dies when. Folders of runs are writable by a whole group:
-nothing here follows a link to write, replaces a device, or waits for the other end of a pipe.
+A reader never sees half a file, even if the writer is killed. Run folders may be writable by a
+whole group, so nothing here writes through a link, replaces a device, or waits on a pipe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from petl.errors import UserError, reason
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """A temporary name in the same folder, fsynced, then renamed over the old."""
+    """Write to a temporary name in the same folder, fsync, and rename it over the old file."""
     refuse_irregular(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -74,7 +74,7 @@ def open_to_append(path: Path) -> int:
 
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """An empty folder beside the target: fill it, then rename it. Whatever is left of it goes."""
+    """An empty folder beside the target: fill it, then rename it. What remains is removed."""
     folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     folder.mkdir(parents=True)
     try:
@@ -84,7 +84,7 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def refuse_foreign(path: Path, *marks: bytes) -> bool:
-    """Is there an older file of petl's? One that petl did not make has none of the marks."""
+    """Is there a file that petl made? A file without any of the marks is refused."""
     if not os.path.lexists(path):
         return False
     data = path.read_bytes() if path.is_file() else b""
@@ -94,7 +94,7 @@ def refuse_foreign(path: Path, *marks: bytes) -> bool:
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """A file that the user has named: its folder is made too, and a full disk is one line."""
+    """Write a file that the user has named. Make its folder; report a full disk in one line."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
@@ -103,14 +103,14 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented for people; a row of whole numbers, as in a confusion matrix, is one line."""
+    """Indented, with a row of integers (as in a confusion matrix) on one line."""
     text = json.dumps(value, indent=1, allow_nan=True)
     text = re.sub(r"\[\n[\s\d,]*\]", lambda row: "[" + " ".join(row[0][1:-1].split()) + "]", text)
     write_atomic(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any | None:
-    """What the file says, or None when it cannot be read or is not whole JSON."""
+    """The file's value, or None if it cannot be read or is not valid JSON."""
     try:
         return json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError):
@@ -118,12 +118,12 @@ def read_json(path: Path) -> Any | None:
 
 
 def append_json_line(path: Path, value: Any) -> None:
-    """One write of one whole line, so that a reader sees all of it or none."""
+    """Append a whole line in one write, so that a reader sees all of it or none."""
     line = json_lines([value])
     descriptor = open_to_append(path)
     try:
         written = os.write(descriptor, line)
-        if written < len(line):  # half a line would spoil the next one too
+        if written < len(line):  # half a line would also damage the next one
             os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
@@ -135,7 +135,7 @@ def json_lines(values: Iterable[Any]) -> bytes:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """The whole lines of the file; a last line cut short by a kill is left out."""
+    """The complete lines of the file, without a last line that a kill cut short."""
     try:
         rows = read_regular(path).split(b"\n")[:-1]
     except (FileNotFoundError, NotADirectoryError):

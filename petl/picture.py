@@ -1,7 +1,7 @@
-"""How every picture looks: for print, for grey, and for eyes that do not tell red from green.
+"""The style of all figures: for print, for greyscale, and for readers who are colour-blind.
 
-Nothing is said by colour alone: lines have markers and dashes of their own, areas have hatches, and
-every colour of a line is dark enough to be read on paper. Fonts are embedded as they are (Type 42).
+Colour is never the only difference: lines have different markers and dashes, areas have different
+hatches, and lines are dark enough to read on paper. Fonts are embedded as TrueType (Type 42).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def sheet(width: float, height: float) -> Figure:
 
 
 def color_of(i: int, brightest: float = 0.6) -> tuple[float, ...]:
-    """Of a palette that colour-blind people can tell apart, darkened until it shows in grey too."""
+    """From a palette for colour-blind readers, darkened until it is visible in greyscale too."""
     palette = sns.color_palette("colorblind")
     red, green, blue = palette[i % len(palette)]
     brightness = 0.3 * red + 0.59 * green + 0.11 * blue
@@ -62,7 +62,7 @@ def color_of(i: int, brightest: float = 0.6) -> tuple[float, ...]:
 
 
 def line_look(i: int) -> dict[str, Any]:
-    """Dark enough, unlike a point's colour, for a line a hair wide."""
+    """A colour dark enough for a thin line, with its marker."""
     marker, size = MARKERS[i % len(MARKERS)]
     color = color_of(i, brightest=0.45)
     look = {"color": color, "linewidth": 1.1, "marker": marker, "markersize": 0.7 * size}
@@ -70,7 +70,7 @@ def line_look(i: int) -> dict[str, Any]:
 
 
 def dress(axis: Axes) -> None:
-    """A faint grid behind, round numbers up the side, no box around."""
+    """A faint grid in the background, round numbers on the y axis, no box."""
     axis.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axis.grid(color=FAINT, lw=0.5)
@@ -80,12 +80,12 @@ def dress(axis: Axes) -> None:
 
 
 def entitle(axis: Axes, title: str) -> None:
-    """On the left, and a dollar in a name is a dollar."""
+    """A title on the left. A dollar sign in a name is not the start of a formula."""
     axis.set_title(title, loc="left", size=8, weight="bold", color=INK).set_parse_math(False)
 
 
 def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
-    """The picture grows by both: what is between them keeps its size."""
+    """Add a banner above and notes below; the figure grows, so the axes keep their size."""
     width, height = figure.get_size_inches()
     foot = textwrap.wrap("  ".join(f"{n}." for n in notes), int(width * 72 / (0.5 * SMALL)))
     above = 13 / 72 if banner else 0.0
@@ -93,7 +93,7 @@ def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
     whole = height + above + below
     figure.set_size_inches(width, whole)
     figure.get_layout_engine().set(rect=(0, below / whole, 1, height / whole))
-    for legend in figure.legends:  # the layout has them at the edge of the whole, over the banner
+    for legend in figure.legends:  # the layout puts legends at the figure's edge, over the banner
         legend.borderaxespad += 72 * above / legend.get_texts()[0].get_size()
     if banner:
         title = figure.suptitle(banner, y=1 - 2 / 72 / whole, va="top", **BANNER)
@@ -108,14 +108,14 @@ def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def to_bytes(figure: Figure, kind: str) -> bytes:
-    """The same picture gives the same bytes: no date in it."""
+    """The same figure always gives the same bytes: there is no date in it."""
     buffer = BytesIO()
     figure.savefig(buffer, format=kind, dpi=300, metadata=METADATA[kind])
     return buffer.getvalue()
 
 
 def save(figure: Figure, paths: Mapping[str, Path]) -> None:
-    """A file of each kind. One that petl did not make stays as it is, and then none is written."""
+    """Write a file of each kind. If petl did not make one that exists, write none."""
     for path in paths.values():
         refuse_foreign(path, b"petl-ast")
     for kind, path in paths.items():

@@ -1,4 +1,4 @@
-"""Where things lie: runs, datasets, caches. Not part of a task: they cannot change its numbers."""
+"""The folders of runs, datasets and caches. Not part of a task: they do not change its numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Places:
     def choose(
         cls, runs: Path | None = None, data: Path | None = None, cache: Path | None = None
     ) -> Places:
-        """An option given wins over the environment (PETL_RUNS, ...), that over a folder here."""
+        """Options first, then the environment (PETL_RUNS, ...), then folders in the current one."""
         return cls(
             (runs or Path(os.environ.get("PETL_RUNS", "runs"))).absolute(),
             (data or Path(os.environ.get("PETL_DATA", "data"))).absolute(),

@@ -1,4 +1,4 @@
-"""How the command line behaves whatever the command: its options, mistakes and interruptions."""
+"""What all commands share: options, error messages, interruptions, output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 MISTAKE, INTERRUPTED = 2, 130
-# C0 without tab and newline, DEL, C1, and the marks that turn the direction of text
+# C0 without tab and newline, DEL, C1, and the marks that change the direction of text
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 StudyFile = Annotated[
@@ -52,7 +52,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Petl(TyperGroup):
-    """A user's mistake becomes one line and exit code 2; a bug keeps its traceback."""
+    """Turn a user's mistake into one line and exit code 2; a bug keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -63,7 +63,7 @@ class Petl(TyperGroup):
             leave("stopped", INTERRUPTED)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """As they are written down, which is the order of the work."""
+        """In the order of the definitions, not of the alphabet."""
         return list(self.commands)
 
 
@@ -73,30 +73,30 @@ def leave(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def interruptible(how_to_go_on: str) -> Iterator[None]:
-    """Ctrl-C, or the TERM of a login node that cleans up: leave in order and say how to go on."""
+def interruptible(how_to_continue: str) -> Iterator[None]:
+    """After Ctrl-C or TERM (a login node that cleans up), stop and say how to continue."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        leave(f"stopped; {how_to_go_on}", INTERRUPTED)
+        leave(f"stopped; {how_to_continue}", INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C or TERM asks for an end at the next step; a second one does not wait for it."""
+    """The first Ctrl-C or TERM asks to stop at the next step; the second one stops at once."""
     asked = False
 
-    def hear(signum: int, frame: object) -> None:
+    def handle(signum: int, frame: object) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
-        echo("petl: stopping at the next step; once more to stop at once", err=True)
+        echo("petl: stopping at the next step; press Ctrl-C again to stop at once", err=True)
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: asked
     finally:
@@ -111,19 +111,19 @@ def agrees(question: str) -> bool:
 
 
 def need(module: str, extra: str) -> None:
-    """A login node has the base package only: say what is missing instead of failing to import."""
+    """Say which extra to install. A login node has the base package only."""
     if find_spec(module) is None:
         get = f"pip install 'petl-ast[{extra}]'"
         raise UserError(f"this needs {module}, which is not installed here: {get}")
 
 
 def console(**options: Any) -> Console:
-    """A rich console that shows what may have come from somebody else's file, escaped."""
+    """A rich console that escapes control characters, which may come from anybody's file."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Escaping(Console):
-        def render_str(self, text: str, **options: Any) -> Any:  # before a table measures it
+        def render_str(self, text: str, **options: Any) -> Any:  # before a table measures its width
             return super().render_str(printable(text), **options)
 
         def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
@@ -134,7 +134,7 @@ def console(**options: Any) -> Console:
 
 
 class Bars:
-    """A progress bar for each thing that is being done, drawn once it begins."""
+    """A progress bar for each step of the work, drawn when the step begins."""
 
     def __init__(self, progress: Progress):
         self.progress = progress
@@ -148,7 +148,7 @@ class Bars:
 
 @contextmanager
 def progress_bars(unit: Literal["items", "bytes"] = "items") -> Iterator[Bars]:
-    """Nothing is drawn where the output is no terminal: in a log, bars are noise."""
+    """Nothing is drawn if the output is not a terminal: in a log, bars are noise."""
     from rich import progress as rich
 
     items = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
@@ -161,7 +161,7 @@ def progress_bars(unit: Literal["items", "bytes"] = "items") -> Iterator[Bars]:
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Text as it is, where a table's columns or colours are not wanted; escaped likewise."""
+    """Print plain text without columns or colours, with control characters escaped."""
     typer.echo(printable(str(text)), err=err, nl=nl)
 
 
