@@ -109,6 +109,13 @@ def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
     return frame
 
 
+def refuse_unfinished(frame: pd.DataFrame, study: Study, runs: Path) -> None:
+    if not (frame["state"] == "done").any():
+        raise UserError(
+            f"{study.name} has no finished run in {runs}; run it with: petl submit {study.path}"
+        )
+
+
 def metrics(frame: pd.DataFrame) -> list[str]:
     """The columns that some run measured, such as `test_last.accuracy`."""
     return [name for name in frame if is_metric(name) and frame[name].notna().any()]

@@ -1,7 +1,7 @@
-"""Pictures of a study's runs: `draw("folds", "experiments/table1.yaml")` is a matplotlib Figure.
+"""Figures of a study's runs: `draw("folds", "table1")` is a matplotlib Figure.
 
 Each is a function `(frame, measure, width) -> Figure` over the rows of `analysis.load`; FIGURES has
-them by name. One that lacks its data says so in a UserError of one line.
+them by name. A figure that a study has no data for raises a UserError.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.collect import load
+from analysis.collect import load, refuse_unfinished
 from analysis.figures import classes, convergence, parameters, runs, sweeps
 from analysis.measure import Measure, choose
 from petl.config.selection import some_tasks
@@ -29,14 +30,13 @@ More = Callable[[pd.DataFrame, Path], pd.DataFrame]
 
 def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last") -> pd.DataFrame:
     """`classes` and `confusion` of each finished run, None where it has none."""
-    found = []
+    columns: dict[str, list[Any]] = {"classes": [], "confusion": []}
     for run in frame[["study", "run_id", "state"]].itertuples():
         done = run.state == "done"
         result = RunDir(folder / run.study / run.run_id).result() if done else None
         matrix = ((result and result.get("confusion")) or {}).get(split)
-        found.append((result["classes"], matrix) if result and matrix else (None, None))
-    names, matrices = zip(*found, strict=True)
-    columns = {"classes": names, "confusion": matrices}
+        columns["classes"].append(result["classes"] if result and matrix else None)
+        columns["confusion"].append(matrix or None)
     return frame.assign(**{k: pd.Series(v, frame.index, object) for k, v in columns.items()})
 
 
@@ -56,7 +56,7 @@ def some_runs(study: Study, folder: Path, **chosen: str | int | None) -> pd.Data
 
 @dataclass(frozen=True)
 class Kind:
-    """`more` reads what `load` leaves in the runs' own files."""
+    """`more` adds columns that `load` does not read."""
 
     draw: Draw
     about: str
@@ -65,13 +65,13 @@ class Kind:
 
 FIGURES = {
     "parameters": Kind(parameters.parameters, "accuracy against trainable parameters"),
-    "scaling": Kind(sweeps.scaling, "each method in several sizes"),
-    "kernel": Kind(sweeps.kernel, "the kernel of a convolution"),
-    "few-shot": Kind(sweeps.few_shot, "the examples of each class"),
+    "scaling": Kind(sweeps.scaling, "accuracy against parameters, by size of a method"),
+    "kernel": Kind(sweeps.kernel, "accuracy against the kernel size"),
+    "few-shot": Kind(sweeps.few_shot, "accuracy against the number of examples per class"),
     "folds": Kind(runs.folds, "every fold of every method"),
-    "convergence": Kind(convergence.convergence, "epoch by epoch", with_epochs),
-    "classes": Kind(classes.classes, "every class under every method", with_confusions),
-    "confusion": Kind(classes.confusion, "what a method takes for what", with_confusions),
+    "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
+    "classes": Kind(classes.classes, "recall of every class under every method", with_confusions),
+    "confusion": Kind(classes.confusion, "confusion matrix of one method", with_confusions),
     "cost": Kind(runs.cost, "GPU hours of each method"),
 }
 
@@ -85,7 +85,7 @@ def draw(
     width: str | None = None,
     **chosen: str | None,
 ) -> Figure:
-    """`width` is single or double, else what fits; `chosen` are patterns: `method="lora*"`."""
+    """`width` is single, double or what fits; `chosen` are names or patterns: `method="lora*"`."""
     if name not in FIGURES:
         raise UserError(
             f"no figure '{name}'{nearest(name, FIGURES)}; there are {', '.join(FIGURES)}"
@@ -94,14 +94,9 @@ def draw(
     study = study if isinstance(study, Study) else load_study(study)
     frame = some_runs(study, folder, **chosen)
     wanted = metric or study.report
-    if (frame["state"] == "done").any():
-        measure = choose(frame, wanted)
-    elif kind.more is with_epochs:  # draws running runs too
-        measure = Measure.of(wanted)
-    else:
-        raise UserError(
-            f"{study.name} has no finished run in {folder}; run it with: petl submit {study.path}"
-        )
+    if kind.more is not with_epochs:  # which draws running runs too
+        refuse_unfinished(frame, study, folder)
+    measure = choose(frame, wanted) if (frame["state"] == "done").any() else Measure.of(wanted)
     if kind.more is with_confusions:
         frame = with_confusions(frame, folder, measure.column.partition(".")[0])
     elif kind.more:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.tables.commands import Spread
+from analysis.tables.commands import Metric, Paper, Spread
 from petl.terminal import RunsDir, StudyFile, console, need
 
 
@@ -16,21 +16,14 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page [tables/STUDY/report.html].")
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(help="test_best, test_last.f1, gpu_hours, ... [as the study says]."),
-    ] = None,
-    spread: Annotated[
-        Spread, typer.Option(help="What stands behind the plus-minus.")
-    ] = Spread.population_std,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="Published figures under ours, and the difference.")
-    ] = False,
+    metric: Metric = None,
+    spread: Spread = "population-std",
+    paper: Paper = False,
     runs: RunsDir = None,
 ) -> None:
-    """Make one page of a study: tables, figures, what is missing, costs, where each number is from.
+    """Make one HTML page of a study: tables, figures, missing runs, costs, environments, settings.
 
-    The page is one file that needs no network. A number in it opens the runs it is made of.
+    The page is one file that needs no network. Click a number in it to see its runs.
 
     \b
     Example:
@@ -46,10 +39,10 @@ def report(
 
     loaded = load_study(study)
     out = out or Path("tables") / loaded.name / "report.html"
-    wanted = Options(metric, spread=spread.value, published=paper)
     screen = console()
     with screen.status("reading the runs"):
-        made = Report.of(loaded, Places.choose(runs).runs, wanted)
+        options = Options(metric, spread=spread, published=paper)
+        made = Report.of(loaded, Places.choose(runs).runs, options)
     with screen.status("drawing"):
         content = page(made)
     replaced = write(content, out)

@@ -1,67 +1,52 @@
-"""Commands about results: what a study's finished runs come to."""
+"""The command that makes a table."""
 
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from petl.terminal import RunsDir, StudyFile, echo, need
 
-
-class Format(str, Enum):
-    text = "text"
-    latex = "latex"
-    markdown = "markdown"
-    csv = "csv"
-    html = "html"
-
-
-class Spread(str, Enum):
-    population_std = "population-std"
-    sample_std = "sample-std"
-    ci95 = "ci95"
-
-
-class Colors(str, Enum):
-    paper = "paper"
-    safe = "safe"
-    grey = "grey"
+Metric = Annotated[
+    str | None, typer.Option(help="test_best, test_last.f1, gpu_hours, ... [as the study says].")
+]
+Spread = Annotated[
+    Literal["population-std", "sample-std", "ci95"],
+    typer.Option(help="What to print after the plus-minus."),
+]
+Paper = Annotated[
+    bool, typer.Option("--paper", help="Print the published numbers below ours, and differences.")
+]
 
 
 def table(
     study: StudyFile,
     format: Annotated[
-        Format | None, typer.Option(help="Print it so, and write files only with --out.")
+        Literal["text", "latex", "markdown", "csv", "html"] | None,
+        typer.Option(help="Print this format; write files only with --out."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files go [tables/STUDY].")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files [tables/STUDY].")
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(help="test_best, test_last.f1, gpu_hours, ... [as the study says]."),
-    ] = None,
-    spread: Annotated[
-        Spread, typer.Option(help="What stands behind the plus-minus.")
-    ] = Spread.population_std,
+    metric: Metric = None,
+    spread: Spread = "population-std",
     digits: Annotated[
-        int | None, typer.Option(min=0, max=6, help="Decimals [1 of per cent, else 3].")
+        int | None, typer.Option(min=0, max=6, help="Decimals [1 for per cent, else 3].")
     ] = None,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="Published figures under ours, and the difference.")
-    ] = False,
+    paper: Paper = False,
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="Mark differences beyond it; implies --paper.")
+        float | None, typer.Option(min=0, help="Mark larger differences; implies --paper.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(metavar="ROW", help="Mark what differs from it significantly.")
+        str | None, typer.Option(metavar="ROW", help="Mark significant differences from this row.")
     ] = None,
     colors: Annotated[
-        Colors, typer.Option(help="Green and red, blue and orange, or none.")
-    ] = Colors.paper,
+        Literal["paper", "safe", "grey"],
+        typer.Option(help="Green and red, blue and orange, or none."),
+    ] = "paper",
     trace: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="ROW COLUMN", help="Print the runs behind one cell instead."),
@@ -83,17 +68,16 @@ def table(
     from petl.places import Places
 
     loaded = load_study(study)
-    wanted = Options(metric, digits, spread.value, paper, tolerance, reference, colors.value)
-    made = tabulate(loaded, Places.choose(runs).runs, wanted)
+    options = Options(metric, digits, spread, paper, tolerance, reference, colors)
+    made = tabulate(loaded, Places.choose(runs).runs, options)
     if trace is not None:
         echo(made.trace(*trace))
         return
-    name = format.value if format else "text"
-    styled = name == "text" and sys.stdout.isatty()
+    styled = format in (None, "text") and sys.stdout.isatty()
     show = typer.echo if styled else echo  # a styled table is escaped already
-    show(made.in_format(name, styled=styled), nl=False)
-    for warning in made.warnings:  # away from what is piped on
-        echo(warning, err=format not in (None, Format.text))
+    show(made.in_format(format or "text", styled=styled), nl=False)
+    for warning in made.warnings:  # stdout may be piped to a file
+        echo(warning, err=format not in (None, "text"))
     if format is None or out is not None:
         files, replaced = made.write(out or Path("tables") / loaded.name)
         if replaced:

@@ -1,4 +1,4 @@
-"""What others measured, from experiments/paper.yaml, by the names that a table's cells have."""
+"""Published numbers from experiments/paper.yaml, found by a cell's backbone and labels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from petl.errors import UserError
 PAPER = EXPERIMENTS / "paper.yaml"
 BACKBONES = {"table1": "ast", "table2": "ast", "table3": "wav2vec2"}
 
-Place = tuple[str, str, str]
-"""Backbone, method label and dataset label."""
+Labels = tuple[str, str, str]
+"""Of a cell: backbone, method label and dataset label."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """`averages` are by backbone and method label, and hold for the datasets named."""
+    """`averages`: by backbone and method label, the average and the datasets that it is over."""
 
     name: str
     source: str
-    values: dict[Place, float] = field(repr=False)
+    values: dict[Labels, float] = field(repr=False)
     digits: dict[str, int]
-    params: dict[Place, str] = field(repr=False)
+    params: dict[Labels, str] = field(repr=False)
     averages: dict[tuple[str, str], tuple[float, frozenset[str]]] = field(repr=False)
-    notes: tuple[tuple[Place, str], ...] = ()
+    notes: tuple[tuple[Labels, str], ...] = ()
 
     def value(self, row: Row, dataset: str) -> float | None:
         return self.values.get((row.backbone, row.method_label, dataset))
@@ -41,11 +41,11 @@ class Reference:
     def parameters(self, row: Row, dataset: str) -> str:
         return self.params.get((row.backbone, row.method_label, dataset), "")
 
-    def text(self, value: float, place: str) -> str:
-        return f"{value:.{self.digits.get(place, 2)}f}"
+    def text(self, value: float, label: str) -> str:
+        return f"{value:.{self.digits.get(label, 2)}f}"
 
     def about(self, table: Table) -> list[str]:
-        """The notes on rows and columns that the table has."""
+        """The notes that concern this table."""
         rows = {(row.backbone, row.method_label) for row in table.rows}
         columns = {dataset.label for dataset in table.datasets}
         if any(self.average(row, frozenset(columns)) is not None for row in table.rows):
@@ -55,16 +55,19 @@ class Reference:
 
 @cache
 def references() -> tuple[Reference, ...]:
-    """The paper first."""
+    """The paper, then the reproductions."""
     data = read_yaml(PAPER).data
     return (_published(data), *map(_reproduced, data["reproductions"]))
 
 
 def beside(table: Table) -> tuple[Reference, ...]:
-    """Those that have a number for some cell of it."""
+    """The references that have a number for some cell of the table."""
     if table.measure.name != "accuracy":
-        raise UserError(f"the paper prints accuracies, and no {table.measure.column}")
-    found = tuple(
+        raise UserError(
+            f"--paper compares accuracies, and this table shows {table.measure.column}; "
+            "choose --metric test_last or test_best"
+        )
+    matching = tuple(
         reference
         for reference in references()
         if any(
@@ -73,18 +76,18 @@ def beside(table: Table) -> tuple[Reference, ...]:
             for dataset in table.datasets
         )
     )
-    if not found:
+    if not matching:
         raise UserError(
-            f"experiments/paper.yaml has no figure for {table.study}: it knows them by backbone "
-            f"and by the labels of methods and datasets, such as ast, '{_some_label()}' and 'ESC'"
+            f"experiments/paper.yaml has no number for {table.study}; it has them by backbone and "
+            f"the labels of methods and datasets, such as ast, '{_some_label()}' and 'ESC'"
         )
-    return found
+    return matching
 
 
 def _published(data: dict[str, Any]) -> Reference:
-    values: dict[Place, float] = {}
+    values: dict[Labels, float] = {}
     digits: dict[str, int] = {}
-    params: dict[Place, str] = {}
+    params: dict[Labels, str] = {}
     averages = {}
     for name, backbone in BACKBONES.items():
         table = dict(data[name])
@@ -123,7 +126,7 @@ def _reproduced(data: dict[str, Any]) -> Reference:
 
 
 def _cells(columns: Any, row: Any) -> Iterator[tuple[str, Any]]:
-    """Table 2 is a mapping of lists, one number for each number of examples."""
+    """Table 2 has a list for each dataset, with a number for each number of examples."""
     if isinstance(columns, list):
         yield from zip(columns, row, strict=True)
         return

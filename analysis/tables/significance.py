@@ -1,9 +1,9 @@
-"""Is a row better than a reference row, or were its folds only lucky?
+"""Does a row differ from a reference row by more than chance?
 
-Folds share most of their training clips, so their differences are not independent and a plain
-paired t-test finds too much. Nadeau and Bengio (Machine Learning 52, 2003) widen its variance by
+Folds share most of their training clips, so their differences are not independent, and a plain
+paired t-test finds too many. Nadeau and Bengio (Machine Learning 52, 2003) widen its variance by
 the share of test to training clips: t = mean(d) / sqrt((1/k + n_test/n_train) var(d)), with k - 1
-degrees of freedom. Many rows against one reference are many chances: Holm's correction, per column.
+degrees of freedom. Many rows against one reference are many tests: Holm's correction, per column.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Difference:
-    """Of a cell from its column's reference. `p` is NaN where every fold differs by the same."""
+    """Of a cell from the reference. `p` is NaN if all folds differ by the same amount."""
 
     mean: float
     folds: int
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """By row and column; a cell that cannot be compared is not in it."""
+    """`tests`: by row and column, without the cells that cannot be compared."""
 
     reference: str
     label: str
@@ -51,15 +51,17 @@ class Comparison:
     def notes(self) -> list[str]:
         notes = [f"*: differs from {self.label} with p < {LEVEL:g}, {METHOD}"]
         if self.untested:
-            notes.append(f"Not tested, for want of two folds: {', '.join(self.untested)}")
+            notes.append(f"Not tested, fewer than two folds: {', '.join(self.untested)}")
         if self.assumed:
             what = ", ".join(self.assumed)
-            notes.append(f"Test to training clips taken as 1 to k - 1, the runs do not say: {what}")
+            notes.append(
+                f"Test to training clips taken as 1 to k - 1, not recorded in the runs: {what}"
+            )
         return notes
 
 
 def compare(table: Table, frame: pd.DataFrame, wanted: str) -> Comparison:
-    """Whole cells alone: over fewer folds the same test would mean something else."""
+    """Complete cells only: over fewer folds the test would mean something else."""
     reference = table.row(wanted)
     tests: dict[tuple[int, int], Difference] = {}
     untested, assumed = [], []
@@ -97,7 +99,7 @@ def corrected_t_test(differences: Sequence[float], ratio: float | None = None) -
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values; a NaN stays one and is no chance."""
+    """Adjusted p values; a NaN stays NaN and does not count as a test."""
     order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=lambda i: p[i])
     adjusted, highest = [math.nan] * len(p), 0.0
     for rank, i in enumerate(order):

@@ -1,4 +1,4 @@
-"""What `petl table` does: a study's finished runs -> the table in one format or in all files."""
+"""A study's finished runs -> its table, in one format or in all files."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from analysis.measure import choose
 from analysis.tables import html, latex, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
 from petl.config.study import Study
-from petl.errors import UserError
 from petl.files import refuse_foreign, write_output
 from petl.picture import to_bytes as picture_bytes
 
 TEXTS = ("table.tex", "table_alone.tex", "table.csv", "table.md", "table.html", "table.trace.json")
 FILES = (*TEXTS, "figure.png", "figure.pdf")
 MARKS = (b"petl-ast", b"study,metric,unit,dataset,backbone")
-"""Every file holds the first, except the CSV, which its header gives away."""
+"""What our files contain: the name of the program, or the header of the CSV."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """`metric` is `test_best.loss`, or `test_best` for its accuracy [as the study says]."""
+    """`metric`: `test_best.loss`, or `test_best` for its accuracy [as the study says]."""
 
     metric: str | None = None
     digits: int | None = None
@@ -39,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Tabulated:
-    """`warnings` is what a reader must know before believing it; `missing` counts tasks."""
+    """`warnings` is what a reader must know: missing, broken and mixed runs."""
 
     folder: Path
     frame: pd.DataFrame
@@ -47,7 +46,6 @@ class Tabulated:
     extras: Extras
     colors: str
     warnings: list[str]
-    missing: int
 
     def in_format(self, name: str, styled: bool = False) -> str:
         if name == "text":
@@ -66,7 +64,10 @@ class Tabulated:
         return f"{trace.show(self.frame, self.table, row, column)}\n\nIn {self.folder}"
 
     def write(self, out: Path) -> tuple[list[Path], list[str]]:
-        """Return the files, and the names of older ones. A foreign file stops it before any."""
+        """Return the files, and the names of those that were there before.
+
+        A file that petl did not make raises an error before anything is written.
+        """
         paths = [out / name for name in FILES]
         replaced = [path.name for path in paths if refuse_foreign(path, *MARKS)]
         for path, data in zip(paths, self._contents(), strict=True):
@@ -86,26 +87,22 @@ class Tabulated:
 
 
 def tabulate(
-    study: Study, runs: Path, wanted: Options | None = None, frame: pd.DataFrame | None = None
+    study: Study, runs: Path, options: Options | None = None, frame: pd.DataFrame | None = None
 ) -> Tabulated:
-    """`frame`: the study's rows, where they are loaded already."""
-    wanted = wanted or Options()
+    """`frame`: the study's runs, if they are loaded already."""
+    options = options or Options()
     frame = collect.load(study, runs) if frame is None else frame
-    if not (frame["state"] == "done").any():
-        raise UserError(
-            f"no finished run of {study.name} under {runs}; petl submit {study.path} makes them"
-        )
-    measure = choose(frame, wanted.metric or study.report, wanted.digits)
-    table = build(frame, measure, wanted.spread)
-    compared = wanted.published or wanted.tolerance is not None
+    collect.refuse_unfinished(frame, study, runs)
+    measure = choose(frame, options.metric or study.report, options.digits)
+    table = build(frame, measure, options.spread)
+    compared = options.published or options.tolerance is not None
     extras = Extras(
         paper.beside(table) if compared else (),
-        wanted.tolerance,
-        significance.compare(table, frame, wanted.reference) if wanted.reference else None,
+        options.tolerance,
+        significance.compare(table, frame, options.reference) if options.reference else None,
     )
-    missing = int((frame["state"] != "done").sum())
     warnings = _warnings(frame, table)
-    return Tabulated(runs / study.name, frame, table, extras, wanted.colors, warnings, missing)
+    return Tabulated(runs / study.name, frame, table, extras, options.colors, warnings)
 
 
 def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:

@@ -1,6 +1,6 @@
-"""Where a cell comes from: its runs, and which code, packages and machine made each.
+"""Where a cell comes from: its runs, and the code, packages and machine of each.
 
-A cell over runs of different code, images or stacks is a mean of different experiments: it says so.
+If a cell's runs differ in code, image or packages, its mean mixes experiments: there is a warning.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -20,29 +21,23 @@ from analysis.tables.text import rendered
 from petl import __version__
 
 CODE = ("git_commit", "petl", "lock_hash", "image", "python", "torch", "cuda")
-"""What may not differ within a cell; a GPU's name and a host may."""
+"""What should be the same within a cell; the GPU and the host may differ."""
 WHERE = ("gpu", "host", "slurm_job_id")
 LONG = {"git_commit": 10, "lock_hash": 10, "image": 24}
-"""So much of it is enough for a person."""
+"""Characters to show of long values."""
 RUN = ("run_id", "fold", "seed", "state", "reason", "synthetic")
 SCHEMA = 1
 
 
-def runs_of(frame: pd.DataFrame, row: Row, dataset: Dataset) -> pd.DataFrame:
-    wanted = dict(zip(KEY, (row.backbone, row.method, dataset.name), strict=True))
-    return frame[(frame[KEY] == pd.Series(wanted)).all(axis=1)]
-
-
 def mixed(runs: pd.DataFrame) -> dict[str, list[str]]:
-    """What differs between runs that share a cell; a value that is missing differs too."""
+    """What differs between the finished runs of a cell; a missing value is a difference too."""
     done = runs[runs["state"] == "done"]
-    found = {}
-    for name in CODE:
-        if (column := f"environment.{name}") in done:
-            values = {str(_plain(value)) for value in done[column].unique()}
-            if len(values) > 1:
-                found[name] = sorted(values)
-    return found
+    values = {
+        name: sorted({str(_plain(value)) for value in done[f"environment.{name}"].unique()})
+        for name in CODE
+        if f"environment.{name}" in done
+    }
+    return {name: several for name, several in values.items() if len(several) > 1}
 
 
 def warnings(frame: pd.DataFrame, table: Table) -> list[str]:
@@ -57,10 +52,10 @@ def warnings(frame: pd.DataFrame, table: Table) -> list[str]:
     for name, cells in where.items():
         kinds = ", ".join(sorted(value[: LONG.get(name)] for value in values[name]))
         some = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
-        lines.append(f"Warning: runs of different {name} ({kinds}) share a cell: {some}")
+        lines.append(f"Warning: runs with different {name} ({kinds}) share a cell: {some}")
     commits = frame.loc[frame["state"] == "done", "environment.git_commit"].dropna()
     if dirty := int(commits.astype(str).str.endswith("-dirty").sum()):
-        lines.append(f"Warning: {dirty} runs come from code that no commit holds (-dirty)")
+        lines.append(f"Warning: {dirty} runs were made with uncommitted changes (-dirty)")
     return lines
 
 
@@ -68,13 +63,11 @@ def warnings(frame: pd.DataFrame, table: Table) -> list[str]:
 
 
 def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str) -> str:
-    """The runs behind a cell; what they have in common stands above them, once.
-
-    Each lies in the folder of its name, in the study's folder.
-    """
+    """The runs behind a cell as a table, below what they have in common."""
     row, j = table.rows[table.row(wanted_row)], table.column(wanted_column)
     dataset, cell = table.datasets[j], row.cells[j]
-    runs = runs_of(frame, row, dataset)
+    key = (row.backbone, row.method, dataset.name)
+    runs = frame[(frame[KEY] == key).all(axis=1)]
     if runs.empty:
         return f"{row.label} · {dataset.label}: the study has no such run"
     done = runs[runs["state"] == "done"]
@@ -83,7 +76,7 @@ def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str)
     differ = [name for name in facts if kinds[name] > 1]
     lines = [_headline(table, row, dataset, cell)]
     if cell.synthetic:
-        lines.append("SYNTHETIC: made up, nothing was trained")
+        lines.append("SYNTHETIC: made-up numbers, nothing was trained")
     for name in facts:
         if kinds[name] == 1 and (value := _plain(done[f"environment.{name}"].iloc[0])):
             lines.append(f"  {name}: {value}")
@@ -95,7 +88,7 @@ def show(frame: pd.DataFrame, table: Table, wanted_row: str, wanted_column: str)
 def _headline(table: Table, row: Row, dataset: Dataset, cell: Cell) -> str:
     name = f"{row.label} · {dataset.label}, {table.measure.in_words}"
     if not cell.finished:
-        return f"{name}: no finished run of {cell.expected}"
+        return f"{name}: 0 of {cell.expected} runs are finished"
     spread = "" if cell.spread is None else f" \u00b1 {cell.spread:.10g} ({table.spread.in_words})"
     folds = ", ".join(f"fold {fold} {value:.6g}" for fold, value in cell.by_fold)
     return f"{name}: {cell.mean:.10g}{spread} = mean of {folds} {cell.counts}".rstrip()
@@ -121,7 +114,7 @@ def _grid(runs: pd.DataFrame, table: Table, differ: list[str]) -> str:
 
 
 def to_json(frame: pd.DataFrame, table: Table, notes: list[str]) -> str:
-    """Each environment once, and by its number in each run that had it."""
+    """All cells; each environment is listed once, and a run has its position in that list."""
     environments: dict[str, int] = {}
     cells = []
     facts = [f"environment.{name}" for name in (*CODE, *WHERE)]
@@ -152,24 +145,22 @@ def _run(run: dict[str, Any], table: Table, environments: dict[str, int]) -> dic
     row = {name: _plain(run[name]) for name in RUN}
     if run["state"] != "done":
         return row
-    found = {name: _plain(run.get(f"environment.{name}")) for name in (*CODE, *WHERE)}
-    environment = json.dumps(found, default=str)
+    values = {name: _plain(run.get(f"environment.{name}")) for name in (*CODE, *WHERE)}
+    environment = json.dumps(values, default=str)
     number = environments.setdefault(environment, len(environments))
     value = _number(table.measure.scaled(run[table.measure.column]))
     return row | {"value": value, "environment": number}
 
 
 def _cells(frame: pd.DataFrame, table: Table) -> Iterator[tuple[Row, Dataset, pd.DataFrame]]:
-    places = frame.groupby(KEY, sort=False).indices
-    for row in table.rows:
-        for dataset in table.datasets:
-            at = places.get((row.backbone, row.method, dataset.name))
-            if at is not None:
-                yield row, dataset, frame.iloc[at]
+    indices = frame.groupby(KEY, sort=False).indices
+    for row, dataset in product(table.rows, table.datasets):
+        if (key := (row.backbone, row.method, dataset.name)) in indices:
+            yield row, dataset, frame.iloc[indices[key]]
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no NaN: a finished run without a value measured one."""
+    """JSON has no NaN."""
     return None if value is None or math.isnan(value) else value
 
 

@@ -121,13 +121,13 @@ def test_incomplete_cells_are_compared_as_they_are_and_averages_not(made_study):
     assert under(text, "FFT")[2:4] == ["87.48", "0.0"]
 
 
-def test_own_methods_and_datasets_have_no_published_figure(made_study):
+def test_own_methods_and_datasets_have_no_published_number(made_study):
     methods = {"mine": {"like": "linear", "label": "Mine"}}
     made = made_study(methods=methods, matrix={"method": ["full", "mine"]}).run(lambda task: 0.9)
     text = tabulate(made.study, made.runs, PUBLISHED).in_format("text")
     assert text.count("published  ") == 1
     alone = made_study(methods=methods, matrix={"method": "mine"}).run(lambda task: 0.9)
-    with pytest.raises(UserError, match="has no figure for made"):
+    with pytest.raises(UserError, match="has no number for made"):
         tabulate(alone.study, alone.runs, PUBLISHED)
 
 
@@ -141,7 +141,9 @@ def test_another_backbone_is_not_compared_with_the_papers(made_study):
 
 def test_only_accuracies_are_compared(made_study):
     made = made_study().run(lambda task: 0.9)
-    with pytest.raises(UserError, match=r"prints accuracies, and no test_last\.loss"):
+    with pytest.raises(
+        UserError, match=r"compares accuracies, and this table shows test_last\.loss"
+    ):
         tabulate(made.study, made.runs, Options(metric="test_last.loss", published=True))
     table = tabulate(made.study, made.runs, Options(metric="test_best")).table
     assert [reference.name for reference in beside(table)] == ["published"]

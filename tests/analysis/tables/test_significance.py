@@ -120,7 +120,7 @@ def test_incomplete_cells_and_single_folds_are_not_tested(made_study):
     comparison = compared(made)
     assert list(comparison.tests) == [(0, 0)]
     assert comparison.untested == ("GSC",)
-    assert "Not tested, for want of two folds: GSC" in comparison.notes
+    assert "Not tested, fewer than two folds: GSC" in comparison.notes
 
 
 def test_a_reference_that_is_no_row_names_the_nearest(made_study):

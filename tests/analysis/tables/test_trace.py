@@ -91,10 +91,10 @@ def test_another_host_or_gpu_is_no_other_experiment(made_study, made_result):
     assert warned(made) == []
 
 
-def test_code_that_no_commit_holds_is_a_warning(made_study, made_result):
+def test_uncommitted_code_is_a_warning(made_study, made_result):
     dirty = OLD | {"git_commit": "a" * 40 + "-dirty"}
     (line,) = warned(runs_with(made_study(), made_result, lambda task: dirty))
-    assert line == "Warning: 10 runs come from code that no commit holds (-dirty)"
+    assert line == "Warning: 10 runs were made with uncommitted changes (-dirty)"
 
 
 def test_the_side_file_has_every_run_of_every_cell(made_study, made_result, tmp_path):
