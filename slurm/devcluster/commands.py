@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from petl.terminal import echo, interruptible, leave
-
-if TYPE_CHECKING:
-    from slurm.devcluster import DevCluster
+from slurm.devcluster import DEFAULT_FOLDER, ClusterError, DevCluster, packages
+from slurm.devcluster.config import PARTITIONS
 
 devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -52,13 +51,9 @@ def up(
     Example:
       petl devcluster up --install
     """
-    from slurm.devcluster import ClusterError, DevCluster
-    from slurm.devcluster.packages import install as install_packages
-    from slurm.devcluster.packages import missing
-
-    if install and (absent := missing()):
+    if install and (absent := packages.missing()):
         echo(f"installing {' '.join(absent)} with apt-get")
-        install_packages(absent)
+        packages.install(absent)
     cluster, began = DevCluster(folder, nodes, gpus), time.monotonic()
     todo = f"`petl devcluster down{_option(cluster)}` removes what is left"
     with interruptible(todo):
@@ -77,8 +72,6 @@ def status(folder: Folder = None) -> None:
     Example:
       petl devcluster status && sinfo
     """
-    from slurm.devcluster import DevCluster
-
     cluster = DevCluster(folder)
     if dead := [name for name, alive in cluster.status().items() if not alive]:
         leave(f"{', '.join(dead)} not running; the logs are in {cluster.layout.logs}", 1)
@@ -93,8 +86,6 @@ def env(folder: Folder = None) -> None:
     Example:
       eval "$(petl devcluster env)"
     """
-    from slurm.devcluster import DevCluster
-
     conf = str(DevCluster(folder).layout.slurm_conf)
     echo(f"export SLURM_CONF={shlex.quote(conf)}")
 
@@ -107,8 +98,6 @@ def down(folder: Folder = None) -> None:
     Example:
       petl devcluster down
     """
-    from slurm.devcluster import DevCluster
-
     cluster = DevCluster(folder)
     removed = cluster.down()
     echo(f"removed {cluster.folder}" if removed else f"no cluster is up in {cluster.folder}")
@@ -116,15 +105,11 @@ def down(folder: Folder = None) -> None:
 
 def _option(cluster: DevCluster) -> str:
     """What the next command needs to find the same cluster."""
-    from slurm.devcluster import DEFAULT_FOLDER
-
     folder = cluster.folder
     return "" if folder == DEFAULT_FOLDER else f" --folder {shlex.quote(str(folder))}"
 
 
 def _explain(cluster: DevCluster, state: str) -> None:
-    from slurm.devcluster.config import PARTITIONS
-
     layout, option = cluster.layout, _option(cluster)
     hints = {
         f'eval "$(petl devcluster env{option})"': "make this shell use it",
@@ -134,8 +119,8 @@ def _explain(cluster: DevCluster, state: str) -> None:
     width = max(map(len, hints))
     size = f"{layout.nodes} nodes with {layout.gpus} simulated GPUs each"
     echo(f"{state}: {size}, in {layout.folder}\n")
-    for partition in PARTITIONS:
-        echo(f"  {partition.name:{width}}  {partition.meaning}")
+    for name, (_, meaning) in PARTITIONS.items():
+        echo(f"  {name:{width}}  {meaning}")
     echo()
     for command, meaning in hints.items():
         echo(f"  {command:{width}}  {meaning}")

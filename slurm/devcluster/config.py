@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from slurm.devcluster.layout import CPUS, MEMORY_MB, Layout
 
 REQUEUE_S = 10  # a requeued job can start again after this long
 GRACE_S = 5  # from SIGTERM to SIGKILL, at preemption and at the time limit
 
 
-@dataclass(frozen=True)
-class Partition:
-    name: str
-    settings: str
-    meaning: str
-
-
-# A job of a higher tier preempts `killable` jobs; among the others it only goes first in the queue.
-PARTITIONS = (
-    Partition("gpu", "Default=YES PriorityTier=2", "the default; one hour unless you set --time"),
-    Partition(
-        "killable",
+# Name -> settings and meaning. A job of a higher tier preempts `killable` jobs; among the others it
+# only goes first in the queue.
+PARTITIONS = {
+    "gpu": ("Default=YES PriorityTier=2", "the default; one hour unless you set --time"),
+    "killable": (
         f"PriorityTier=1 PreemptMode=REQUEUE GraceTime={GRACE_S}",
         f"preempted by the others: SIGTERM, {GRACE_S} s later SIGKILL, then requeued",
     ),
-    Partition("urgent", "PriorityTier=3", "goes before gpu, and preempts killable jobs"),
-    Partition(
-        "short",
+    "urgent": ("PriorityTier=3", "goes before gpu, and preempts killable jobs"),
+    "short": (
         "PriorityTier=2 MaxTime=1 DefaultTime=1",
         f"at most one minute, then SIGTERM and {GRACE_S} s later SIGKILL",
     ),
-)
+}
 
 # Short intervals, so that tests and an array of 10,000 short tasks do not wait for the scheduler;
 # sched_min_interval is in microseconds.
@@ -45,7 +35,7 @@ def slurm_conf(layout: Layout) -> str:
     settings: dict[str, object] = {
         "ClusterName": layout.name,
         "SlurmctldHost": f"{layout.host}(127.0.0.1)",
-        "SlurmctldPort": layout.slurmctld_port,
+        "SlurmctldPort": layout.base_port,
         "CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny",  # on 127.0.0.1 only
         "SlurmUser": "root",
         "SlurmdUser": "root",
@@ -56,8 +46,8 @@ def slurm_conf(layout: Layout) -> str:
         # where its files are
         "StateSaveLocation": layout.state,
         "SlurmdSpoolDir": layout.folder / "spool" / "%n",
-        "SlurmctldPidFile": layout.pids / "slurmctld.pid",
-        "SlurmdPidFile": layout.pids / "slurmd-%n.pid",
+        "SlurmctldPidFile": layout.state / "slurmctld.pid",
+        "SlurmdPidFile": layout.state / "slurmd-%n.pid",
         "SlurmctldLogFile": layout.logs / "slurmctld.log",
         "SlurmdLogFile": layout.logs / "%n.log",
         "MailProg": "/bin/true",
@@ -72,7 +62,7 @@ def slurm_conf(layout: Layout) -> str:
         # accounting
         "AccountingStorageType": "accounting_storage/slurmdbd",
         "AccountingStorageHost": "127.0.0.1",
-        "AccountingStoragePort": layout.slurmdbd_port,
+        "AccountingStoragePort": layout.base_port + 1,
         "AccountingStoragePass": layout.munge_socket,  # AuthInfo does not apply here
         "AccountingStorageTRES": "gres/gpu",
         "JobAcctGatherType": "jobacct_gather/linux",
@@ -113,11 +103,9 @@ def _nodes(layout: Layout) -> list[str]:
 
 
 def _partitions() -> list[str]:
-    default = (
-        "Nodes=ALL DefMemPerCPU=1000 DefaultTime=60 MaxTime=UNLIMITED PreemptMode=OFF State=UP"
-    )
-    ours = [f"PartitionName={p.name} {p.settings}" for p in PARTITIONS]
-    return [f"PartitionName=DEFAULT {default}", *ours]
+    common = "Nodes=ALL DefMemPerCPU=1000 DefaultTime=60 MaxTime=UNLIMITED PreemptMode=OFF State=UP"
+    lines = [f"PartitionName={name} {settings}" for name, (settings, _) in PARTITIONS.items()]
+    return [f"PartitionName=DEFAULT {common}", *lines]
 
 
 def gres_conf(layout: Layout) -> str:
@@ -131,11 +119,11 @@ def slurmdbd_conf(layout: Layout) -> str:
     settings: dict[str, object] = {
         "DbdHost": layout.host,
         "DbdAddr": "127.0.0.1",
-        "DbdPort": layout.slurmdbd_port,
+        "DbdPort": layout.base_port + 1,
         "SlurmUser": "root",
         "AuthType": "auth/munge",
         "AuthInfo": f"socket={layout.munge_socket}",
-        "PidFile": layout.pids / "slurmdbd.pid",
+        "PidFile": layout.state / "slurmdbd.pid",
         "LogFile": layout.logs / "slurmdbd.log",
         "StorageType": "accounting_storage/mysql",
         "StorageHost": "localhost",  # through the socket in MYSQL_UNIX_PORT

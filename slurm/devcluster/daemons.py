@@ -43,10 +43,10 @@ def daemons(layout: Layout) -> dict[str, Daemon]:
     munge_socket, database_socket = (
         f"--socket={path}" for path in (layout.munge_socket, layout.mariadb_socket)
     )
-    munged = ["munged", "-F", "--num-threads=10", munge_socket, f"--key-file={layout.munge_key}"]
+    munged = ["munged", "-F", "--num-threads=10", munge_socket, f"--key-file={munge}/key"]
     munged += [f"--pid-file={munge}/pid", f"--seed-file={munge}/seed", f"--log-file={munge}/log"]
     mariadbd = ["mariadbd", *MARIADB, f"--datadir={layout.database}", database_socket]
-    mariadbd += [f"--pid-file={layout.pids}/mariadbd.pid"]
+    mariadbd += [f"--pid-file={layout.state}/mariadbd.pid"]
     mysql = {"MYSQL_UNIX_PORT": str(layout.mariadb_socket)}
     ping = ["mariadb-admin", "--no-defaults", database_socket, "ping"]
     known = [

@@ -26,6 +26,7 @@ PORTS = range(16800, 32000)
 class Layout:
     folder: Path
     base_port: int
+    """slurmctld's; the next ones are for slurmdbd and for the slurmd of each node."""
     host: str
     name: str
     """Random: it tells this cluster's jobs from those of any other on the machine."""
@@ -63,14 +64,6 @@ class Layout:
     def node_names(self) -> list[str]:
         return [f"node{number}" for number in range(1, self.nodes + 1)]
 
-    @property
-    def slurmctld_port(self) -> int:
-        return self.base_port
-
-    @property
-    def slurmdbd_port(self) -> int:
-        return self.base_port + 1
-
     def slurmd_port(self, node: str) -> int:
         return self.base_port + 2 + self.node_names.index(node)
 
@@ -89,14 +82,6 @@ class Layout:
     @property
     def logs(self) -> Path:
         return self.folder / "log"
-
-    @property
-    def pids(self) -> Path:
-        return self.folder / "pid"
-
-    @property
-    def munge_key(self) -> Path:
-        return self.folder / "etc" / "munge.key"
 
     @property
     def munge_socket(self) -> Path:

@@ -37,8 +37,9 @@ def is_only_claimed(folder: Path) -> bool:
 
 def write_files(layout: Layout) -> None:
     """Folders, devices, configuration files and the munge key."""
-    etc, devices = layout.slurm_conf.parent, layout.devices
-    public = [etc, layout.munge_socket.parent, layout.pids, layout.logs]
+    etc, munge = layout.slurm_conf.parent, layout.munge_socket.parent
+    devices = layout.devices
+    public = [etc, munge, layout.logs]
     public += [layout.folder / part / node for part in ("spool", "dev") for node in devices]
     for folder, mode in [(one, 0o755) for one in public] + [
         (layout.state, 0o700),
@@ -48,7 +49,7 @@ def write_files(layout: Layout) -> None:
         folder.chmod(mode)
     for device in (device for gpus in devices.values() for device in gpus):
         device.symlink_to("/dev/null")  # a character device that exists: mknod is not needed
-    _write(layout.munge_key, os.urandom(128), 0o600)
+    _write(munge / "key", os.urandom(128), 0o600)
     _write(layout.slurm_conf, config.slurm_conf(layout).encode(), 0o644)
     _write(etc / "gres.conf", config.gres_conf(layout).encode(), 0o644)
     _write(etc / "slurmdbd.conf", config.slurmdbd_conf(layout).encode(), 0o600)

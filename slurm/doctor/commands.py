@@ -8,16 +8,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from petl.places import Places
 from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, echo, interruptible
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from slurm.doctor.findings import Check, Context, Finding
+from slurm.doctor.compare import judge
+from slurm.doctor.findings import Check, Context, Finding, run_checks, warning
+from slurm.doctor.folders import CONTAINER, FOLDERS
+from slurm.doctor.probe_job import send_probe
+from slurm.doctor.slurm_checks import PROFILE, SLURM
+from slurm.doctor.slurm_info import SlurmInfo
+from slurm.doctor.software import SOFTWARE
+from slurm.format import several
+from slurm.submit.profile import Profile, load_profile
 
 STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 WIDTH = 100
@@ -45,12 +53,6 @@ def doctor(
       petl doctor --cluster example
       petl doctor --cluster example --no-job
     """
-    from petl.places import Places
-    from slurm.doctor.findings import Context
-    from slurm.doctor.slurm_info import SlurmInfo
-    from slurm.format import several
-    from slurm.submit.profile import Profile, load_profile
-
     name = cluster or os.environ.get("PETL_CLUSTER")
     profile = load_profile(name) if name else Profile(time="60")
     context = Context(name, profile, Places.choose(runs, data, cache), SlurmInfo())
@@ -71,9 +73,6 @@ def doctor(
 
 def _print(screen: Console, title: str, findings: list[Finding]) -> None:
     """A line for each finding, below it what to do."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table.grid(padding=(0, 1))
     for one in findings:
         text = Text(one.text)
@@ -87,17 +86,12 @@ def _print(screen: Console, title: str, findings: list[Finding]) -> None:
 def _groups(
     context: Context, wait_s: float | None, screen: Console
 ) -> Iterator[tuple[str, list[Finding]]]:
-    from slurm.doctor.findings import run_checks, warning
-    from slurm.doctor.folders import CONTAINER, FOLDERS
-    from slurm.doctor.slurm_checks import PROFILE, SLURM
-    from slurm.doctor.software import SOFTWARE
-
     no_slurm = context.slurm.is_absent
-    groups: dict[str, Sequence[Check]]
-    groups = {"Slurm": SLURM, "Folders": FOLDERS, "Software": SOFTWARE}
+    groups: dict[str, Sequence[Check]] = {"Slurm": SLURM}
     if context.cluster:
         checks = CONTAINER if no_slurm else (*PROFILE, *CONTAINER)
         groups[f"Profile {Path(context.cluster).name}"] = checks
+    groups |= {"Folders": FOLDERS, "Software": SOFTWARE}
     failed = False
     for title, group in groups.items():
         findings = run_checks(group, context)
@@ -112,15 +106,8 @@ def _groups(
         todo = "repair the failures above first: the job would meet them too"
         yield "On a node", [warning("no probe job was submitted", todo)]
     else:
-        yield "On a node", _probe(context, wait_s, screen)
-
-
-def _probe(context: Context, wait_s: float, screen: Console) -> list[Finding]:
-    from slurm.doctor.compare import judge
-    from slurm.doctor.probe_job import send_probe
-
-    with (
-        interruptible("petl cancelled the probe job"),
-        screen.status("submitting the probe job") as status,
-    ):
-        return judge(context, send_probe(context, wait_s, status.update))
+        with (
+            interruptible("petl cancelled the probe job"),
+            screen.status("submitting the probe job") as status,
+        ):
+            yield "On a node", judge(context, send_probe(context, wait_s, status.update))

@@ -99,8 +99,6 @@ def folders(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Fin
             path = vars(context.places)[name]
             todo = f"set PETL_{name.upper()} to a folder that all nodes share and may write"
             yield failure(f"{name} folder {path} on the node: {trouble}", todo)
-    for bind in facts["missing_binds"]:
-        yield failure(f"bind {bind} is missing inside the container", "change `container: binds:`")
     if fine := [name for name, trouble in facts["folders"].items() if not trouble]:
         yield ok(f"the node sees the same folders: {', '.join(fine)}")
 

@@ -11,7 +11,7 @@ from petl.errors import reason
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.format import size
 from slurm.submit.container import image as image_name
-from slurm.submit.profile import Image, Pyxis, Venv
+from slurm.submit.profile import Pyxis, Venv
 
 LITTLE_ROOM, TOO_LITTLE_ROOM = 10e9, 1e9
 FEW_FILES, TOO_FEW_FILES = 100_000, 1_000
@@ -50,35 +50,18 @@ def room(context: Context) -> Iterator[Finding]:
         yield ok(text)
 
 
-# --- the container --------------------------------------------------------------------------------
-
-
 def image(context: Context) -> Iterator[Finding]:
     container = context.profile.container
-    if isinstance(container, Venv):
-        python = container.python
-        if python and not (os.access(python, os.X_OK) and Path(python).is_file()):
-            todo = "set `container: python:` in the profile to a Python that all nodes see"
-            yield failure(f"python {python} cannot be run", todo)
-        return
-    name = image_name(context.profile) or ""
-    path, todo = Path(name), "build it with docker/build.sh and set `container: image:`"
-    if "://" in name or (isinstance(container, Pyxis) and not name.startswith((".", "/"))):
-        todo = "use a file: each job saves the download, and it cannot change"
-        yield warning(f"image {name} is downloaded from a registry", todo)
-    elif not path.exists() or (path.is_file() and not path.stat().st_size):
-        yield failure(f"image {name} {'is empty' if path.exists() else 'does not exist'}", todo)
-    elif not os.access(path, os.R_OK):
-        yield failure(f"image {name}: permission denied", "ask its owner for `chmod a+r`")
+    name = container.python if isinstance(container, Venv) else image_name(context.profile)
+    if name is None or "://" in name or (isinstance(container, Pyxis) and name[0] not in "./"):
+        return  # the Python that runs this, or an image from a registry
+    path, todo = Path(name), "change `container:` in the profile; docker/build.sh makes an image"
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        yield failure(f"{name} {'is empty' if path.exists() else 'does not exist'}", todo)
+    elif not os.access(path, os.X_OK if isinstance(container, Venv) else os.R_OK):
+        yield failure(f"{name}: permission denied", todo)
     else:
-        yield ok(f"image {name}")
-
-
-def binds(context: Context) -> Iterator[Finding]:
-    container = context.profile.container
-    for bind in container.binds if isinstance(container, Image) else ():
-        if not Path(bind.partition(":")[0]).exists():
-            yield failure(f"bind {bind} does not exist", "change `container: binds:`")
+        yield ok(f"container: {name}")
 
 
 def _existing(folder: Path) -> Path:
@@ -87,4 +70,4 @@ def _existing(folder: Path) -> Path:
 
 
 FOLDERS = (writable, room)
-CONTAINER = (image, binds)
+CONTAINER = (image,)

@@ -3,7 +3,7 @@
 Both sides write small files into one folder. Each wait has a limit, so the job also ends when the
 login node's side has died.
 
-    request.json    from the login node: the folders to look for, the binds of the container
+    marks.json      from the login node: a file in each folder that jobs use
     facts.json      what is here
     heard-SIGTERM.json, heard-SIGUSR2.json    these signals arrived
 """
@@ -11,16 +11,16 @@ login node's side has died.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from petl.errors import reason
-from petl.files import read_json, write_json
+from petl.files import write_json
 from slurm.doctor.software import software
 from slurm.exits import INTERRUPTED
 from slurm.node.stop import SIGNALS
@@ -30,79 +30,62 @@ LISTEN_S = 60.0
 NEEDED = ("torch", "transformers", "librosa", "petl.train.run")
 MARK = ".petl-doctor-"
 
-Mark = dict[str, str | None]
-
 
 def probe(folder: str) -> int:
     """Like an interrupted run, its exit code asks the job script for a requeue."""
     here = Path(folder)
     if (here / "facts.json").exists():  # requeued, but not cancelled in time
         return 0
-    signals = Signals(here)
-    request = read_json(here / "request.json")
-    assert request, "the login node writes it before it submits"
-    write_json(here / "facts.json", facts(request["folders"], request["binds"]))
-    return INTERRUPTED if signals.wait_for_all(LISTEN_S) else 0
+    # A handler can interrupt Python anywhere, also while it writes a file: it only takes a note
+    arrived: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: arrived.append(number))
+    marks = json.loads((here / "marks.json").read_bytes())
+    write_json(here / "facts.json", facts({name: Path(path) for name, path in marks.items()}))
+    return INTERRUPTED if _heard_all(arrived, here) else 0
 
 
-class Signals:
-    """Replaces Stop's handlers, to tell which signal arrived.
-
-    A handler only remembers the number: it can interrupt Python anywhere, also in the middle of
-    writing a file, so the files are written by the loop that waits.
-    """
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.arrived: list[int] = []
-        for number in SIGNALS:
-            signal.signal(number, self._remember)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.arrived.append(number)
-
-    def wait_for_all(self, timeout_s: float) -> bool:
-        end, written = time.monotonic() + timeout_s, set[int]()
-        while written != set(SIGNALS) and time.monotonic() < end:
-            for number in set(self.arrived) - written:
-                name = signal.Signals(number).name
-                write_json(self.folder / f"heard-{name}.json", {"time": time.time()})
-                written.add(number)
-            time.sleep(POLL_S)
-        return written == set(SIGNALS)
+def _heard_all(arrived: list[int], here: Path) -> bool:
+    end, written = time.monotonic() + LISTEN_S, set[int]()
+    while written != set(SIGNALS) and time.monotonic() < end:
+        for number in set(arrived) - written:
+            name = signal.Signals(number).name
+            write_json(here / f"heard-{name}.json", {"time": time.time()})
+            written.add(number)
+        time.sleep(POLL_S)
+    return written == set(SIGNALS)
 
 
-def mark(folder: Path, token: str) -> Mark:
-    """Leave a file in it, if that is permitted, to know the folder by."""
+def mark(folder: Path, token: str) -> Path:
+    """A file left in the folder to recognize it by, or the folder if it cannot be written."""
     file = folder / f"{MARK}{token}"
     try:
         folder.mkdir(parents=True, exist_ok=True)  # a container can bind only what exists
         file.touch()
     except OSError:
-        return {"folder": str(folder), "file": None}
-    return {"folder": str(folder), "file": str(file)}
+        return folder
+    return file
 
 
-def facts(marks: dict[str, Mark], binds: list[str]) -> dict[str, Any]:
+def facts(marks: dict[str, Path]) -> dict[str, Any]:
     return {
         **software(),
         "node": os.environ.get("SLURMD_NODENAME"),
         "job": os.environ.get("SLURM_JOB_ID"),
         "folders": {name: _folder_trouble(mark) for name, mark in marks.items()},
-        "missing_binds": [bind for bind in binds if not Path(bind).exists()],
         "import_errors": _import_errors(),
         "torch": _torch(),
     }
 
 
-def _folder_trouble(mark: Mark) -> str | None:
+def _folder_trouble(mark: Path) -> str | None:
     try:
-        if mark["file"] is None:  # not writable on the login node either
-            os.scandir(mark["folder"]).close()
-        elif not Path(mark["file"]).exists():
+        if not mark.exists():
             return "not the same folder as on the login node"
+        if mark.is_dir():  # not writable on the login node either
+            os.scandir(mark).close()
         else:
-            tempfile.TemporaryFile(dir=mark["folder"]).close()
+            tempfile.TemporaryFile(dir=mark.parent).close()
     except OSError as error:
         return reason(error)
     return None

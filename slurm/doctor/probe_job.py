@@ -20,7 +20,7 @@ from slurm.doctor.slurm_info import seconds
 from slurm.doctor.software import software
 from slurm.format import duration
 from slurm.scheduler import ENDED, SlurmTrouble, run
-from slurm.submit.profile import Image, Profile
+from slurm.submit.profile import Profile
 from slurm.submit.script import Array, job_script
 
 TIME_LIMIT_S = 300
@@ -88,16 +88,13 @@ def _probe_folder(context: Context) -> Iterator[Path]:
     folder = runs / f"{MARK}{token}.d"
     folder.mkdir(parents=True)
     marks = {name: mark(path, token) for name, path in vars(context.places).items()}
-    container = context.profile.container
-    binds = container.binds if isinstance(container, Image) else ()
-    inside = [(bind.split(":") * 2)[1] for bind in binds]  # FOLDER, or FOLDER:INSIDE
     try:
-        write_json(folder / "request.json", {"folders": marks, "binds": inside})
+        write_json(folder / "marks.json", {name: str(path) for name, path in marks.items()})
         yield folder
     finally:
-        for file in (Path(one["file"]) for one in marks.values() if one["file"]):
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
+        for path in marks.values():
+            with suppress(OSError):  # a folder that could not be written is not a file
+                path.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

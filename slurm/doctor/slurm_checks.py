@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from petl.errors import nearest
 from slurm.call import python_arguments
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.doctor.slurm_info import COMMANDS, TIMEOUT_S, number, seconds
-from slurm.format import several
 from slurm.scheduler import DEFAULT_MAX_ARRAY_SIZE, SlurmTrouble, run
 from slurm.submit.script import Array, job_script
 
@@ -72,42 +70,16 @@ def time_limit(context: Context) -> Iterator[Finding]:
         yield ok(f"time: {time}; {text}")
 
 
-def gpus(context: Context) -> Iterator[Finding]:
-    profile, row = context.profile, context.slurm.partition(context.profile)
-    if row is None or not profile.gpus:
-        return
-    name, kinds, able, up = row["PartitionName"], set[str](), 0, 0
-    for partition_name, gres, state in context.slurm.rows("sinfo"):
-        if partition_name != name:
-            continue
-        # gpu:4, gpu:a100:4(S:0-1) and several of them
-        found = dict(re.findall(r"gpu:(?:([^:(,]+):)?(\d+)", gres))
-        kinds |= found.keys() - {""}
-        wanted = [profile.gpu_type] if profile.gpu_type else found
-        if any(int(found.get(kind, 0)) >= profile.gpus for kind in wanted):
-            able += 1
-            up += not re.match(r"down|drain|fail|maint|unk|inval|.*\*", state)
-    asked = several(profile.gpus, "GPU")
-    asked += f" of type {profile.gpu_type}" if profile.gpu_type else ""
-    if not able:
-        offer = nearest(profile.gpu_type, kinds) if profile.gpu_type else ""
-        text = f"no node of {name} has {asked}{offer}"
-        yield failure(text, "change gpus, gpu_type or partition in the profile")
-    elif not up:
-        text = f"all {several(able, 'node')} of {name} with {asked} are down or drained"
-        yield warning(text, "wait, or ask the cluster's support")
-    else:
-        yield ok(f"{several(up, 'node')} of {name} can give a job {asked}")
-
-
 def sbatch_accepts(context: Context) -> Iterator[Finding]:
     """sbatch judges a job and a whole array of this profile, without submitting them: account, qos,
-    CPUs, memory, MaxArraySize, MaxSubmitJobs and whatever else the site has forbidden."""
+    GPUs, CPUs, memory, MaxArraySize, MaxSubmitJobs and whatever else the site does not allow."""
     profile = context.profile
     try:
         _test_only(context, 1)
     except SlurmTrouble as trouble:
-        todo = "change the profile (docs/slurm.md); `sacctmgr show assoc user=$USER` lists accounts"
+        offers = {gres for name, gres in context.slurm.rows("sinfo") if name == profile.partition}
+        todo = f"; nodes of {profile.partition} have {', '.join(sorted(offers))}" if offers else ""
+        todo = f"change the profile{todo}; `sacctmgr show assoc user=$USER` shows your accounts"
         yield failure(f"Slurm refuses a job of this profile: {trouble}", todo)
         return
     largest = number(context.slurm.config.get("MaxArraySize", "")) or DEFAULT_MAX_ARRAY_SIZE
@@ -116,7 +88,7 @@ def sbatch_accepts(context: Context) -> Iterator[Finding]:
         _test_only(context, size)
     except SlurmTrouble as trouble:
         level = failure if profile.max_array_size else warning
-        todo = f"set `max_array_size:` to your limit of jobs, at most {largest}"
+        todo = f"set `max_array_size:` to the number of jobs that you may have, at most {largest}"
         yield level(f"Slurm refuses an array of {size} jobs: {trouble}", todo)
     else:
         yield ok(f"sbatch --test-only accepts a job, and an array of {size} jobs")
@@ -150,4 +122,4 @@ def signal_lead(context: Context) -> Iterator[Finding]:
 
 
 SLURM = (commands,)
-PROFILE = (partition, time_limit, gpus, sbatch_accepts, signal_lead)
+PROFILE = (partition, time_limit, sbatch_accepts, signal_lead)

@@ -49,7 +49,7 @@ class SlurmInfo:
             "squeue": ["squeue", "--noheader", f"--user={user}", "--format=%i"],
             "sacct": ["sacct", "--noheader", "--allocations", "--starttime=now"],
             "scontrol": ["scontrol", "show", "config"],
-            "sinfo": ["sinfo", "--noheader", "--all", "--Node", "--format=%R|%G|%T"],
+            "sinfo": ["sinfo", "--noheader", "--all", "--Node", "--format=%R|%G"],
             "partitions": ["scontrol", "--oneliner", "--all", "show", "partition"],
             "accounts": [*sacctmgr, "assoc", f"user={user}", "format=Account,DefaultQOS,MaxWall"],
             "qos": [*sacctmgr, "qos", "format=Name,MaxWall"],

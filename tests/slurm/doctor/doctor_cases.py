@@ -35,7 +35,7 @@ HILL = {
     "sbatch": "echo slurm 23.02.7",
     "squeue": "true",
     "sacct": "true",
-    "sinfo": "echo 'gpu|gpu:a100:4(S:0-1)|mixed'; echo 'spare|gpu:v100:2|down*'",
+    "sinfo": "echo 'gpu|gpu:a100:4'; echo 'spare|gpu:v100:2'",
     "scontrol": f"case $* in *partition) echo '{PARTITIONS}';; *) echo '{CONFIG}';; esac",
     "sacctmgr": "case $* in *assoc*) echo 'lab|normal|';; *) echo 'normal|12:00:00';; esac",
 }
@@ -71,7 +71,7 @@ def facts(name: str = "NVIDIA A100", capability: tuple[int, int] = (8, 0)) -> di
     torch = {"version": "1.13.1+cu117", "cuda": "11.7", "built_for": PINNED, "error": None}
     return {
         **software(),
-        **{"node": "n1", "job": "7", "missing_binds": [], "import_errors": {}},
+        **{"node": "n1", "job": "7", "import_errors": {}},
         "folders": {"runs": None},
         "torch": torch | {"gpus": [gpu]},
     }

@@ -48,7 +48,7 @@ def test_a_controller_that_is_down_is_reported_once_with_all_that_is_unknown(
     found = run_checks((*slurm_checks.SLURM, *slurm_checks.PROFILE), context(tmp_path))
     assert texts(found).count("Unable to contact slurm controller") == 3
     assert texts(found, "warning").count("could not check ") == 1
-    assert "could not check partition, time limit, gpus" in texts(found, "warning")
+    assert "could not check partition, time limit, sbatch accepts" in texts(found, "warning")
 
 
 def test_a_check_that_hangs_is_reported_and_left(tmp_path: Path, fake: Fake) -> None:
@@ -76,8 +76,6 @@ def test_a_profile_that_the_cluster_accepts_has_no_problems(tmp_path: Path, fake
     [
         ({"partition": "gpus"}, "there is no partition 'gpus'; did you mean 'gpu'?"),
         ({"time": "1-01:00:00"}, "time: 1-01:00:00 is more than the limit of 12:00:00"),
-        ({"gpu_type": "a10"}, "no node of gpu has 1 GPU of type a10; did you mean 'a100'?"),
-        ({"gpus": 8}, "no node of gpu has 8 GPUs"),
         ({"signal_lead_s": 3600}, "signal_lead_s: 3600 is as long as time: 60"),
     ],
 )
@@ -89,15 +87,21 @@ def test_what_the_cluster_cannot_give_is_named_with_the_nearest_that_it_can(
     assert expected in texts(found)
 
 
-def test_nodes_that_are_down_and_a_short_signal_are_warnings(tmp_path: Path, fake: Fake) -> None:
+def test_a_signal_too_short_before_the_end_is_a_warning(tmp_path: Path, fake: Fake) -> None:
     fake(**HILL | {"scontrol": HILL["scontrol"].replace("30 sec", "5 sec")})
-    found = run_checks(
-        slurm_checks.PROFILE, context(tmp_path, GPU | {"partition": "spare", "signal_lead_s": 5})
-    )
+    found = run_checks(slurm_checks.PROFILE, context(tmp_path, GPU | {"signal_lead_s": 5}))
     assert texts(found, "warning").splitlines() == [
-        "all 1 node of spare with 1 GPU are down or drained",
         "signal_lead_s: 5 and KillWait of 5 s can be too short to write a checkpoint",
     ]
+
+
+def test_a_refused_job_is_quoted_with_what_the_nodes_have(tmp_path: Path, fake: Fake) -> None:
+    refuses = "echo 'allocation failure: Requested node configuration is not available' >&2; exit 1"
+    fake(**HILL | {"sbatch": refuses})
+    found = run_checks(slurm_checks.PROFILE, context(tmp_path, GPU | {"gpu_type": "a10"}))
+    (refused,) = [one for one in found if one.level == "failure"]
+    assert "Requested node configuration is not available" in refused.text
+    assert "nodes of gpu have gpu:a100:4" in refused.todo
 
 
 REFUSES_LARGE = """\
