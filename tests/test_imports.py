@@ -19,7 +19,7 @@ LIGHT = (
     "petl.config.presets",
     "petl.config.study",
     "petl.runs.directory",
-    "petl.runs.compact",
+    "petl.runs.packing",
     "petl.runs.synthetic",
     "petl.config.schema",
     "slurm.status.plan",

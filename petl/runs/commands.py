@@ -1,36 +1,41 @@
-"""Run directories by the thousand: packed into few files, and made up for tests."""
+"""`petl compact` packs finished runs, `petl fabricate` makes runs up for tests."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.terminal import RunsDir, StudyFile, Yes, agrees, console, interruptible
+from petl.terminal import (
+    RunsDir,
+    StudyFile,
+    Yes,
+    agrees,
+    console,
+    interruptible,
+    progress_bars,
+)
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from petl.runs.compact import Offer, Tell
+    from petl.runs.packing import Preview
 
 
 def compact(
     study: StudyFile,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FIELD=VALUE]...", help="Only these [all that are finished]."),
+        typer.Argument(metavar="[FIELD=VALUE]...", help="Only these runs [all finished ones]."),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Make folders of them again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Turn packed runs into folders.")] = False,
     yes: Yes = False,
     runs: RunsDir = None,
 ) -> None:
-    """Pack finished runs into two files instead of a folder each, where files are rationed.
+    """Pack finished runs into two files, for disks that limit the number of files.
 
-    Everything reads them as before. A folder is removed once its pack has the same bytes, and
-    --undo brings it back; killed in between, the same command goes on.
+    Every command reads packed runs as before. A folder is removed once the packed copy has the
+    same bytes, and --undo restores it. If petl is killed, run the same command again.
 
     \b
     Example:
@@ -40,76 +45,53 @@ def compact(
     from petl.config.selection import select, setting
     from petl.config.study import load_study
     from petl.places import Places
-    from petl.runs import compact as packing
+    from petl.runs.packing import pack, preview_pack, preview_unpack, unpack
 
     loaded = load_study(study)
     folder = Places.choose(runs).runs / loaded.name
     chosen = select(loaded.tasks, words or [], setting, study)
     wanted = {task.run_id for task in chosen} if words else None
-    found = packing.offer_undo(folder, wanted) if undo else packing.offer(folder, wanted)
+    preview = preview_unpack(folder, wanted) if undo else preview_pack(folder, wanted)
     screen = console()
-    screen.print(*_told(found, undo), sep="\n", soft_wrap=True)
-    if not (found.runs or found.interrupted) or not (yes or agrees("Go ahead?")):
+    screen.print(*_described(preview, undo), sep="\n", soft_wrap=True)
+    if not (preview.runs or preview.interrupted) or not (yes or agrees("Go ahead?")):
         return
-    with interruptible("the same command goes on"), _progress() as progress:
+    with interruptible("run the same command again to continue"), progress_bars() as bars:
         if undo:
-            became = Counter({"unpacked": packing.undo(folder, found.runs, _shown_in(progress))})
+            result = {"unpacked": unpack(folder, preview.runs, bars)}
         else:
-            became = packing.compact(folder, found.runs, _shown_in(progress))
-    screen.print(", ".join(f"{number} {what}" for what, number in became.items()) or "cleared up")
+            result = dict(pack(folder, preview.runs, bars))
+    screen.print(", ".join(f"{number} {what}" for what, number in result.items()) or "cleaned up")
 
 
-def _told(found: Offer, undo: bool) -> Iterator[str]:
-    many = f"{len(found.runs)} finished runs" if found.runs else "no finished runs"
-    if not found.runs:
-        yield f"{many} to {'unpack' if undo else 'pack'}"
+def _described(preview: Preview, undo: bool) -> Iterator[str]:
+    size = f"{preview.files} files and folders, {preview.size / 1e6:.1f} MB"
+    if not preview.runs:
+        yield f"no finished runs to {'unpack' if undo else 'pack'}"
     elif undo:
-        yield f"{many} out of their pack into {found.files} files and folders, {_mb(found.size)}"
+        yield f"{len(preview.runs)} packed runs become {size}"
     else:
-        yield f"{many}: {found.files} files and folders, {_mb(found.size)}, become 2 files"
-    for reason, number in found.left.items():
-        yield f"{number} stay: {reason}"
-    if found.interrupted:
-        yield "an earlier call was interrupted; what it left is cleared up"
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=console(), transient=True)
-
-
-def _shown_in(progress: Progress) -> Tell:
-    bars: dict[str, TaskID] = {}
-
-    def tell(what: str, done: int, total: int) -> None:
-        if what not in bars:
-            bars[what] = progress.add_task(what, total=total)
-        if done % 20 == 0 or done == total:
-            progress.update(bars[what], completed=done)
-
-    return tell
+        yield f"{len(preview.runs)} finished runs, {size}, become 2 files"
+    for reason, number in preview.left.items():
+        yield f"{number} not packed: {reason}"
+    if preview.interrupted:
+        yield "an earlier call was interrupted; its leftovers will be cleaned up"
 
 
 def fabricate(
     study: StudyFile,
-    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where they go.")],
+    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Write the runs here.")],
     accuracy: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML: esc50: {lora: 0.84, 'conformer-*': 0.86}."),
     ] = None,
     spread: Annotated[float, typer.Option(min=0, help="Standard deviation over folds.")] = 0.015,
-    share: Annotated[float, typer.Option(min=0, max=1, help="So many of the runs.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same makes the same.")] = 0,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Make this share of the runs.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same runs.")] = 0,
 ) -> None:
-    """Make up a study's finished runs, labelled as such, to try tables and notebooks on.
+    """Make up the finished runs of a study, labelled as synthetic, to try tables and notebooks on.
 
-    Nothing is trained. Where real runs of the study are, nothing is made.
+    Nothing is trained. A folder that holds real runs is refused.
 
     \b
     Example:
@@ -120,11 +102,6 @@ def fabricate(
 
     loaded = load_study(study)
     chosen = read_accuracies(accuracy, loaded.tasks) if accuracy else None
-    with interruptible("the same command makes the rest"), console().status("") as status:
-
-        def tell(done: int) -> None:
-            if done % 100 == 0:
-                status.update(f"{done} of {len(loaded.tasks)}")
-
-        made = fabricate(loaded, runs, chosen, spread=spread, seed=seed, share=share, tell=tell)
+    with interruptible("run the same command again to continue"), progress_bars() as bars:
+        made = fabricate(loaded, runs, chosen, spread=spread, seed=seed, share=share, tell=bars)
     console().print(f"{made} made-up runs in {runs / loaded.name}: see {LABEL}", soft_wrap=True)

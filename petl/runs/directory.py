@@ -12,7 +12,7 @@
 
 task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
 is under way. A finished run may have moved, file by file the same, into runs/<study>/packed/
-(petl/runs/packed.py): what reads runs here reads it there.
+(petl/runs/archive.py): what reads runs here reads it there.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ from pydantic_core import from_json
 
 from petl.config import Task
 from petl.files import json_lines, read_json, write_atomic, write_json
+from petl.runs.archive import archive
 from petl.runs.claim import is_alive
-from petl.runs.packed import packs
 from petl.runs.result import (
     Result,
     Summary,
-    check_schema,
     parse_result,
     parse_summary,
     summary,
@@ -125,7 +124,7 @@ class RunDir:
     # --- reading
 
     def read(self, name: str) -> bytes | None:
-        """A file of the run, from its folder or from the packs."""
+        """A file of the run, from its folder or from the archive."""
         return next(self._copies(name), None)
 
     def _copies(self, name: str) -> Iterator[bytes]:
@@ -135,7 +134,7 @@ class RunDir:
         """
         for packed in (False, True, False):
             if packed:
-                content = packs(self.path.parent).file(self.path.name, name)
+                content = archive(self.path.parent).file(self.path.name, name)
             else:
                 content = _bytes_of(self.path / name)
             if content is not None:
@@ -148,7 +147,7 @@ class RunDir:
         Where the run has no such file, neither has the path.
         """
         path = self.path / name
-        found = None if path.exists() else packs(self.path.parent).file(self.path.name, name)
+        found = None if path.exists() else archive(self.path.parent).file(self.path.name, name)
         if found is None:
             yield path
             return
@@ -196,11 +195,10 @@ class Runs:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        # folders, packs, folders: a run that is packed or unpacked meanwhile is in one of them
+        # folders, archive, folders: a run that is packed or unpacked meanwhile is in one of them
         self.loose = _run_folders(folder)
-        self.packed = packs(folder)
+        self.packed = archive(folder)
         self.loose |= _run_folders(folder)
-        self.packed.fetch()
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all runs that are there in any state."""
@@ -224,9 +222,7 @@ class Runs:
     def result(self, run_id: str) -> Summary | None:
         """Without what is bulky: the task, and what is as long as a confusion matrix."""
         if run_id in self.packed:
-            packed = self.packed.result(run_id)
-            check_schema(packed.get("schema"), self.folder)
-            return packed
+            return self.packed.result(run_id)
         if run_id not in self.loose:
             return None
         file = self.folder / run_id / "result.json"

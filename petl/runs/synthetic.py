@@ -48,7 +48,7 @@ def fabricate(
     spread: float = 0.015,
     seed: int = 0,
     share: float = 1.0,
-    tell: Callable[[int], None] = lambda done: None,
+    tell: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> int:
     """Make the study's finished runs, or a share of them; how many were made.
 
@@ -67,7 +67,7 @@ def fabricate(
             there.add(run_id)
             _write(folder / run_id, files(task, accuracy(task), spread, seed))
             made += 1
-        tell(done)
+        tell("making runs", done, len(study.tasks))
     return made
 
 

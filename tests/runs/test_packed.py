@@ -22,10 +22,10 @@ from petl.cli import app
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.files import write_json
+from petl.runs.archive import Archive, archive
 from petl.runs.claim import Claim
-from petl.runs.compact import compact, offer, undo
 from petl.runs.directory import RunDir, Runs
-from petl.runs.packed import Packs, packs
+from petl.runs.packing import pack, preview_pack, unpack
 from petl.runs.result import BULKY
 from petl.runs.synthetic import fabricate
 from slurm.status.plan import Plan
@@ -71,15 +71,15 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def pack(folder: Path) -> None:
-    found = offer(folder)
-    assert compact(folder, found.runs) == {"packed": len(found.runs)}
+def pack_all(folder: Path) -> None:
+    runs = preview_pack(folder).runs
+    assert pack(folder, runs) == {"packed": len(runs)}
 
 
 def test_packed_runs_take_three_inodes_and_say_what_they_said(study: Study, tmp_path: Path) -> None:
     folder = tmp_path / study.name
     before = load(study, tmp_path), history(study, tmp_path), load(folder)
-    pack(folder)
+    pack_all(folder)
     assert sorted(path.suffix for path in (folder / "packed").iterdir()) == [".data", ".jsonl"]
     assert {path.name for path in folder.iterdir()} == {"packed", "SYNTHETIC.txt"}
     after = load(study, tmp_path), history(study, tmp_path), load(folder)
@@ -91,7 +91,7 @@ def test_whoever_asks_for_a_run_finds_it_packed(study: Study, tmp_path: Path, fo
     task = study.tasks[3]
     run = RunDir.of(task, tmp_path)
     before = run.result(), run.metrics(), run.state(), run.weights_file.read_bytes()
-    pack(folder)
+    pack_all(folder)
     with run.at_hand("weights.safetensors") as weights:
         assert (run.result(), run.metrics(), run.state(), weights.read_bytes()) == before
     assert not weights.exists()
@@ -119,19 +119,19 @@ def test_a_view_tells_all_of_a_result_but_what_is_long(
 
 
 def test_the_log_of_a_packed_run_is_shown(study: Study, tmp_path: Path, folder: Path) -> None:
-    pack(folder)
+    pack_all(folder)
     command = ["logs", str(study.path), "method=lora", "fold=0", "--runs", str(tmp_path)]
     assert "SYNTHETIC: esc50 · lora" in CliRunner().invoke(app, command).output
 
 
 def test_undo_brings_back_the_same_bytes(folder: Path) -> None:
     before = content(folder)
-    pack(folder)
-    some = sorted(packs(folder))[:4]
-    undo(folder, some)
-    assert sorted(packs(folder)) == sorted(set(Runs(folder)) - set(some))
+    pack_all(folder)
+    some = sorted(archive(folder))[:4]
+    unpack(folder, some)
+    assert sorted(archive(folder)) == sorted(set(Runs(folder)) - set(some))
     assert len(Runs(folder).loose) == 4
-    undo(folder, list(packs(folder)))
+    unpack(folder, list(archive(folder)))
     assert content(folder) == before
     assert not (folder / "packed").exists()
 
@@ -140,10 +140,10 @@ def test_more_runs_join_without_ever_more_files(study: Study, tmp_path: Path) ->
     folder = tmp_path / study.name
     before = content(folder)
     for run_id in sorted(Runs(folder)):
-        assert compact(folder, [run_id]) == {"packed": 1}
+        assert pack(folder, [run_id]) == {"packed": 1}
     assert len(list((folder / "packed").iterdir())) <= 8
-    assert len(packs(folder)) == 10
-    undo(folder, list(packs(folder)))
+    assert len(archive(folder)) == 10
+    unpack(folder, list(archive(folder)))
     assert content(folder) == before
 
 
@@ -159,16 +159,16 @@ def test_only_finished_runs_that_nobody_works_on_are_packed(tmp_path: Path) -> N
     link.symlink_to(tmp_path)
     before = content(folder)
     with Claim(finished(at_work, tmp_path).claim_file):
-        found = offer(folder)
+        found = preview_pack(folder)
         assert found.left == {
             "unfinished": 2,
             "still being worked on": 1,
-            "holds something that is no plain file": 1,
+            "contains something that is not a plain file": 1,
         }
-        became = compact(folder, [task.run_id for task in study.tasks[:6]])
+        became = pack(folder, [task.run_id for task in study.tasks[:6]])
     assert became["packed"] == 1
-    assert became["its result is damaged or another run's"] == 1
-    assert set(packs(folder)) == {done.run_id}
+    assert became["its result is damaged or belongs to another run"] == 1
+    assert set(archive(folder)) == {done.run_id}
     left = content(folder)
     assert {path: left[path] for path in before if done.run_id not in path} == {
         path: data for path, data in before.items() if done.run_id not in path
@@ -178,49 +178,49 @@ def test_only_finished_runs_that_nobody_works_on_are_packed(tmp_path: Path) -> N
 def test_what_differs_from_its_pack_stays(study: Study, tmp_path: Path, folder: Path) -> None:
     run = RunDir.of(study.tasks[0], tmp_path)
     shutil.copytree(run.path, tmp_path / "copy")
-    pack(folder)
+    pack_all(folder)
     shutil.copytree(tmp_path / "copy", run.path)
     (run.path / "note.txt").write_text("mine")
-    assert compact(folder, [run.path.name]) == {"differs from what is packed": 1}
+    assert pack(folder, [run.path.name]) == {"differs from its packed copy": 1}
     assert (run.path / "note.txt").read_text() == "mine"
-    with pytest.raises(UserError, match="is not what is packed"):
-        undo(folder, [run.path.name])
+    with pytest.raises(UserError, match="differs from the packed run"):
+        unpack(folder, [run.path.name])
     (run.path / "note.txt").unlink()
-    assert compact(folder, [run.path.name]) == {"packed": 1}
+    assert pack(folder, [run.path.name]) == {"packed": 1}
     assert not run.path.exists()
 
 
 def test_damage_is_noticed_when_it_is_read(study: Study, tmp_path: Path, folder: Path) -> None:
-    pack(folder)
+    pack_all(folder)
     (data,) = (folder / "packed").glob("*.data")
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 1
     data.write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
-        undo(folder, list(packs(folder)))
-    assert len(packs(folder)) == 10
+        unpack(folder, list(archive(folder)))
+    assert len(archive(folder)) == 10
     data.write_bytes(content[:-1])
     os.utime(data)
-    with pytest.raises(UserError, match="not whole"):
+    with pytest.raises(UserError, match="is incomplete"):
         load_anew(folder)
 
 
 def load_anew(folder: Path) -> None:
     """As another process would."""
-    from petl.runs import packed
+    from petl.runs import archive as module
 
-    packed._known.clear()
-    packs(folder)
+    module._cache.clear()
+    archive(folder)
 
 
 def test_two_at_once_do_not_meet(folder: Path) -> None:
     (folder / "packed").mkdir()
     with Claim(folder / "packed" / "claim.json"), pytest.raises(UserError, match="is working on"):
-        compact(folder, list(Runs(folder)))
-    pack(folder)
+        pack(folder, list(Runs(folder)))
+    pack_all(folder)
 
 
-@pytest.mark.parametrize("action", [compact, undo])
+@pytest.mark.parametrize("action", [pack, unpack])
 def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
     tmp_path: Path, action: Callable[[Path, list[str]], object]
 ) -> None:
@@ -229,8 +229,8 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
     fabricate(study, tmp_path)
     folder = tmp_path / study.name
     before, runs = content(folder), sorted(Runs(folder))
-    if action is undo:
-        pack(folder)
+    if action is unpack:
+        pack_all(folder)
     states = set()
     for attempt in range(200):
         for marker in folder.glob("packed/.takeover.*"):
@@ -248,10 +248,10 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
             break
     assert process.exitcode == 0
     assert len(states) > 2
-    assert sorted(packs(folder)) == ([] if action is undo else runs)
+    assert sorted(archive(folder)) == ([] if action is unpack else runs)
     assert not list(folder.glob(".*")) and not list(folder.glob("packed/.new.*"))
-    if action is compact:
-        undo(folder, runs)
+    if action is pack:
+        unpack(folder, runs)
     assert content(folder) == before
 
 
@@ -260,10 +260,10 @@ def test_a_reader_sees_every_run_while_they_are_packed_and_unpacked(tmp_path: Pa
     fabricate(study, tmp_path)
     folder = tmp_path / study.name
     code = (
-        "import sys; from pathlib import Path; from petl.runs.compact import *\n"
+        "import sys; from pathlib import Path; from petl.runs.packing import *\n"
         "folder = Path(sys.argv[1])\n"
         "for _ in range(2):\n"
-        "    compact(folder, offer(folder).runs); undo(folder, list(packs(folder)))"
+        "    pack(folder, preview_pack(folder).runs); unpack(folder, list(archive(folder)))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
     seen = set()
@@ -284,17 +284,17 @@ def test_a_run_that_is_unpacked_between_two_looks_is_found(
     folder = tmp_path / study.name
     run = RunDir.of(study.tasks[0], tmp_path)
 
-    def packs_after_an_undo(folder: Path) -> Packs:
-        undo(folder, list(packs(folder)))
-        return packs(folder)
+    def archive_after_an_undo(folder: Path) -> Archive:
+        unpack(folder, list(archive(folder)))
+        return archive(folder)
 
-    monkeypatch.setattr("petl.runs.directory.packs", packs_after_an_undo)
+    monkeypatch.setattr("petl.runs.directory.archive", archive_after_an_undo)
     for look in (
         lambda: run.result() is not None,
         lambda: run.read("task.json") is not None,
         lambda: len(list(Runs(folder))) == len(study.tasks),
     ):
-        compact(folder, offer(folder).runs)
+        pack(folder, preview_pack(folder).runs)
         assert not run.path.exists()
         assert look()
 
@@ -306,14 +306,14 @@ def test_the_command_says_what_it_will_do_asks_and_does_it(study: Study, tmp_pat
         return result.exit_code, result.output
 
     code, said = petl()
-    assert code == 2 and "10 finished runs: 60 files and folders" in said
+    assert code == 2 and "10 finished runs, 60 files and folders" in said
     assert "become 2 files" in said and "stdin is not a terminal" in said
     assert len(Runs(tmp_path / study.name).loose) == 10
     assert petl("method=lora", "--yes")[1].endswith("5 packed\n")
-    assert len(packs(tmp_path / study.name)) == 5
+    assert len(archive(tmp_path / study.name)) == 5
     assert petl("--yes")[1].endswith("5 packed\n")
     assert petl() == (0, "no finished runs to pack\n")
     assert petl("method=lora", "fold=0-1", "--undo", "--yes")[1].endswith("2 unpacked\n")
-    assert len(packs(tmp_path / study.name)) == 8
+    assert len(archive(tmp_path / study.name)) == 8
     code, said = petl("method=nothing")
     assert code == 2 and "no run has method" in said

@@ -13,9 +13,9 @@ from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
 from petl.model.build import trained_state
 from petl.places import Places
-from petl.runs.compact import compact
 from petl.runs.directory import RunDir
 from petl.runs.find import find_run
+from petl.runs.packing import pack
 from petl.use.load import load_run
 
 
@@ -105,7 +105,7 @@ def test_a_packed_run_is_found_by_all_its_names_and_loaded_with_its_weights(writ
     run = written()
     runs, name = run.path.parent.parent, run.path.name
     before = trained_state(load_run(run.path, places_of(runs)).model)
-    assert compact(run.path.parent, [name]) == {"packed": 1}
+    assert pack(run.path.parent, [name]) == {"packed": 1}
     assert not run.path.exists()
     for said in (str(run.path), name, name[:5], f"{run.path.parent.name}/{name}"):
         assert find_run(said, runs).path == run.path, said

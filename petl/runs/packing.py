@@ -1,0 +1,278 @@
+"""Packing the finished runs of a study into its archive, and unpacking them: `petl compact`.
+
+Nothing is removed before its replacement is whole and on the disk. A new pair of files is written
+under temporary names, flushed and renamed. Then each run's folder is renamed, compared with the
+archive byte by byte, and only then removed. So a kill at any moment leaves every run whole, as a
+folder or packed, and the next call cleans up and continues.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from petl.errors import UserError, reason
+from petl.runs.archive import DATA, FOLDER, INDEX, NEW, Archive, Writer, archive
+from petl.runs.claim import Claim, RunIsTaken, is_alive
+from petl.runs.directory import RUN_ID, RunDir
+
+GOING, COMING = ".going.", ".coming."
+"""Prefixes of a folder that is about to be removed, and of one that is being unpacked."""
+NOT_KEPT = frozenset(
+    {"claim.json", "resume.safetensors", "resume.before.safetensors", "resume.new.safetensors"}
+)
+"""Files that a finished run does not need."""
+
+PACKED, AT_WORK = "packed", "still being worked on"
+
+Tell = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and the total."""
+
+
+@dataclass
+class Preview:
+    """What `pack` or `unpack` would do."""
+
+    runs: list[str] = field(default_factory=list)
+    files: int = 0
+    """The files and folders of these runs."""
+    size: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    """The reasons why other runs stay as they are."""
+    interrupted: bool = False
+    """An earlier call was killed and left something to clean up."""
+
+
+def preview_pack(study: Path, wanted: Collection[str] | None = None) -> Preview:
+    """The finished runs. Reads names and sizes only."""
+    begun = (*study.glob(f"{GOING}*"), *study.glob(f"{COMING}*"), *study.glob(f"{FOLDER}/{NEW}*"))
+    preview = Preview(interrupted=bool(begun))
+    for run in _folders(study, wanted):
+        try:
+            files = _finished(run)
+        except FileNotFoundError:  # another process has just packed or removed it
+            continue
+        except _Unpackable as why:
+            preview.left[str(why)] += 1
+            continue
+        preview.runs.append(run.path.name)
+        preview.files += 1 + len(files)
+        preview.size += sum(path.stat().st_size for path in files.values())
+    return preview
+
+
+def preview_unpack(study: Path, wanted: Collection[str] | None = None) -> Preview:
+    packed = archive(study)
+    runs = sorted(run for run in packed if wanted is None or run in wanted)
+    sizes = [piece.size for run in runs for piece in packed.of[run].files(run).values()]
+    return Preview(runs, len(runs) + len(sizes), sum(sizes))
+
+
+def pack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[str]:
+    """Pack these runs. Counts what became of them: `packed`, or why one stays as it is."""
+    runs = sorted(runs)
+    with _alone(study, tell) as tell:
+        result: Counter[str] = Counter()
+        packed = archive(study)
+        new = [run for run in runs if run not in packed]
+        _check_room(study, new)
+        with Writer(study / FOLDER) as writer:
+            for i, run_id in enumerate(new, 1):
+                tell("packing", i, len(new))
+                try:
+                    _add(RunDir(study / run_id), writer)
+                except _Unpackable as why:
+                    result[str(why)] += 1
+            for older in sorted(packed.packs, key=lambda pack: pack.size):
+                if writer.lines and older.size <= writer.size:  # so there are never many pairs
+                    writer.replace(older, older.lines)
+            writer.finish()
+        packed = archive(study)
+        for replaced in packed.replaced:
+            replaced.remove()
+        retiring = [run for run in runs if run in packed]
+        for i, run_id in enumerate(retiring, 1):
+            tell("removing folders", i, len(retiring))
+            result[_retire(study / run_id, packed)] += 1
+        return result
+
+
+def unpack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> int:
+    """Make folders with the same bytes again. They leave the archive when all are on the disk."""
+    with _alone(study, tell) as tell:
+        packed = archive(study)
+        wanted = {run for run in runs if run in packed}
+        for i, run_id in enumerate(sorted(wanted), 1):
+            tell("unpacking", i, len(wanted))
+            _unpack(study / run_id, packed)
+        os.sync()  # one flush for all of them
+        changed = [pack for pack in packed.packs if wanted.intersection(pack.lines)]
+        with Writer(study / FOLDER) as writer:
+            for older in changed:
+                writer.replace(older, [run for run in older.lines if run not in wanted])
+            writer.finish()
+        for older in changed:
+            older.remove()
+        return len(wanted)
+
+
+# --- one process at a time, and cleaning up after one that was killed -----------------------------
+
+
+@contextmanager
+def _alone(study: Path, tell: Tell | None) -> Iterator[Tell]:
+    folder = study / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Claim(folder / "claim.json") as claim:
+            _clean_up(study)
+
+            def touch_and_tell(what: str, done: int, total: int) -> None:
+                claim.touch()
+                if tell is not None:
+                    tell(what, done, total)
+
+            yield touch_and_tell
+        with suppress(OSError):
+            folder.rmdir()  # if nothing is packed
+    except RunIsTaken as taken:
+        raise UserError(str(taken).replace("this run", "this archive")) from None
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: {reason(error)}") from None
+
+
+def _clean_up(study: Path) -> None:
+    """Finish or undo what a killed process began."""
+    folder, packed = study / FOLDER, archive(study)
+    for path in folder.glob(f"{NEW}*"):
+        path.unlink()
+    for path in folder.glob(f"*{DATA}"):
+        if not path.with_suffix(INDEX).exists():
+            path.unlink()
+    for replaced in packed.replaced:
+        replaced.remove()
+    for path in study.glob(f"{COMING}*"):
+        shutil.rmtree(path)
+    for path in study.glob(f"{GOING}*"):
+        run_id = path.name.removeprefix(GOING)
+        if _holds_all_of(packed, path, run_id):
+            shutil.rmtree(path)
+        else:
+            path.rename(study / run_id)
+
+
+def _check_room(study: Path, runs: Iterable[str]) -> None:
+    need = sum(path.stat().st_size for run in runs for path in (study / run).glob("*"))
+    free = shutil.disk_usage(study).free
+    if need > free:
+        raise UserError(
+            f"{study}: packing needs {need / 1e6:.0f} MB until the folders are removed, and only "
+            f"{free / 1e6:.0f} MB are free; pack fewer at a time: petl compact STUDY fold=0"
+        )
+
+
+# --- runs as folders ------------------------------------------------------------------------------
+
+
+class _Unpackable(Exception):
+    """Why a run stays a folder."""
+
+
+def _folders(study: Path, wanted: Collection[str] | None) -> Iterator[RunDir]:
+    if not study.is_dir():
+        raise UserError(f"{study}: there are no runs; choose the folder with --runs or PETL_RUNS")
+    with os.scandir(study) as entries:
+        names = sorted(entry.name for entry in entries if RUN_ID.fullmatch(entry.name))
+    yield from (RunDir(study / name) for name in names if wanted is None or name in wanted)
+
+
+def _files(folder: Path, prefix: str = "") -> dict[str, Path]:
+    """The files of a run that are kept, by name."""
+    files: dict[str, Path] = {}
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                files |= _files(Path(entry.path), f"{name}/")
+            elif not entry.is_file(follow_symlinks=False):
+                raise _Unpackable("contains something that is not a plain file")
+            elif name not in NOT_KEPT and not name.startswith("."):
+                files[name] = Path(entry.path)
+    return files
+
+
+def _finished(run: RunDir) -> dict[str, Path]:
+    files = _files(run.path)
+    if run.result_file.name not in files or run.task_file.name not in files:
+        raise _Unpackable("unfinished")
+    if is_alive(run.claim_file):
+        raise _Unpackable(AT_WORK)
+    return files
+
+
+def _add(run: RunDir, writer: Writer) -> None:
+    """Pack a run, if it is finished and its result is whole."""
+    try:
+        content = {name: path.read_bytes() for name, path in _finished(run).items()}
+        result = run.result()
+    except FileNotFoundError:
+        raise _Unpackable("removed by another process") from None
+    except UserError:
+        raise _Unpackable("its result is of another version") from None
+    if result is None or result["run_id"] != run.path.name:
+        raise _Unpackable("its result is damaged or belongs to another run")
+    writer.add(result, content.items())
+
+
+def _retire(folder: Path, packed: Archive) -> str:
+    """Remove a run's folder if the archive has the same bytes."""
+    if not folder.exists():
+        return PACKED
+    if is_alive(folder / "claim.json"):
+        return AT_WORK
+    going = folder.with_name(GOING + folder.name)
+    folder.rename(going)
+    if not _holds_all_of(packed, going, folder.name):
+        going.rename(folder)
+        return "differs from its packed copy"
+    shutil.rmtree(going)
+    return PACKED
+
+
+def _holds_all_of(packed: Archive, folder: Path, run_id: str) -> bool:
+    """Is every file of the folder in the archive? A half-removed folder has fewer of them."""
+    if run_id not in packed:
+        return False
+    pack = packed.of[run_id]
+    pieces = pack.files(run_id)
+    try:
+        files = _files(folder)
+    except _Unpackable:
+        return False
+    return all(
+        name in pieces and path.read_bytes() == pack.read(pieces[name])
+        for name, path in files.items()
+    )
+
+
+def _unpack(folder: Path, packed: Archive) -> None:
+    """Whole or not at all. A folder that is there already stays if it is the same."""
+    pack = packed.of[folder.name]
+    pieces = pack.files(folder.name)
+    if folder.exists():
+        same = _files(folder).keys() == pieces.keys()
+        if not (same and _holds_all_of(packed, folder, folder.name)):
+            raise UserError(f"{folder}: exists and differs from the packed run; move it away")
+        return
+    coming = folder.with_name(COMING + folder.name)
+    coming.mkdir()
+    for name, piece in pieces.items():
+        path = coming / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pack.read(piece))
+    coming.rename(folder)
