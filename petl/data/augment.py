@@ -1,8 +1,8 @@
 """SpecAugment and mixup, drawn for a whole epoch at once and applied batch by batch.
 
-What happens to a clip follows from its position in the epoch's order: an epoch entered in the
-middle, or in larger batches, sees the same masks. Draws come from a generator on the CPU, so that
-they do not depend on the device either.
+What happens to a clip depends on its position in the epoch's order. So an epoch that resumes in the
+middle, or has larger batches, gets the same masks. They are drawn on the CPU, so that they do not
+depend on the device either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Masks:
     time: Tensor
 
     def to(self, device: torch.device | str) -> Masks:
-        """Once an epoch, so that no batch waits for its masks to cross to a GPU."""
+        """Called once per epoch, so that no batch waits for its masks to be copied to a GPU."""
         return Masks(self.frequency.to(device), self.time.to(device))
 
     def apply(self, batch: Tensor, start: int) -> Tensor:
@@ -47,10 +47,10 @@ def draw_masks(
 
 
 def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -> Tensor:
-    """As torchaudio draws it for a single clip.
+    """As torchaudio draws them for a single clip.
 
-    Width uniform in [0, widest), start uniform in [0, size - width), and only then both rounded
-    down: no stretch is `widest` wide and none reaches the last position.
+    The width is uniform in [0, widest) and the start in [0, size - width); both are rounded down
+    only then. So no stretch is `widest` wide, and none reaches the last position.
     """
     width, start = torch.rand(2, clips, generator=generator)
     width = width * widest
@@ -67,7 +67,7 @@ def _inside(stretches: Tensor, batch: Tensor, start: int, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Mixing:
-    """(clips,) each: the share of the other clip, 0 for one left alone; which other, in [0, 1)."""
+    """(clips,) each: the share of the other clip, 0 for none; and which other, in [0, 1)."""
 
     share: Tensor
     other: Tensor
@@ -76,10 +76,10 @@ class Mixing:
         return Mixing(self.share.to(device), self.other.to(device))
 
     def apply(self, x: Tensor, y: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, both mixed; the other clip is one of the same batch, not itself.
+        """Inputs and targets, both mixed with those of another clip of the batch.
 
-        Targets are shares of each class (clips, classes) or a regression's numbers. A batch that
-        goes through the model in pieces is mixed before it is cut.
+        Targets are shares of each class (clips, classes) or a regression's numbers. If the batch
+        is split into micro-batches, mix it before.
         """
         clips = len(x)
         part = slice(start, start + clips)
@@ -90,10 +90,10 @@ class Mixing:
 
 
 def draw_mixup(clips: int, settings: Mixup, generator: torch.Generator) -> Mixing:
-    """Which clips are mixed, by how much by Beta(alpha, alpha), with which others.
+    """Which clips are mixed, with what share, from Beta(alpha, alpha), and with which others.
 
-    Through the inverse of the distribution: torch's own sampler takes no generator, and numpy's may
-    draw other numbers in another version.
+    The share is a uniform number put through the inverse of the distribution: torch's own sampler
+    takes no generator, and numpy's may draw other numbers in another version.
     """
     from scipy.special import betaincinv
 

@@ -87,7 +87,7 @@ def check(
     table = Table.grid(padding=(0, 2))
     for fact in overview.facts(report):
         table.add_row(*fact)
-    say(table)
+    console().print(table)
     if figure and report.intact:
         from petl.data.clips import write_clips
 
@@ -114,7 +114,7 @@ def prepare(
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Compute the inputs of all runs once. A run computes what is not in the cache itself.
+    """Compute the inputs of all runs once. Runs compute whatever is missing from the cache.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What a dataset becomes once its layout has been read: clips in file order, labelled 0..n-1."""
+"""A dataset as all layouts are read: clips in file order, labelled 0..n-1."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 @dataclass(frozen=True)
 class Clip:
     file: str
-    """The path inside the corpus's folder: moving a corpus does not make it another one."""
+    """The path inside the corpus's folder, so that a corpus can be moved."""
     path: Path
     label: int = 0
     fold: int = 0
-    """The official one, from 1; 0 where the layout has none."""
+    """The published one, from 1; 0 if there are none."""
     part: str = ""
-    """train, validation or test, where the layout says so."""
+    """train, validation or test; empty if the dataset does not define it."""
     speaker: str = ""
     targets: tuple[float, ...] = ()
     """Of a regression."""
@@ -40,7 +40,7 @@ class Corpus:
 
     @property
     def targets(self) -> np.ndarray:
-        """What a model is to say of each clip: its label, or its numbers (clips, targets)."""
+        """What a model predicts: labels (clips,), or a regression's numbers (clips, targets)."""
         if self.classes:
             return self.labels
         return np.array([clip.targets for clip in self.clips], dtype=np.float32)

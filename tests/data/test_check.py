@@ -275,4 +275,4 @@ def test_an_unknown_dataset_is_told_the_nearest(petl_check, tmp_path):
     told = CliRunner().invoke(
         app, ["data", "check", "tony", "--study", str(tmp_path / "study.yaml")]
     )
-    assert "no dataset 'tony' in it; did you mean 'tiny'?" in told.stderr
+    assert "has no dataset 'tony'; did you mean 'tiny'?" in told.stderr

@@ -17,6 +17,7 @@ import soundfile
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus
 from petl.data.layouts.reading import PARTS, checked, entries, folders, holds, in_order
+from petl.data.splits import NAMES
 from petl.errors import UserError, nearest
 
 DEEPEST = 32
@@ -64,8 +65,7 @@ def _parts(folder: Path) -> dict[str, str]:
     for part in ("train", "validation"):
         if part not in parts.values():
             raise UserError(f"{folder}: no folder {part}; {holds(folder / part)}")
-    order = list(dict.fromkeys(PARTS.values()))
-    return dict(sorted(parts.items(), key=lambda item: order.index(item[1])))
+    return dict(sorted(parts.items(), key=lambda item: NAMES.index(item[1])))
 
 
 def _no_parts(folder: Path) -> dict[str, str]:

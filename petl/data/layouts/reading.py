@@ -14,14 +14,8 @@ from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.errors import UserError, reason
 
-PARTS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
+PARTS = {"train": "train", "validation": "validation", "test": "test"}
+PARTS |= dict.fromkeys(("valid", "val", "dev"), "validation")
 """The names that datasets have for the parts of a split."""
 
 

@@ -8,17 +8,19 @@ can name a class from its spectrogram, but it is hard enough to tell methods of 
 from __future__ import annotations
 
 import csv
-import wave
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.random import Generator
 
 from petl.files import staging
 
 Recipe = Callable[[Generator, int], np.ndarray]
 """From a random generator and a number of samples to a waveform."""
+Shape = Callable[[np.ndarray], np.ndarray]
+"""From frequencies to amplitudes."""
 
 NAME = "made-sounds"
 RATE = 16_000
@@ -68,19 +70,18 @@ def coloured_noise(rng: Generator, samples: int, slope: float) -> np.ndarray:
 
 def band_noise(rng: Generator, samples: int, centre: float, ratio: float) -> np.ndarray:
     """Around `centre` hertz, fading out towards centre / ratio and centre * ratio."""
-    return _shaped_noise(
-        rng,
-        samples,
-        lambda hertz: np.exp(-np.square(np.log(np.maximum(hertz, 1) / centre) / np.log(ratio))),
-    )
+
+    def bell_curve(hertz: np.ndarray) -> np.ndarray:
+        return np.exp(-np.square(np.log(np.maximum(hertz, 1) / centre) / np.log(ratio)))
+
+    return _shaped_noise(rng, samples, bell_curve)
 
 
-def _shaped_noise(
-    rng: Generator, samples: int, shape: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
+def _shaped_noise(rng: Generator, samples: int, shape: Shape) -> np.ndarray:
+    """Of unit power."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
-    made = np.fft.irfft(spectrum * shape(np.fft.rfftfreq(samples, 1 / RATE)), samples)
-    return made / np.sqrt(np.mean(np.square(made)))
+    noise = np.fft.irfft(spectrum * shape(np.fft.rfftfreq(samples, 1 / RATE)), samples)
+    return noise / np.sqrt(np.mean(np.square(noise)))
 
 
 # --- the ten classes ---------------------------------------------------------------------------
@@ -197,18 +198,11 @@ def _write(folder: Path, seed: int, folds: int, takes: int) -> None:
                 source = f"{fold}{target:02}{take:03}"
                 file = f"{fold}-{source}-A-{target}.wav"
                 rng = np.random.default_rng((seed, target, fold, take))
-                _write_wav(folder / "audio" / file, clip(rng, recipe))
+                samples = np.round(clip(rng, recipe) * 32767).astype(np.int16)
+                soundfile.write(folder / "audio" / file, samples, RATE)
                 rows.append([file, fold, target, recipe.__name__, False, source, "A"])
     with (folder / "meta" / "esc50.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
         table.writerows(rows)
     (folder / "README.txt").write_text(README.format(count=len(rows), seed=seed))
-
-
-def _write_wav(path: Path, waveform: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.round(waveform * 32767).astype("<i2").tobytes())
