@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,29 +30,27 @@ from petl.train.checkpoint import Checkpoints, save_weights
 from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.seeding import seeded
-from petl.train.trackers import Tracker, trackers
+from petl.train.trackers import Trackers
 
 PARTS = ("train", "validation", "test")
 
 
+@dataclass
 class Attempt(Watcher):
     """One process's attempt at a run, from the last checkpoint to a result or a failure."""
 
-    def __init__(
-        self,
-        task: config.Task,
-        run: RunDir,
-        claim: Claim,
-        options: Options,
-        on_epoch: Callable[[EpochMetrics], None],
-        stop: Callable[[], bool],
-    ):
-        self.task, self.run, self.claim, self.options = task, run, claim, options
-        self.on_epoch, self.stop = on_epoch, stop
-        self.checkpoints = Checkpoints(run, options.checkpoint_minutes)
+    task: config.Task
+    run: RunDir
+    claim: Claim
+    options: Options
+    on_epoch: Callable[[EpochMetrics], None]
+    stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self.checkpoints = Checkpoints(self.run, self.options.checkpoint_minutes)
         self.began = time.monotonic()
         self.earlier_s, self.tries = 0.0, 1
-        self.trackers: list[Tracker] = []
+        self.trackers = Trackers()
 
     def carry_out(self, places: Places) -> Result:
         now = datetime.now().astimezone()
@@ -67,13 +66,13 @@ class Attempt(Watcher):
         write_json(self.run.result_file, result)
         self.checkpoints.remove()
         self.log(f"done: {result['metrics']}")
-        self.end_tracking(result)
+        self.trackers.end(result)
         return result
 
     def _train(self, data: TaskData) -> Outcome:
         self.fit = self._fit(data)
         self._resume()
-        self.trackers = trackers(self.options.track, self.run, self.task)
+        self.trackers.start(self.options.track, self.run, self.task)
         try:
             return self.fit.run(self)
         except Diverged:
@@ -109,11 +108,6 @@ class Attempt(Watcher):
         self.run.rewind(self.fit.epoch - 1)
         self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
 
-    def end_tracking(self, result: Result | None) -> None:
-        for tracker in self.trackers:
-            tracker.end(result)
-        self.trackers = []
-
     # --- while it trains
 
     def step(self, fit: Fit) -> None:
@@ -129,8 +123,7 @@ class Attempt(Watcher):
         append_json_line(self.run.metrics_file, metrics)
         self.log("  ".join(f"{name} {_short(value)}" for name, value in metrics.items()))
         self.on_epoch(metrics)
-        for tracker in self.trackers:
-            tracker.epoch(metrics)
+        self.trackers.epoch(metrics)
         if self.checkpoints.due(epoch_ends=True):
             self._save()
         self.claim.touch()
@@ -154,11 +147,7 @@ class Attempt(Watcher):
             statistics=statistics.model_dump() if statistics else None,
             clips={part: len(getattr(data.split, part)) for part in PARTS},
             params=count_parameters(self.fit.model),
-            metrics={
-                "test_last": outcome.test_last,
-                "test_best": outcome.test_best,
-                "val_best": outcome.val_best,
-            },
+            metrics=outcome.metrics,
             confusion=outcome.confusion,
             best_epoch=outcome.best_epoch,
             epochs=outcome.epochs,
@@ -178,25 +167,20 @@ class Attempt(Watcher):
         )
 
     def fail(self, error: Exception) -> None:
-        with suppress(OSError):  # a full disk has no space for this either
-            self._record(error)
-
-    def _record(self, error: Exception) -> None:
-        self.log(traceback.format_exc())
         lines = str(error).strip().splitlines()
-        fit = getattr(self, "fit", None)
-        write_json(
-            self.run.failure_file,
-            {
-                "class": failure_class(error),
-                "kind": type(error).__name__,
-                "message": lines[0] if lines else type(error).__name__,
-                "traceback": traceback.format_exc(),
-                "epoch": fit.epoch if fit else 0,
-                "host": socket.gethostname(),
-                "when": time.time(),
-            },
-        )
+        fit = getattr(self, "fit", None)  # there is none if the data or the model do not load
+        failure = {
+            "class": failure_class(error),
+            "kind": type(error).__name__,
+            "message": lines[0] if lines else type(error).__name__,
+            "traceback": traceback.format_exc(),
+            "epoch": fit.epoch if fit else 0,
+            "host": socket.gethostname(),
+            "when": time.time(),
+        }
+        with suppress(OSError):  # a full disk has no space for this either
+            self.log(traceback.format_exc())
+            write_json(self.run.failure_file, failure)
 
     def log(self, line: str) -> None:
         """Append to log.txt, so that the end of an earlier attempt stays readable."""

@@ -21,6 +21,7 @@ from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.subset import start_epoch
 from petl.model.build import Model, restore, trained_state
+from petl.runs.result import Metrics, Scores
 from petl.train.batches import Batches
 from petl.train.failures import memory, nonfinite
 from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
@@ -30,7 +31,6 @@ from petl.train.seeding import derive
 
 EpochMetrics = dict[str, Any]
 """A line of metrics.jsonl."""
-Scores = dict[str, float]
 State = dict[str, Any]
 
 
@@ -60,9 +60,7 @@ class Best:
 
 @dataclass
 class Outcome:
-    test_last: Scores
-    test_best: Scores
-    val_best: Scores
+    metrics: Metrics
     best_epoch: int
     epochs: int
     confusion: dict[str, list[list[int]] | None]
@@ -240,9 +238,7 @@ class Fit:
         test_best, confusion_best = self.evaluate(self.data.split.test)
         keep = {"none": {}, "last": last, "best": self.best.weights}
         return Outcome(
-            test_last=test_last,
-            test_best=test_best,
-            val_best=self.best.scores,
+            {"test_last": test_last, "test_best": test_best, "val_best": self.best.scores},
             best_epoch=self.best.epoch,
             epochs=self.epoch - 1,
             confusion={"test_last": confusion_last, "test_best": confusion_best},

@@ -55,7 +55,7 @@ def run_task(
             attempt.fail(error)
             raise
         finally:
-            attempt.end_tracking(None)
+            attempt.trackers.end(None)
 
 
 def _make_folder(run: RunDir) -> None:

@@ -80,30 +80,40 @@ class WandB:
         self.run.finish(exit_code=0 if result else 1)
 
 
-class Guarded:
-    """Turns a tracker off at its first error, so that it cannot end the run."""
+KNOWN: dict[str, Callable[[RunDir, Task], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}
 
-    def __init__(self, name: str, tracker: Tracker):
-        self.name, self.tracker = name, tracker
-        self.works = True
+
+class Trackers:
+    """The trackers of a run. One that fails is turned off, so that it cannot end the run."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, Tracker] = {}
+
+    def start(self, names: Sequence[str], run: RunDir, task: Task) -> None:
+        """Start each once; call this when metrics.jsonl shows how far the run is."""
+        check(names)
+        for name in dict.fromkeys(names):
+            try:
+                self.started[name] = KNOWN[name](run, task)
+            except Exception as error:  # not logged in, no network, another version
+                why = (str(error).strip() or type(error).__name__).splitlines()[0]
+                offline = "; WANDB_MODE=offline needs no login and no network" * (name == "wandb")
+                raise UserError(f"{name} does not start: {why}{offline}") from error
 
     def epoch(self, metrics: dict[str, Any]) -> None:
-        self._try(lambda: self.tracker.epoch(metrics))
+        self._each(lambda tracker: tracker.epoch(metrics))
 
     def end(self, result: Result | None) -> None:
-        self._try(lambda: self.tracker.end(result))
+        self._each(lambda tracker: tracker.end(result))
+        self.started.clear()
 
-    def _try(self, call: Callable[[], None]) -> None:
-        if not self.works:
-            return
-        try:
-            call()
-        except Exception as error:
-            self.works = False
-            log.warning("%s failed and is off: %s; metrics.jsonl continues", self.name, error)
-
-
-KNOWN: dict[str, Callable[[RunDir, Task], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self.started.items()):
+            try:
+                call(tracker)
+            except Exception as error:
+                del self.started[name]
+                log.warning("%s failed and is off: %s; metrics.jsonl continues", name, error)
 
 
 def check(names: Sequence[str]) -> None:
@@ -113,21 +123,6 @@ def check(names: Sequence[str]) -> None:
             raise UserError(f"there is no tracker '{name}'{nearest(name, KNOWN)}")
         if find_spec(name) is None:
             raise UserError(f"tracking with {name} needs its package: pip install {name}")
-
-
-def trackers(names: Sequence[str], run: RunDir, task: Task) -> list[Tracker]:
-    """Start each tracker once; call this when metrics.jsonl shows how far the run is."""
-    names = list(dict.fromkeys(names))
-    check(names)
-    started: list[Tracker] = []
-    for name in names:
-        try:
-            started.append(Guarded(name, KNOWN[name](run, task)))
-        except Exception as error:  # not logged in, no network, another version
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            offline = "; WANDB_MODE=offline needs no login and no network" * (name == "wandb")
-            raise UserError(f"{name} does not start: {why}{offline}") from error
-    return started
 
 
 def _tag(name: str) -> str:

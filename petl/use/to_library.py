@@ -27,7 +27,7 @@ from petl.methods.apply import merge
 from petl.model.build import Model
 from petl.use.load import LoadedRun
 
-INSTEAD = "`--format adapter` exports it"
+INSTEAD = "use --format adapter"
 POOLED = {
     "all": "hidden.mean(dim=1)",
     "cls": "hidden[:, 0]",
@@ -65,23 +65,23 @@ with torch.no_grad():
 
 def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     """The files by name, and a description of them."""
-    _refuse_what_stays(run.task)
+    _refuse_other_models(run.task)
     model = deepcopy(run.model).cpu()
     merge(model)
     encoder = model.backbone
-    if left := sorted({type(m).__name__ for m in encoder.modules() if isinstance(m, Wrapper)}):
-        why = f"there is no way to fold its {', '.join(left)}"
-        raise UserError(_unfoldable(run.task.method.family, why))
+    if wrappers := sorted({type(m).__name__ for m in encoder.modules() if isinstance(m, Wrapper)}):
+        why = f"petl cannot merge {', '.join(wrappers)}"
+        raise UserError(_not_mergeable(run.task.method.family, why))
     _fill_qkv_biases(encoder)
     tensors = to_huggingface(encoder.state_dict(), ast.NAMING)
-    whole = run.task.backbone.pooling == "cls+dist"
+    classifier = run.task.backbone.pooling == "cls+dist"
     head = {name: t.detach().clone() for name, t in model.head.state_dict().items()}
     files = {
-        "config.json": _json(_config(run, encoder, whole)),
+        "config.json": _json(_config(run, encoder, classifier)),
         "preprocessor_config.json": _json(_preprocessor(run)),
-        "README.md": _readme(run, whole).encode(),
+        "README.md": _readme(run, classifier).encode(),
     }
-    if whole:
+    if classifier:
         tensors = {f"{ast.NAMING.prefix}{name}": t for name, t in tensors.items()}
         tensors |= _classifier(model, head)
         description = "an ASTForAudioClassification"
@@ -95,21 +95,21 @@ def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     return files | {"model.safetensors": save(tensors, {"format": "pt"})}, description
 
 
-def _refuse_what_stays(task: config.Task) -> None:
+def _refuse_other_models(task: config.Task) -> None:
     if not isinstance(task.backbone, config.AST):
         raise UserError(
-            f"--format huggingface makes an AST, and the backbone is a {task.backbone.family}; "
+            f"--format huggingface writes an AST, and this backbone is {task.backbone.family}; "
             f"{INSTEAD}"
         )
     for part in task.method.parts:
         if part.why_not_merged:
-            raise UserError(_unfoldable(part.family, part.why_not_merged))
+            raise UserError(_not_mergeable(part.family, part.why_not_merged))
 
 
-def _unfoldable(family: str, why: str) -> str:
+def _not_mergeable(family: str, why: str) -> str:
     return (
-        f"--format huggingface folds a method into the AST's own weights, and '{family}' does not "
-        f"fold: {why}; {INSTEAD}"
+        f"--format huggingface merges the method into the AST's weights, and '{family}' cannot be "
+        f"merged: {why}; {INSTEAD}"
     )
 
 
@@ -133,7 +133,7 @@ def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _config(run: LoadedRun, encoder: Encoder, whole: bool) -> dict[str, Any]:
+def _config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any]:
     shape, patch = encoder.shape, encoder.tokens.patch
     config = ast.library_config(
         hidden=shape.hidden,
@@ -148,7 +148,7 @@ def _config(run: LoadedRun, encoder: Encoder, whole: bool) -> dict[str, Any]:
         qkv_bias=next(encoder.bare_layers()).attention.qkv.linear.bias is not None,
     )
     return config | {
-        "architectures": ["ASTForAudioClassification" if whole else "ASTModel"],
+        "architectures": ["ASTForAudioClassification" if classifier else "ASTModel"],
         "problem_type": "single_label_classification" if run.classes else "regression",
         "id2label": {str(label): name for label, name in enumerate(run.names)},
         "label2id": {name: label for label, name in enumerate(run.names)},
@@ -173,9 +173,9 @@ def _preprocessor(run: LoadedRun) -> dict[str, Any]:
     }
 
 
-def _readme(run: LoadedRun, whole: bool) -> str:
+def _readme(run: LoadedRun, classifier: bool) -> str:
     names, pooling = run.task.names, run.task.backbone.pooling
-    use = CLASSIFIER if whole else ENCODER.format(pooling=pooling, pooled=POOLED[pooling])
+    use = CLASSIFIER if classifier else ENCODER.format(pooling=pooling, pooled=POOLED[pooling])
     return (
         f"# {names.method_label} on {names.dataset_label}\n\n"
         f"An Audio Spectrogram Transformer from `{run.task.backbone.source}`, fine-tuned by "

@@ -16,7 +16,7 @@ from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
 from petl.files import append_json_line
 from petl.runs.directory import RunDir
-from petl.train.trackers import check, trackers
+from petl.train.trackers import Trackers, check
 
 ROOT = EXPERIMENTS.parent
 RESULT = {"epochs": 3, "metrics": {"test_last": {"accuracy": 0.5, "loss": 1.0}}}
@@ -51,6 +51,12 @@ def run(task: Task, tmp_path: Path) -> RunDir:
     return stopped(task, tmp_path / "runs", 0)
 
 
+def started(names: list[str], run: RunDir, task: Task) -> Trackers:
+    trackers = Trackers()
+    trackers.start(names, run, task)
+    return trackers
+
+
 def row(epoch: int) -> dict[str, float]:
     return {"epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": 0.5, "lr": 0.1, "seconds": 1.0}
 
@@ -59,7 +65,7 @@ def test_none_asked_for_is_none_imported() -> None:
     code = """
 import sys
 import petl.train.run, petl.train.trackers
-petl.train.trackers.trackers((), None, None)
+petl.train.trackers.Trackers().start((), None, None)
 print(sorted({"tensorboard", "wandb", "tensorflow"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
@@ -93,7 +99,7 @@ def wandb(tmp_path: Path, monkeypatch) -> Path:
 def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
     wandb: Path, run: RunDir, task: Task, caplog
 ) -> None:
-    (tracker,) = trackers(["wandb", "wandb"], run, task)
+    tracker = started(["wandb", "wandb"], run, task)
     for epoch in (1, 2, 3):
         tracker.epoch(row(epoch))
     tracker.end(RESULT)
@@ -109,9 +115,9 @@ def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
 
 
 def test_wandb_is_told_the_final_numbers(wandb: Path, run: RunDir, task: Task) -> None:
-    (tracker,) = trackers(["wandb"], run, task)
+    tracker = started(["wandb"], run, task)
     tracker.end(RESULT)
-    (tracker,) = trackers(["wandb"], run, task)
+    tracker = started(["wandb"], run, task)
     tracker.end(None)
     calls = [json.loads(line) for line in wandb.read_text().splitlines()]
     assert ["summary", {"test_last/accuracy": 0.5, "test_last/loss": 1.0}] in calls
@@ -122,7 +128,7 @@ def test_a_tracker_that_does_not_start_says_why(wandb: Path, run: RunDir, task: 
     module = wandb.parent / "packages" / "wandb" / "__init__.py"
     module.write_text("def init(**settings): raise RuntimeError('no API key\\nhelp')")
     with pytest.raises(UserError, match=r"^wandb does not start: no API key; WANDB_MODE=offline"):
-        trackers(["wandb"], run, task)
+        started(["wandb"], run, task)
 
 
 def test_tensorboard_shows_each_epoch_once(run: RunDir, task: Task) -> None:
@@ -130,12 +136,12 @@ def test_tensorboard_shows_each_epoch_once(run: RunDir, task: Task) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    (tracker,) = trackers(["tensorboard"], run, task)
+    tracker = started(["tensorboard"], run, task)
     for epoch in (1, 2, 3):
         tracker.epoch(row(epoch))
     tracker.end(None)
     append_json_line(run.metrics_file, row(1))
-    (tracker,) = trackers(["tensorboard"], run, task)
+    tracker = started(["tensorboard"], run, task)
     for epoch in (2, 3, 4):
         tracker.epoch(row(epoch))
     tracker.end(RESULT)

@@ -27,7 +27,7 @@ def test_every_yaml_line_changes_a_study(snippet: str, tmp_path: Path) -> None:
     assert (after.run_id == before.run_id) == ("keep_weights" in snippet)
 
 
-def test_the_tables_know_every_pooling_and_what_does_not_fold() -> None:
+def test_the_tables_know_every_pooling_and_what_cannot_be_merged() -> None:
     assert f"| {', '.join(f'`{name}`' for name in POOLED)} | `ASTModel`" in DOCUMENT
     assert "| `cls+dist` | `ASTForAudioClassification`" in DOCUMENT
     for family in (name for name, method in FAMILIES.items() if method.why_not_merged):
