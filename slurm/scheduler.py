@@ -1,7 +1,7 @@
 """What squeue and sacct say, each asked once for everything.
 
-A scheduler that does not answer is not a reason to fail: the answer then carries the error, so that
-whoever judges by it can tell "not there" from "not known".
+If Slurm does not answer, that is no reason to fail: the answer then carries the error, so that "not
+in the queue" and "not known" stay different.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a job does: the run, or the few runs, that its place in the array stands for."""
+"""What a job does: its run, or its few runs."""
 
 from __future__ import annotations
 

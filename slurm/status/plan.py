@@ -1,7 +1,6 @@
-"""What is done of a study, what is left, and how long it will take: read, nothing is started.
+"""What is done of a study, what is left, and how long that takes. This only reads.
 
-Run directories and the scheduler tell. Times are means of finished runs, never guesses: where no
-finished run tells, the answer is "unknown".
+Times are means of finished runs, never guesses: without a finished run they are unknown.
 """
 
 from __future__ import annotations
@@ -18,8 +17,14 @@ from petl.config.study import Study
 from petl.config.study_file import Report
 from petl.runs.directory import RunDir, Runs
 from slurm.scheduler import Answer, accounted, queued
-from slurm.status import verdict
-from slurm.status.verdict import Kind, Verdict
+from slurm.status.state import (
+    Kind,
+    RunState,
+    cause_of_failure,
+    explains_itself,
+    state_after_queue,
+    state_in_queue,
+)
 from slurm.submission import Attempt, attempts, submissions, submissions_folder
 
 TO_RUN: tuple[Kind, ...] = ("waiting", "stopped", "lost", "failed")
@@ -44,7 +49,7 @@ class Item:
     task: Task
     run: RunDir
     report: Report
-    state: Verdict
+    state: RunState
     log: Path
     seconds: float | None = None
     accuracy: float | None = None
@@ -54,7 +59,7 @@ class Item:
     @classmethod
     def of(cls, task: Task, run_id: str, runs: Runs, report: Report) -> Item:
         run = runs.run(run_id)
-        item = cls(task, run, report, Verdict("waiting"), run.log_file)
+        item = cls(task, run, report, RunState("waiting"), run.log_file)
         if run_id in runs:
             item.look(runs)
         return item
@@ -62,10 +67,6 @@ class Item:
     @property
     def kind(self) -> Kind:
         return self.state.kind
-
-    @property
-    def is_told(self) -> bool:
-        return verdict.is_told(self.run, self.state, self.attempts[-1])
 
     @property
     def ended(self) -> bool:
@@ -78,10 +79,10 @@ class Item:
         result = runs.result(self.run.path.name) if runs else self.run.result()
         if result is None:
             seen = self.run.state()
-            cause = verdict.cause_of_failure(self.run) if seen.kind == "failed" else ""
-            self.state = Verdict(seen.kind, seen.reason, seen.epoch, cause)
+            cause = cause_of_failure(self.run) if seen.kind == "failed" else ""
+            self.state = RunState(seen.kind, seen.reason, seen.epoch, cause)
             return
-        self.state = Verdict("done")
+        self.state = RunState("done")
         self.seconds = float(result["timing"]["seconds"])
         self.accuracy = result["metrics"][self.report].get("accuracy")  # a regression has none
 
@@ -109,25 +110,27 @@ class Plan:
             item.attempts = by_run.get(item.run.path.name, [])
         asked = [item for item in self.items if item.attempts and item.kind != "done"]
         queue = self.queue = queued(_arrays(asked))
-        gone = []
+        silent = []
         for item in asked:
             # after squeue was asked: a run that has left the queue by then has written its last
             item.look()
             last = item.attempts[-1]
             job = queue.jobs.get(last.array_task)
-            if job is not None and item.kind != "done":
+            if item.kind == "done":
+                continue
+            if job is not None:
                 item.log = last.submission.log(job.id)
                 epochs = item.task.train.epochs
-                item.state = verdict.in_queue(item.run, item.state, last, job, epochs)
-            elif item.kind != "done":
-                gone.append(item)
+                item.state = state_in_queue(item.run, item.state, last, job, epochs)
+            elif not explains_itself(item.run, item.state, last):
+                silent.append(item)
         accounts = Answer()
-        silent = [item for item in gone if not item.is_told]
         if silent and not queue.trouble:
             since = min(item.attempts[-1].submission.record.when for item in silent)
             accounts = accounted(_arrays(silent), since)
-        for item in gone:
-            item.state = verdict.gone(item.run, item.state, item.attempts[-1], queue, accounts)
+        for item in silent:
+            last = item.attempts[-1]
+            item.state = state_after_queue(item.run, item.state, last, queue, accounts)
         return queue.trouble or accounts.trouble
 
     def in_queue(self) -> Counter[str]:
@@ -158,7 +161,7 @@ class Left(NamedTuple):
     unknown: int
 
     def wall(self, workers: int) -> float | None:
-        """Until all is done with so many at a time, or None if that is unknown."""
+        """Seconds until all is done with `workers` at a time; None if that is unknown."""
         if self.unknown:
             return None
         return max(sum(self.seconds) / workers, max(self.seconds, default=0.0))

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from slurm.format import duration
 from slurm.status.plan import Group, Item, Left, Means, Plan, count
-from slurm.status.verdict import Kind
+from slurm.status.state import Kind
 
 # kind: its glyph, its glyph without Unicode, its style
 KINDS: dict[Kind, tuple[str, str, str]] = {

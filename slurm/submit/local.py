@@ -1,4 +1,4 @@
-"""A study on this machine, so many runs at a time, each in a process of its own.
+"""A study on this machine: several runs at a time, each in a process of its own.
 
 The truth about a run is its directory; a job here is only the process that works on it. If this
 process is killed, the jobs it has started finish their runs, and the next submit sees their claims.
@@ -23,7 +23,7 @@ from petl.places import Places
 from slurm.call import python_arguments
 from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
-from slurm.status.verdict import Verdict
+from slurm.status.state import RunState
 
 POLL_S = 0.2
 LEAVE_S = 30
@@ -45,7 +45,7 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     elsewhere = [item for item in plan.items if item.kind == "running"]
     todo = plan.to_run()
     for item in todo:
-        item.state = Verdict("waiting")
+        item.state = RunState("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     threads = max(1, cpus() // workers)
     options = Options(threads=threads, track=tracked())
@@ -70,7 +70,7 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
 
 
 class _Crew:
-    """So many jobs at a time, each in a slot with its share of CPUs and its GPU."""
+    """The jobs that run now, each in a slot with its share of CPUs and its GPU."""
 
     def __init__(self, folder: Path, workers: int, threads: int):
         self.folder, self.workers = folder, workers
@@ -108,12 +108,13 @@ class _Crew:
                 _judge(job)
                 del self.jobs[slot]
             elif job.item.kind in ("waiting", "stopped"):  # it has not taken its claim yet
-                job.item.state = Verdict("running")
+                job.item.state = RunState("running")
 
     def stop(self, show: Show) -> None:
-        """One in a long computation leaves as soon as that is over; one that is just starting dies.
+        """Send each job SIGTERM once, and wait until it has left.
 
-        So SIGTERM is sent once: a job has its handler before it has a claim.
+        One that is just starting has no handler yet and dies; it has no claim either. One in a long
+        computation leaves when that is over.
         """
         for job in self.alive():
             job.process.terminate()
@@ -129,7 +130,7 @@ def _judge(job: Job) -> None:
     """The last word on a job that has ended: a run that says nothing about it has died."""
     item = job.item
     if item.kind in ("waiting", "stopped"):
-        item.state = Verdict("failed", "its process died (out of memory?)", item.state.epoch)
+        item.state = RunState("failed", "its process died (out of memory?)", item.state.epoch)
         item.log = job.log
     elif item.kind == "done":  # on a cluster's disk the number of files counts
         job.log.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from slurm.format import several
 from slurm.status.plan import Item, Means, Plan
-from slurm.status.verdict import Kind
+from slurm.status.state import Kind
 from slurm.submit.profile import Profile
 from slurm.submit.sbatch import Batch
 

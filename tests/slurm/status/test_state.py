@@ -1,4 +1,4 @@
-"""Three witnesses, one verdict: the run directory, the scheduler, the heartbeat."""
+"""The state of a run, from its directory, the scheduler and its heartbeat."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_requeued_run_waits_and_says_how_often_it_did(
         ("RUNNING|0:0|n1|Unknown", "unknown", "", "RUNNING in sacct, no longer in squeue"),
     ],
 )
-def test_each_end_of_a_job_has_its_words(
+def test_each_end_of_a_job_has_its_reason(
     study: Study, runs: Path, scheduler: Scheduler, line: str, kind: str, cause: str, reason: str
 ) -> None:
     stopped(study.tasks[0], runs, 2)
@@ -153,7 +153,7 @@ def test_each_end_of_a_job_has_its_words(
     assert reason in state.reason
 
 
-def test_a_failure_without_an_exit_code_is_no_verdict_at_once(
+def test_a_failure_without_an_exit_code_is_unknown_at_first(
     study: Study, runs: Path, scheduler: Scheduler
 ) -> None:
     """Seen when slurmdbd has just come back."""
@@ -186,7 +186,7 @@ def test_a_failure_of_an_earlier_try_is_not_taken_for_one_of_this_try(
     assert Plan(study, runs).items[0].state.cause == "node-failure"
 
 
-def test_nothing_is_lost_as_long_as_one_witness_is_silent(
+def test_nothing_is_lost_while_squeue_does_not_answer(
     study: Study, runs: Path, scheduler: Scheduler
 ) -> None:
     scheduler.squeue_trouble = "squeue did not answer within 60 s"

@@ -27,7 +27,7 @@ Kind = Literal["done", "running", "pending", "failed", "stopped", "lost", "unkno
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunState:
     """`reason` is for a person; by `cause`, the class of an end, slurm.submit.policy decides."""
 
     kind: Kind
@@ -67,7 +67,7 @@ PENDING = {
 }
 
 
-def in_queue(run: RunDir, seen: Verdict, last: Attempt, job: Job, epochs: int) -> Verdict:
+def state_in_queue(run: RunDir, seen: RunState, last: Attempt, job: Job, epochs: int) -> RunState:
     """Of a run whose job is in the queue. `seen` is what the run directory says."""
     if job.state == "PENDING":
         return replace(seen, kind="pending", reason=_waiting(run, last, job), cause="")
@@ -83,15 +83,15 @@ def in_queue(run: RunDir, seen: Verdict, last: Attempt, job: Job, epochs: int) -
     return replace(seen, kind="running", reason=f"{word} on {job.node}", cause="")
 
 
-def is_told(run: RunDir, seen: Verdict, last: Attempt) -> bool:
-    """The run directory says enough: the run is alive, or its failure is of this attempt."""
+def explains_itself(run: RunDir, seen: RunState, last: Attempt) -> bool:
+    """The run is alive, or has written why this attempt failed: Slurm need not be asked."""
     return seen.kind == "running" or (seen.kind == "failed" and last.submission.has_failed(run))
 
 
-def gone(run: RunDir, seen: Verdict, last: Attempt, queue: Answer, accounts: Answer) -> Verdict:
+def state_after_queue(
+    run: RunDir, seen: RunState, last: Attempt, queue: Answer, accounts: Answer
+) -> RunState:
     """Of a run whose job is not in the queue, or whose scheduler does not answer."""
-    if is_told(run, seen, last):
-        return seen
     name = f"job {last.job}" if last.job else f"submitted {last.submission.submitted_at()}"
     if queue.trouble:
         return replace(seen, kind="unknown", reason=f"{name}; {queue.trouble}", cause="")
@@ -104,7 +104,7 @@ def gone(run: RunDir, seen: Verdict, last: Attempt, queue: Answer, accounts: Ans
     return _lost(seen, f"gone from {where}, {_last_seen(run)}")
 
 
-def _ended(run: RunDir, seen: Verdict, job: Job) -> Verdict:
+def _ended(run: RunDir, seen: RunState, job: Job) -> RunState:
     state = job.state.split()[0].rstrip("+")
     if state == "FAILED":
         return _exit(job, seen)
@@ -120,11 +120,11 @@ def _ended(run: RunDir, seen: Verdict, job: Job) -> Verdict:
     return replace(seen, kind="unknown", cause="", reason=reason)
 
 
-def _lost(seen: Verdict, reason: str) -> Verdict:
+def _lost(seen: RunState, reason: str) -> RunState:
     return replace(seen, kind="lost", cause="lost", reason=reason)
 
 
-def _exit(job: Job, seen: Verdict) -> Verdict:
+def _exit(job: Job, seen: RunState) -> RunState:
     ended_at = _when(job.end)
     just_now = ended_at and (datetime.now() - ended_at).total_seconds() < ACCOUNTS_S
     if not job.exit or (job.exit == "0:0" and just_now):  # sacct does not know the exit code yet
