@@ -62,8 +62,8 @@ def _times_done(run: RunDir) -> int:
 
 
 def _numbers(run: RunDir) -> dict[str, Any]:
-    result = run.result() or {}
-    return {key: value for key, value in result.items() if key not in MAY_DIFFER}
+    result = run.result()
+    return {k: v for k, v in result.items() if k not in MAY_DIFFER} if result else {}
 
 
 def _rows(run: RunDir) -> list[dict[str, Any]]:

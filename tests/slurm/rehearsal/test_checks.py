@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tiny import SHORT, Make, write_study
@@ -46,7 +47,7 @@ def problems(pair: tuple[Plan, RunDir]) -> list[str]:
 
 
 def other_seconds(run: RunDir) -> None:
-    result = run.result() or {}
+    result: Any = run.result()
     result["timing"]["tries"] = 3
     run.result_file.write_text(json.dumps(result))
     rows = [row | {"seconds": 99.0} for row in run.metrics()]
@@ -59,7 +60,7 @@ def test_only_times_may_differ(pair: tuple[Plan, RunDir]) -> None:
 
 
 def other_result(run: RunDir) -> None:
-    result = run.result() or {}
+    result: Any = run.result()
     result["metrics"]["test_last"]["loss"] += 1e-9
     run.result_file.write_text(json.dumps(result))
 

@@ -98,7 +98,7 @@ def perform(
     record = Performance(study, cluster, rng, coming).run()
     print("\n".join(f"    {story(item, record)}" for item in study.plan().items))
     assert list(problems(study, undisturbed, record, cluster)) == []
-    arrays = len({item.place.array for item in study.plan().items})
+    arrays = len({item.attempts[-1].array_task.array for item in study.plan().items})
     print(
         f"  all done once, with equal numbers and weights, in {duration(record.seconds)}; submitted"
         f" {record.submitted} times, {arrays} arrays, {record.most_running} jobs at a time at most"
@@ -109,9 +109,9 @@ def story(item: Item, record: Record) -> str:
     """What one run went through."""
     parts = [event.what for event in record.events if item.task.run_id in event.runs]
     result = item.run.result()
-    tries = result["timing"]["tries"] if result else 0
-    if len(item.tries) > 1:
-        parts.append(f"submitted {len(item.tries)} times")
+    tries = result["timing"].get("tries", 1) if result else 0
+    if len(item.attempts) > 1:
+        parts.append(f"submitted {len(item.attempts)} times")
     if tries > 1:
         parts.append(f"started {tries} times")
     return f"{label(item.task):25} {', '.join(parts) or 'undisturbed'}"
