@@ -1,8 +1,13 @@
 """Attention that keeps queries, keys and values for the backward pass, and nothing else.
 
-The tokens x tokens matrix is computed again, a few heads at a time, so that it is never stored
-whole and hardly leaves the cache. Not even the output is kept: a fused kernel wants it back for the
-softmax's derivative, but whole rows of probabilities do without.
+The probabilities P, tokens x tokens for each head, are computed again in the backward pass, a few
+heads at a time: P is never stored whole and mostly stays in the cache. With S = q k' / sqrt(width),
+
+    P = softmax(S)      out = P v       dv = P' d_out       dP = d_out v'
+    dS = P * (dP - rowsum(dP * P))      dq = dS k / sqrt(width)     dk = dS' q / sqrt(width)
+
+A fused kernel needs `out` for the row sums (rowsum(dP * P) = rowsum(d_out * out)). Here whole rows
+of P are at hand, so not even `out` is kept.
 
 All are (batch, heads, tokens, width); there may be more keys than queries.
 """
@@ -19,7 +24,7 @@ from torch.nn import functional as F
 
 FUSED = hasattr(F, "scaled_dot_product_attention")  # since PyTorch 2
 SCORES = {"cpu": 24 * 2**20, "cuda": 256 * 2**20}
-"""Bytes of scores at a time: about what a cache holds; on a GPU, what keeps all of it busy."""
+"""Bytes of P at a time: on a CPU about the size of its cache, on a GPU enough to keep it busy."""
 
 Part = tuple[slice, slice]
 Wanted = tuple[bool, ...]
@@ -27,7 +32,7 @@ Wanted = tuple[bool, ...]
 
 def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
     """softmax(q k' / sqrt(width)) v, with dropout of the probabilities."""
-    # the backward pass draws the same masks again, from this seed
+    # from this seed the backward pass draws the same masks again
     seed = int(torch.randint(2**62, ())) if dropout else 0
     return _Attend.apply(q, k, v, dropout, seed)
 
@@ -37,7 +42,7 @@ class _Attend(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, dropout: float, seed: int) -> Tensor:
         ctx.save_for_backward(q, k, v)
         ctx.dropout, ctx.seed = dropout, seed
-        with torch.autocast(q.device.type, enabled=False):  # which the backward pass is without
+        with torch.autocast(q.device.type, enabled=False):  # as in the backward pass
             if FUSED and not dropout:
                 return F.scaled_dot_product_attention(q, k, v)
             return _forward(q, k, v, dropout, seed)
@@ -92,7 +97,7 @@ def _backward(
 def _fused_backward(
     q: Tensor, k: Tensor, v: Tensor, grad: Tensor, wanted: Wanted
 ) -> list[Tensor | None]:
-    """On a GPU the fused kernel, though it has to run forward a second time for its output."""
+    """On a GPU the fused kernel is faster, although it must run forward again for its output."""
     inputs = [t.detach().requires_grad_(w) for t, w in zip((q, k, v), wanted, strict=True)]
     with torch.enable_grad():
         out = F.scaled_dot_product_attention(*inputs)
@@ -101,12 +106,16 @@ def _fused_backward(
 
 
 def _parts(q: Tensor, k: Tensor) -> Iterator[Part]:
-    """Several clips, or some heads of one, as many as their scores may take memory."""
+    """Slices of (batch, heads): whole clips if one fits into SCORES bytes, else heads of one clip.
+
+    at_once = SCORES / (queries x keys x bytes) heads fit. For heads of one clip this is rounded
+    down to a multiple of the threads: each head is one thread's work, so no thread is idle.
+    """
     batch, heads = q.shape[:2]
     one = q.shape[2] * k.shape[2] * q.element_size()
     at_once = max(1, SCORES["cuda" if q.is_cuda else "cpu"] // one)
     clips, some = max(1, at_once // heads), min(heads, at_once)
-    some -= some % min(some, torch.get_num_threads())  # a head is one thread's work; none waits
+    some -= some % min(some, torch.get_num_threads())
     for b in range(0, batch, clips):
         for h in range(0, heads, some):
             yield slice(b, b + clips), slice(h, h + some)
@@ -118,12 +127,12 @@ def _probabilities(scaled: Tensor, k: Tensor) -> Tensor:
 
 
 def _scaled(t: Tensor) -> Tensor:
-    """The queries are scaled, not the scores, which are many more."""
+    """Scaling the queries (tokens x width) is cheaper than scaling S (tokens x tokens)."""
     return t * t.shape[-1] ** -0.5
 
 
 def _like(t: Tensor) -> Tensor:
-    """Heads side by side within each token, as the projections before and after want them."""
+    """An empty (batch, heads, tokens, width) that the output projection can read without a copy."""
     batch, heads, tokens, width = t.shape
     return t.new_empty(batch, tokens, heads, width).transpose(1, 2)
 

@@ -155,9 +155,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers, final norm. A backbone brings the embeddings and its weights' names.
+    """Embeddings, layers, final norm. A backbone gives the embeddings and its weights' names.
 
-    Layers that end in a norm of their own (post-norm) leave nothing for a final one to do.
+    Layers that end in their own norm (post-norm) need no final one.
     """
 
     def __init__(self, shape: Geometry, tokens: nn.Module):
@@ -171,7 +171,7 @@ class Encoder(nn.Module):
 
     @property
     def special(self) -> int:
-        """How many tokens stand before those that the input became."""
+        """How many tokens come before those of the input, such as CLS."""
         return int(unwrap(self.tokens).special)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class Encoder(nn.Module):
         return self.training and rate > 0 and torch.rand(()).item() < rate
 
     def bare_layers(self) -> Iterator[Layer]:
-        """The layers themselves, under whatever wraps them."""
+        """The layers themselves, without their wrappers."""
         for layer in self.layers:
             bare = unwrap(layer)
             assert isinstance(bare, Layer)

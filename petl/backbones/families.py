@@ -11,7 +11,7 @@ from typing import Any
 
 from petl import config
 from petl.backbones.encoder import Encoder
-from petl.backbones.known import shape
+from petl.backbones.known import shape_of
 from petl.backbones.library import expect, read_checkpoint
 from petl.backbones.naming import Naming, load_library
 from petl.config.dataset import BINS
@@ -36,7 +36,7 @@ def build_encoder(settings: config.Backbone, frames: int) -> Encoder:
 
 def bare_encoder(settings: config.Backbone, frames: int) -> Encoder:
     """The same encoder, with whatever is in its memory."""
-    c = shape(settings.source)
+    c = shape_of(settings.source)
     encoder: Encoder = _module(settings.family).make(c, None)
     if isinstance(settings, config.Patches):
         _resize(encoder, c, frames, "zeros")

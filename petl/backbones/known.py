@@ -40,15 +40,15 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def shape(source: str) -> dict[str, Any]:
+def shape_of(source: str) -> dict[str, Any]:
     """The config of a backbone, without looking at its weights."""
     if source in SHAPES:
         return SHAPES[source]
     folder = BUILTIN / source.removeprefix("builtin:") if source[:8] == "builtin:" else Path(source)
-    found = read_json(folder / "config.json")
-    if not isinstance(found, dict):
+    shape = read_json(folder / "config.json")
+    if not isinstance(shape, dict):
         raise UserError(
             f"backbone.source: the shape of '{source}' is not known without a download; "
             f"give a folder with its config.json, or one of {', '.join(SHAPES)}"
         )
-    return found
+    return shape

@@ -1,6 +1,6 @@
-"""Less kept for the backward pass: what can be rebuilt from what is kept anyway.
+"""Less memory for the backward pass: what can be computed again from what is kept anyway.
 
-`project` is for a trained projection of what a LayerNorm put out, `checkpoint` for a whole layer.
+`project` is for a trained projection of a LayerNorm's output, `checkpoint` for a whole layer.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from torch.nn import functional as F
 
 
 def project(h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """F.linear; if h comes from a LayerNorm, the weight's gradient rebuilds it from what the
-    LayerNorm keeps for itself. That is one matrix of tokens less for each adapted branch."""
+    """F.linear, without keeping h if it is the output of a LayerNorm.
+
+    The weight's gradient needs h. A LayerNorm keeps its input x, mean and 1 / deviation anyway, so
+    h = (x - mean) * rate * gain + shift: one tokens x hidden matrix less for each adapted branch.
+    """
     norm = h.grad_fn
     if norm is None or norm.name() != "NativeLayerNormBackward0" or not weight.requires_grad:
         return F.linear(h, weight, bias)
@@ -39,7 +42,8 @@ class _Project(torch.autograd.Function):
         grad = grad.to(weight.dtype)
         rows = grad.flatten(0, -2)
         normalised = (x - mean).mul_(rate).flatten(0, -2).to(rows.dtype)
-        # h = normalised * gain + shift; gain and shift wait until the tokens are summed up
+        # With h = n * gain + shift (n normalised, a row per token), the weight's gradient is
+        # rows' h = (rows' n) * gain + (sum of rows) shift': gain and shift cost nothing per token.
         total = rows.sum(0)
         d_weight = (rows.t() @ normalised).mul_(gain).addr_(total, shift)
         d_bias = total if ctx.needs_input_grad[2] else None
@@ -47,14 +51,15 @@ class _Project(torch.autograd.Function):
 
 
 def checkpoint(layer: nn.Module, h: Tensor) -> Tensor:
-    """layer(h), keeping h alone: the backward pass computes the layer once more."""
+    """layer(h), keeping only h: the backward pass computes the layer again."""
     if not torch.is_grad_enabled():
         return layer(h)
     return _Checkpoint.apply(layer, h, *(p for p in layer.parameters() if p.requires_grad))
 
 
 class _Checkpoint(torch.autograd.Function):
-    """The parameters are inputs too: the first layer's tokens alone may need no gradient."""
+    """The trained parameters are inputs too. Otherwise autograd would skip a layer whose h needs no
+    gradient, such as the first one on a frozen backbone."""
 
     @staticmethod
     def forward(ctx: Any, layer: nn.Module, h: Tensor, *trained: Tensor) -> Tensor:
@@ -81,7 +86,8 @@ def _random_states(h: Tensor) -> tuple[Tensor, ...]:
 
 @contextmanager
 def _once_more(layer: nn.Module, h: Tensor, random: tuple[Tensor, ...]) -> Iterator[None]:
-    """The same draws again, and no second update of a BatchNorm's running statistics."""
+    """For the second forward: the random numbers of the first, so that dropout has the same masks,
+    and no second update of a BatchNorm's running statistics."""
     norms = [m for m in layer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     tracking = [m.track_running_stats for m in norms]
     with torch.random.fork_rng([h.device] if h.is_cuda else []):

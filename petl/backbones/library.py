@@ -28,7 +28,7 @@ def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 class _Config(dict[str, Any]):
-    """A config.json that says which key it lacks."""
+    """A config.json that names a missing key in an error."""
 
     def __init__(self, file: Path, values: dict[str, Any]):
         super().__init__(values)
@@ -39,11 +39,11 @@ class _Config(dict[str, Any]):
 
 
 def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
-    """Refuse a checkpoint that our encoder would read and compute something else with."""
+    """Refuse a checkpoint that our encoder could load but would compute differently."""
     for key, value in wanted.items():
         if config.get(key, value) != value:
             have = f"its {key} is {config[key]!r}"
-            raise UserError(f"{source}: {have}; only {value!r} is known here")
+            raise UserError(f"{source}: {have}; this backbone family needs {value!r}")
 
 
 def _locate(source: str) -> tuple[Path, Path]:
@@ -58,7 +58,7 @@ def _locate(source: str) -> tuple[Path, Path]:
         return _in_folder(Path(source))
     if source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise UserError(
-            f"backbone.source: no folder '{source}', and not a Hugging Face name either"
+            f"backbone.source: '{source}' is neither a folder nor a Hugging Face name (owner/name)"
         )
     return _from_hub(source)
 

@@ -1,7 +1,9 @@
-"""Where each tensor of a checkpoint goes, and that every one of them goes somewhere.
+"""Which of our tensors each tensor of a checkpoint fills; none may be missing or left over.
 
-A table maps a module or tensor of ours to the library's; `#` stands for a layer's number. Where
-ours holds several of theirs stacked (queries, keys and values) it names them in that order.
+A table maps a module or tensor of ours to the library's name; `#` is a layer's number. Our `qkv`
+holds three of theirs, stacked by rows, so it maps to three names in that order:
+
+    layers.3.attention.qkv.linear.weight[0:d]   encoder.layer.3.attention.attention.query.weight
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ LISTED = 8
 
 @dataclass(frozen=True)
 class Naming:
-    """`newer` holds what later versions of the library call differently, if they are asked to.
+    """`newer` has the names that later versions of the library use instead.
 
-    `prefix` is what the library puts before every name when the model carries a head, and
-    `leftovers` begin the names of what no classifier of ours needs: heads and pre-training's parts.
+    `prefix` is in front of every name when the library's model has a head. Names that begin with
+    one of `leftovers` are ignored: heads and parts of the pre-training.
     """
 
     table: Table
@@ -45,13 +47,13 @@ def _look_up(table: Table, ours: str) -> tuple[str, ...]:
     number = re.search(r"\.(\d+)\.", ours)
     template = ours.replace(number[0], ".#.", 1) if number else ours
     module, _, end = template.rpartition(".")
-    if found := table.get(template):
+    if names := table.get(template):
         end = ""
-    elif found := table.get(module):
+    elif names := table.get(module):
         end = f".{end}"
     else:
         return ()
-    names = (found,) if isinstance(found, str) else found
+    names = (names,) if isinstance(names, str) else names
     return tuple(name.replace("#", number[1] if number else "#") + end for name in names)
 
 

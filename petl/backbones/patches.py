@@ -18,7 +18,7 @@ Grid = tuple[int, int]
 class PatchTokens(nn.Module):
     """Spectrograms (batch, frames, bins) -> tokens: special ones, then patches, frequency-major.
 
-    A backbone of photographs reads three channels: it gets the spectrogram three times.
+    A backbone for photographs reads three channels: it gets the spectrogram three times.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PatchTokens(nn.Module):
         return steps(leaf(self, "Embeddings", f"patches of {size}"), tokens(*special))
 
     def resize(self, size: Grid, how: str) -> None:
-        """Read spectrograms of (bins, frames); `how` the position embeddings follow."""
+        """Read spectrograms of (bins, frames); `how` says what happens to position embeddings."""
         new = grid(size, self.patch.kernel_size[0], self.patch.stride)
         position = fit_positions(self.position.detach(), self.grid, new, how)
         self.grid, self.position = new, nn.Parameter(position)
@@ -60,15 +60,16 @@ class PatchTokens(nn.Module):
 def grid(size: Grid, patch: int, strides: tuple[int, ...]) -> Grid:
     if min(size) < patch:
         small = f"{size[0]} bins x {size[1]} frames"
-        raise UserError(f"a spectrogram of {small} has no room for a patch of {patch} x {patch}")
+        raise UserError(f"a spectrogram of {small} is smaller than a patch of {patch} x {patch}")
     return (size[0] - patch) // strides[0] + 1, (size[1] - patch) // strides[1] + 1
 
 
 def fit_positions(position: Tensor, old: Grid, new: Grid, how: str) -> Tensor:
-    """Position embeddings for another clip length: as they are when the length is the same.
+    """Position embeddings for another clip length; for the same length they are unchanged.
 
-    `zeros` is what the released code ends up with: the library drops tensors whose sizes mismatch.
-    `crop` takes the middle of what is too long and stretches what is too short.
+    `zeros` is what the released code gets: the library drops tensors of other sizes. `interpolate`
+    stretches both ways; `crop` takes the middle of what is too long and stretches what is too
+    short.
     """
     if old == new:
         return position
@@ -116,7 +117,7 @@ LAYERS = {
     "tokens.patch": "embeddings.patch_embeddings.projection",
 }
 
-# transformers 5 calls them so in memory, and on disk if told not to keep the original format
+# the names that transformers 5 uses in memory, and in files it does not write in the old format
 NEWER_LAYERS = {
     "layers.#.norm_attention": "layers.#.layernorm_before",
     "layers.#.attention.qkv.linear": (

@@ -1,4 +1,4 @@
-"""wav2vec 2.0: convolutions turn a waveform into frames, a wide one tells their positions."""
+"""wav2vec 2.0: convolutions turn a waveform into frames, and a wide one encodes positions."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ class FeatureLayer(nn.Module):
 
 
 class PositionalConvolution(nn.Module):
-    """What surrounds a frame stands for where it is.
+    """A convolution over the frames around each one, in place of position embeddings.
 
-    The weight is a direction for each tap and its gain. PyTorch's helper for this has changed its
-    tensors' names between versions, so here it is one line.
+    Its weight is normalised per tap t: w_t = g_t v_t / |v_t|. PyTorch's own weight_norm has changed
+    its tensors' names between versions, so the formula is written out here.
     """
 
     def __init__(self, hidden: int, kernel: int, groups: int):

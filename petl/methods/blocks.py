@@ -1,4 +1,4 @@
-"""The small networks that adapters and mixtures are made of: narrow in the middle, h -> A(h)."""
+"""The small networks of adapters and mixtures, narrow in the middle: h -> A(h)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Bottleneck(nn.Module):
 class Conformer(nn.Module):
     """The conformer's convolution module, narrow: pointwise and gated, depthwise, pointwise.
 
-    On the AST the released code computes the LayerNorm and throws the result away; its parameters
-    are counted and never change. `layer_norm: ignored` keeps that, without computing it.
+    On the AST the released code computes the LayerNorm and does not use the result; its parameters
+    count as trained and never change. `layer_norm: ignored` does the same without computing it.
     """
 
     def __init__(self, hidden: int, block: config.Conformer, grid: tuple[int, int] | None):
@@ -62,7 +62,7 @@ class Conformer(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         if self.normalises:
             h = self.norm(h)
-        # the pointwise convolutions as products, for which no token has to move
+        # pointwise convolutions as matrix products: they need no transpose of the tokens
         x = F.glu(project(h, self.gated.weight.squeeze(-1), self.gated.bias), dim=-1)
         x = F.silu(self.batch_norm(self.depthwise(x.transpose(1, 2))))
         return F.linear(x.transpose(1, 2).contiguous(), self.up.weight.squeeze(-1), self.up.bias)
@@ -96,15 +96,15 @@ def depthwise(narrow: int, block: config.Conformer, grid: tuple[int, int] | None
     if grid is None:
         raise UserError(
             f"method.block.convolution: '{block.convolution}' needs patches in rows and columns; "
-            "this backbone's tokens stand in a line, which is 'flattened'"
+            "this backbone has tokens in a line, so use 'flattened'"
         )
     return OnRows(conv, grid) if block.convolution == "rows" else OnGrid(conv, grid)
 
 
 class Same1d(nn.Conv1d):
-    """As many out as in; an even kernel has one more to its right than to its left.
+    """Output as long as the input; an even kernel is padded by one more on the right.
 
-    PyTorch's own "same" warns of that at every even kernel.
+    PyTorch's own padding="same" prints a warning for every even kernel.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int):

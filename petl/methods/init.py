@@ -1,5 +1,5 @@
-"""How new modules start. Named, because the released code's start is not the one its authors wrote:
-the library re-initialises every nn.Linear that a checkpoint lacks (docs/fidelity.md, 1)."""
+"""Initial values of new modules. In the released code they are not those its authors wrote: the
+library initialises every nn.Linear again that a checkpoint lacks (docs/fidelity.md, 1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 @torch.no_grad()
 def normal(*linears: nn.Linear) -> None:
-    """What the library's re-initialisation leaves: N(0, 0.02) and no bias."""
+    """As the library initialises again: N(0, 0.02) and no bias."""
     for linear in linears:
         nn.init.trunc_normal_(linear.weight, std=0.02)
         if linear.bias is not None:
@@ -20,7 +20,7 @@ def normal(*linears: nn.Linear) -> None:
 
 @torch.no_grad()
 def default(*modules: nn.Linear | nn.Conv1d | nn.Conv2d) -> None:
-    """PyTorch's own, written out so that no version of any library can change it."""
+    """PyTorch's own, written out so that no version of a library can change it."""
     for module in modules:
         nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5))
         if module.bias is not None:
@@ -37,7 +37,7 @@ def xavier(*modules: nn.Linear | nn.Conv1d) -> None:
 
 @torch.no_grad()
 def kaiming(*modules: nn.Conv1d) -> None:
-    """What the library's re-initialisation leaves of a convolution in wav2vec 2.0."""
+    """As the library initialises a convolution again in wav2vec 2.0."""
     for module in modules:
         nn.init.kaiming_normal_(module.weight)
         if module.bias is not None:

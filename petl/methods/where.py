@@ -22,7 +22,9 @@ def indices(encoder: Encoder, chosen: config.LayerChoice) -> tuple[int, ...]:
     if isinstance(chosen, str):
         return tuple(range(have))
     if chosen[-1] >= have:
-        raise UserError(f"method.layers: the backbone has layers 0-{have - 1}, not {chosen[-1]}")
+        raise UserError(
+            f"method.layers: there is no layer {chosen[-1]}; the backbone has layers 0-{have - 1}"
+        )
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""What is trained: a backbone with a method on it, its tokens pooled, and a linear head."""
+"""The model of a task: a backbone with a method, pooling, and a linear head."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Model(nn.Module):
         self.head = nn.Linear(hidden, outputs)
         init.default(self.head)
         self.head_only = False
-        """Nothing below the head trains now."""
+        """Set while nothing below the head trains, so that no gradient is computed there."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_only):
@@ -34,7 +34,7 @@ class Model(nn.Module):
         first_patch = 1 + self.prompts if self.prompts else self.special
         if self.pooling == "cls":
             return h[:, 0]
-        if self.pooling == "cls+dist":  # a gain of this norm's own would be the head's over again
+        if self.pooling == "cls+dist":  # no gain: it would be one with the head's weight
             pooled = h[:, :2].mean(dim=1)
             return F.layer_norm(pooled, pooled.shape[-1:], eps=self.backbone.shape.eps)
         if self.pooling == "prompts":
@@ -47,7 +47,7 @@ class Model(nn.Module):
 
 
 def build_model(task: config.Task) -> Model:
-    """The task's model. New modules draw from the global generator: seed it before."""
+    """The task's model. New modules use the global random generator: seed it first."""
     return assemble(build_encoder(task.backbone, task.dataset.frames), task)
 
 
@@ -60,7 +60,7 @@ def assemble(encoder: Encoder, task: config.Task) -> Model:
 
 
 def count_parameters(model: Model) -> dict[str, int]:
-    """`trainable` counts what may train, also a tensor that no gradient ever reaches."""
+    """`trainable` includes tensors that require a gradient but never get one."""
     head = {id(p) for p in model.head.parameters()}
     trainable = [p for p in model.parameters() if p.requires_grad]
     return {

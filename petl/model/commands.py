@@ -1,4 +1,4 @@
-"""Commands about models: what they train, and those that come from elsewhere."""
+"""Commands about models: count and draw."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def count(
 ) -> None:
     """Count what each method of a study trains, at full size, without loading any weights.
 
-    Beside it stand what the paper prints (without the head and the final LayerNorm) and what its
-    released code trains on ESC-50.
+    The table also shows what the paper prints (without the head and the final LayerNorm) and what
+    its released code trains on ESC-50.
 
     \b
     Example:
@@ -71,13 +71,15 @@ def draw(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="PNG, PDF or SVG [METHOD.png].")
     ] = None,
-    backbone: Annotated[str, typer.Option(help="Another preset.")] = "ast",
-    profile: Annotated[Profile, typer.Option(help="Whom to follow.")] = Profile.as_run,
+    backbone: Annotated[str, typer.Option(help="A preset.")] = "ast",
+    profile: Annotated[
+        Profile, typer.Option(help="Settings of the released code, or those intended.")
+    ] = Profile.as_run,
 ) -> None:
-    """Draw a layer with the method on it: what stands where, and how much of it trains.
+    """Draw a layer with a method: its modules, and how many parameters of each train.
 
-    The picture is made from the model itself, at full size and without loading any weights. A file
-    that petl draw did not make is never replaced.
+    The picture is made from the model itself, at full size, without loading any weights. Files that
+    petl did not make are not replaced.
 
     \b
     Example:

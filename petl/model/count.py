@@ -1,4 +1,4 @@
-"""How much each method of a study trains, counted on models that take no memory."""
+"""How much each method of a study trains, counted on models without memory for weights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""One layer of a model with its method: what stands where, and what trains.
-
-The picture says what petl.model.describe read from the model's modules, and nothing else.
-"""
+"""A picture of one layer of a model with its method, made from what petl.model.describe returns."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from petl.errors import UserError, reason
-from petl.files import refuse_foreign, write_atomic
+from petl.errors import UserError
+from petl.files import refuse_foreign, write_output
 from petl.model import shapes
 from petl.model.shapes import SMALL, Shape, framed, rectangle, stack, write
 from petl.picture import INK, STYLE
@@ -40,27 +37,24 @@ Legend = list[tuple[str, str, str]]
 
 
 def draw_file(model: Description, path: Path) -> None:
-    """A file that this did not make stays as it is."""
+    """Write the drawing; a file that petl did not make is not replaced."""
     kind = path.suffix.removeprefix(".").lower()
     if kind not in METADATA:
-        raise UserError(f"{path}: a drawing's name ends in .png, .pdf or .svg")
-    try:
-        refuse_foreign(path, MADE_BY.encode())
-        write_atomic(path, to_bytes(model, kind))
-    except OSError as error:
-        raise UserError(f"{path}: {reason(error)}") from None
+        raise UserError(f"{path}: the name of a drawing must end in .png, .pdf or .svg")
+    refuse_foreign(path, MADE_BY.encode())
+    write_output(path, to_bytes(model, kind))
 
 
 @mpl.rc_context(LOOK)
 def to_bytes(model: Description, kind: str) -> bytes:
-    """The same model gives the same bytes: no date in it."""
+    """The same model gives the same bytes, because no date is written."""
     buffer = BytesIO()
     draw(model).savefig(buffer, format=kind, metadata=METADATA[kind])
     return _small(buffer) if kind == "png" else buffer.getvalue()
 
 
 def _small(picture: BytesIO) -> bytes:
-    """A third of the size, and the eye sees no difference: flat colours need no more than these."""
+    """A palette makes the file a third as large; flat colours look the same in it."""
     few = Image.open(picture).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
     info, buffer = PngInfo(), BytesIO()
     info.add_text("Software", MADE_BY)
@@ -85,7 +79,7 @@ def draw(model: Description) -> Figure:
 
 
 def _column(model: Description) -> list[Shape]:
-    """On the line of the layer: its port is where the stream runs."""
+    """Everything is aligned on the port of the layer, the line that runs through all of it."""
     shown = max(model.layers, key=lambda layer: layer.train)
     title = _which_layers(model.layers, shown)
     layer = framed(shapes.shape(shown), title, shapes.PAPER, shapes.QUIET, INK, size=SMALL + 0.5)
@@ -98,7 +92,7 @@ def _column(model: Description) -> list[Shape]:
 
 
 def _which_layers(layers: tuple[Box, ...], shown: Box) -> str:
-    """Those like the one that is shown, and what the others train."""
+    """Which layers are like the one shown, and what the others train."""
     others = sorted({layer.train for layer in layers if layer != shown})
     if not others:
         return f"Each of {len(layers)} layers: {shown.train:,} train"
@@ -128,7 +122,7 @@ def _headline(model: Description) -> str:
 
 
 def _legend(model: Description) -> Legend:
-    """Of what is to be seen; something trains in every model."""
+    """An entry for each colour in the picture; in every model something trains."""
     boxes = [model.embeddings, *model.layers, model.norm, model.head]
     legend = [("trained", shapes.OWN_TINT, shapes.OWN)]
     if any(box.any(lambda one: one.frozen > 0) for box in boxes):

@@ -1,7 +1,7 @@
 """Boxes laid out: each becomes a shape of a known size that can paint itself anywhere.
 
-Everything flows upwards. A shape's port is where the line enters and leaves it, from its left edge;
-lengths are in points. Shapes know their sizes before anything is painted, so nothing overlaps.
+Everything flows upwards. A shape's port is the distance from its left edge to the line that enters
+and leaves it; lengths are in points. All sizes are known before painting, so nothing overlaps.
 """
 
 from __future__ import annotations
@@ -21,15 +21,9 @@ from petl.picture import INK
 if TYPE_CHECKING:
     from petl.backbones.boxes import Box
 
-DIM, QUIET, EDGE, FROZEN, PANEL, PAPER = (
-    "#5f5f5f",
-    "#8a8a8a",
-    "#c9c9c9",
-    "#eeeeee",
-    "#f8f8f8",
-    "white",
-)
-OWN, OWN_TINT = "#0173b2", "#d9eaf5"  # of the palette that analysis.style has
+DIM, QUIET, EDGE = "#5f5f5f", "#8a8a8a", "#c9c9c9"
+FROZEN, PANEL, PAPER = "#eeeeee", "#f8f8f8", "white"
+OWN, OWN_TINT = "#0173b2", "#d9eaf5"  # of the palette in petl.picture
 NEW, NEW_TINT, NEW_PANEL = "#b35f00", "#fce3c4", "#fff8ee"
 NAME, SMALL = 8.0, 7.0
 GAP, PAD, TITLE, STREAM, RADIUS = 13.0, 8.0, 14.0, 14.0, 5.0
@@ -38,7 +32,7 @@ Paint = Callable[[Axes, float, float], None]
 
 @dataclass(frozen=True)
 class Shape:
-    """`solid`: an arrow may end at it. Nothing goes into what `starts` or out of what `ends`."""
+    """`solid`: an arrow may end at it. `starts`: no input; `ends`: no output."""
 
     width: float
     height: float
@@ -84,16 +78,14 @@ def line(axis: Axes, *points: tuple[float, float], arrow: bool = False) -> None:
 
 
 def shape(box: Box) -> Shape:
-    if box.kind in LAYOUTS:
-        return LAYOUTS[box.kind](box)
-    return leaf(box)
+    return LAYOUTS.get(box.kind, leaf)(box)
 
 
-# --- what stands alone ----------------------------------------------------------------------------
+# --- single boxes ---------------------------------------------------------------------------------
 
 
 def leaf(box: Box) -> Shape:
-    """Its name and note; under them, in its colour, how much of it trains."""
+    """The name and note; below them, in colour, how many parameters train."""
     count, (face, edge, color) = _count(box), _colors(box)
     small = box.kind in ("op", "again")
     size, ink = SMALL if small else NAME, INK if face in (OWN_TINT, NEW_TINT) else DIM
@@ -121,7 +113,7 @@ def _count(box: Box) -> str:
 
 
 def _colors(box: Box) -> tuple[str, str, str]:
-    """Of the inside, the edge and the count. Where only a part trains, the inside stays grey."""
+    """Of the inside, the edge and the count. If only a part trains, the inside is grey."""
     tint, color = (NEW_TINT, NEW) if box.added else (OWN_TINT, OWN)
     if box.kind in ("op", "again"):
         return PAPER, EDGE, color
@@ -135,7 +127,7 @@ def through(box: Box) -> Shape:
 
 
 def tokens(box: Box) -> Shape:
-    """A sequence: a small square for each, or as many as there is room for."""
+    """A sequence: a small square for each token, at most as many as there is room for."""
     side, pitch, most, rest = 7.0, 8.8, 12, 16
     counted = any(part.trained for part in box.parts)
     height = 37.0 if counted else 27.0
@@ -163,7 +155,7 @@ def tokens(box: Box) -> Shape:
     return Shape(width, height, STREAM, paint, solid=True)
 
 
-# --- what holds others ----------------------------------------------------------------------------
+# --- boxes of boxes -----------------------------------------------------------------------------
 
 
 def steps(box: Box) -> Shape:
@@ -195,7 +187,7 @@ def beside(parts: Sequence[Shape], between: float) -> tuple[list[float], float]:
 
 
 def total(box: Box) -> Shape:
-    """The first part goes straight on, the others leave its line and come back at a plus."""
+    """The first part is on the line; the others branch off and join it again at a plus."""
     parts = [shape(part) for part in box.parts]
     edges, width = beside(parts, between=16)
     port, tall = parts[0].port, max(part.height for part in parts)
@@ -228,7 +220,7 @@ def total(box: Box) -> Shape:
 
 
 def meet(box: Box) -> Shape:
-    """All parts read the same, and what becomes of them is written on a bar above them."""
+    """All parts read the same input; a bar above them names what combines them."""
     parts = [shape(part) for part in box.parts]
     edges, across = beside(parts, between=12)
     bar, tall = 16.0, max(part.height for part in parts)
@@ -261,7 +253,7 @@ def frame(box: Box) -> Shape:
 def framed(
     inner: Shape, title: str, face: str, edge: str, color: str, copies: int = 0, size: float = SMALL
 ) -> Shape:
-    """A panel around it, named beside the line that leaves it; `copies` lie behind."""
+    """A panel around it, with its title beside the line that leaves it and `copies` behind."""
     needs, room = text_width(title, size, "bold") + 5, inner.port
     wider = needs - room if room < needs <= room + 20 else 0.0
     left = needs <= room + wider

@@ -83,7 +83,10 @@ def test_positions_of_another_grid_than_the_config_says(changed) -> None:
 
 def test_a_backbone_of_another_family_is_named(changed, library) -> None:
     folder = changed()
-    assert "model_type is 'audio-spectrogram-transformer'; only 'vit'" in refusal(vit(folder))
+    assert (
+        "model_type is 'audio-spectrogram-transformer'; this backbone family needs 'vit'"
+        in refusal(vit(folder))
+    )
     _, waves = library("Wav2Vec2Model", WAVES)
     assert "model_type is 'wav2vec2'" in refusal(ast(waves))
 
@@ -169,5 +172,5 @@ def test_spectrograms_given_to_wav2vec2_are_refused(library) -> None:
 
 def test_a_folder_without_weights_or_that_is_not_there(tmp_path) -> None:
     assert "has neither model.safetensors nor pytorch_model.bin" in refusal(ast(tmp_path))
-    assert "no folder" in refusal(ast(tmp_path / "nowhere"))
+    assert "neither a folder nor" in refusal(ast(tmp_path / "nowhere"))
     assert "there is no 'builtin:smal'" in refusal(ast(Path("builtin:smal")))

@@ -82,5 +82,5 @@ def test_a_vit_reads_spectrograms_of_any_length(how: str, library) -> None:
 
 def test_a_clip_too_short_for_one_patch_is_refused(library) -> None:
     _, folder = library("ASTModel", AST)
-    with pytest.raises(UserError, match="128 bins x 10 frames has no room for a patch of 16 x 16"):
+    with pytest.raises(UserError, match="128 bins x 10 frames is smaller than a patch of 16 x 16"):
         build_encoder(ast(folder), 10)

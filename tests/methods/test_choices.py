@@ -88,9 +88,9 @@ def test_layers_that_make_no_sense_are_refused(wrong) -> None:
 
 
 def test_a_layer_that_the_backbone_lacks_is_one_line(as_run) -> None:
-    with pytest.raises(UserError, match="the backbone has layers 0-1, not 2"):
+    with pytest.raises(UserError, match="no layer 2; the backbone has layers 0-1"):
         make_model(as_run["linear"], LORA | {"layers": [0, 2]})
-    with pytest.raises(UserError, match="the backbone has layers 0-1, not 4"):
+    with pytest.raises(UserError, match="no layer 4; the backbone has layers 0-1"):
         make_model(as_run["linear"], {"family": "full", "layers": 5})
 
 

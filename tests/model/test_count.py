@@ -92,8 +92,8 @@ def test_the_command_prints_a_line_for_each_method() -> None:
 
 def test_a_backbone_that_nobody_knows_is_not_downloaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'some/backbone' is not known without a download"):
-        known.shape("some/backbone")
+        known.shape_of("some/backbone")
 
 
 def test_a_folders_config_is_enough(golden: Path) -> None:
-    assert known.shape(str(golden / "ast_tiny"))["hidden_size"] == 32
+    assert known.shape_of(str(golden / "ast_tiny"))["hidden_size"] == 32
