@@ -1,7 +1,7 @@
-"""What a confusion matrix says of each class and of all; scikit-learn's definitions, no torch.
+"""Metrics of a confusion matrix, per class and averaged, as scikit-learn defines them.
 
-A row of the matrix holds the clips of one class, its columns what they were taken for. A ratio with
-nothing to divide by is 0: a class that is never predicted has a precision of 0.
+A row of the matrix holds the clips of one class, a column those predicted as one class. A division
+by zero gives 0: a class that is never predicted has a precision of 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Confusion = Sequence[Sequence[int]]
 
 
 def per_class(confusion: Confusion) -> list[dict[str, float]]:
-    """Precision, recall, f1 and support (the number of its clips) of each class."""
+    """Precision, recall, f1 and support (the number of clips) of each class."""
     predicted = [sum(column) for column in zip(*confusion, strict=True)]
     return [
         {
@@ -28,7 +28,7 @@ def per_class(confusion: Confusion) -> list[dict[str, float]]:
 def averages(confusion: Confusion) -> dict[str, float]:
     """Balanced accuracy is the mean recall of the classes that occur; the rest weighs by support.
 
-    Weighted recall is the accuracy by another name; it is here so that the three stand together.
+    Weighted recall equals the accuracy; it is listed beside the other two for completeness.
     """
     classes = per_class(confusion)
     present = [scores["recall"] for scores in classes if scores["support"]]

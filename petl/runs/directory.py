@@ -2,17 +2,17 @@
 
     runs/<study>/<run id>/
       task.json       the resolved task, written first
-      claim.json      who works on it now; gone when nobody does
+      claim.json      the process that works on it now
       metrics.jsonl   one line per epoch
-      resume.safetensors    how far it is, exactly; resume.before.safetensors the checkpoint before
-      result.json     written last: its presence IS success, nothing else decides
-      failure.json    why the last try failed, and its class; gone when the next try starts
-      weights.safetensors   what was trained, when the study keeps it
-      log.txt         what a person reads then
+      resume.safetensors    the last checkpoint; resume.before.safetensors is the one before
+      result.json     written last: a run is done if and only if it exists
+      failure.json    why the last try failed, and its class; removed when the next try starts
+      weights.safetensors   what was trained, if the study keeps it
+      log.txt         for people: each epoch, and the traceback of a failure
 
-task.json and result.json are the truth. claim.json and metrics.jsonl are advice about a run that
-is under way. A finished run may have moved, file by file the same, into runs/<study>/packed/
-(petl/runs/archive.py): what reads runs here reads it there.
+task.json and result.json decide. claim.json and metrics.jsonl are hints about a run in progress. A
+finished run may have moved into runs/<study>/packed/ (petl/runs/archive.py); the readers here find
+it in both places.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
 @dataclass(frozen=True)
 class State:
-    """`reason` is for a person: `epoch 3/20`, or the failure's one line."""
+    """`reason` is for people: `epoch 3`, or the message of the failure."""
 
     kind: Kind
     reason: str = ""
@@ -102,10 +102,7 @@ class RunDir:
     # --- writing
 
     def start(self, task: Task) -> None:
-        """Make the directory say which task it is for; to be called by the claim's holder.
-
-        What a killed one was just writing goes.
-        """
+        """Write task.json and remove what an earlier, killed try left. Hold the claim first."""
         for file in self.path.glob(".*"):
             if not file.name.startswith((".claim", ".takeover")):
                 file.unlink(missing_ok=True)
@@ -113,7 +110,7 @@ class RunDir:
         self.failure_file.unlink(missing_ok=True)
 
     def rewind(self, epoch: int) -> None:
-        """Forget the metrics of later epochs: they are going to be trained again."""
+        """Remove the metrics of later epochs, which will be trained again."""
         rows = self.metrics()
         kept = [row for row in rows if row["epoch"] <= epoch]
         if not kept:
@@ -142,9 +139,9 @@ class RunDir:
 
     @contextmanager
     def at_hand(self, name: str) -> Iterator[Path]:
-        """Likewise, for who needs a path: of a packed run it is a copy, for as long as this lasts.
+        """The path of a file of the run; a packed file is copied to a temporary folder.
 
-        Where the run has no such file, neither has the path.
+        If the run has no such file, the path does not exist.
         """
         path = self.path / name
         found = None if path.exists() else archive(self.path.parent).file(self.path.name, name)
@@ -157,7 +154,7 @@ class RunDir:
             yield copy
 
     def task(self) -> dict[str, Any] | None:
-        """task.json as it is: it may be of another version."""
+        """task.json, not validated: another version may have written it."""
         return _parsed(self.read(self.task_file.name))
 
     def result(self) -> Result | None:
@@ -167,7 +164,7 @@ class RunDir:
         return next((result for result in results if result is not None), None)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """A last line cut short by a kill is left out."""
+        """The rows of metrics.jsonl, without a last line that a kill cut short."""
         return _rows(self.read(self.metrics_file.name))
 
     def state(self) -> State:
@@ -188,9 +185,9 @@ class RunDir:
 
 
 class Runs:
-    """A study's folder, looked at once: for whoever asks about very many runs.
+    """All runs in a study's folder, listed once: for readers of very many runs.
 
-    What has begun since is not seen; make a new one.
+    Runs that start later are not in it.
     """
 
     def __init__(self, folder: Path):
@@ -201,7 +198,7 @@ class Runs:
         self.loose |= _run_folders(folder)
 
     def __iter__(self) -> Iterator[str]:
-        """The ids of all runs that are there in any state."""
+        """The ids of all runs, in any state."""
         return iter(sorted(self.loose.union(self.packed)))
 
     def __bool__(self) -> bool:
@@ -220,7 +217,7 @@ class Runs:
         return task if task and isinstance(task.get("names"), dict) else None
 
     def result(self, run_id: str) -> Summary | None:
-        """Without what is bulky: the task, and what is as long as a confusion matrix."""
+        """Without the task, the classes and the confusion matrices."""
         if run_id in self.packed:
             return self.packed.result(run_id)
         if run_id not in self.loose:
@@ -259,7 +256,7 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def _parsed(content: bytes | None) -> dict[str, Any] | None:
-    """None where there is nothing, or not whole JSON."""
+    """None without content, or if it is not one whole JSON mapping."""
     try:
         found = from_json(content) if content else None
     except ValueError:

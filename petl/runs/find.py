@@ -1,4 +1,4 @@
-"""From what a person types to a run: its folder, its id, or a beginning of it. Light: no torch."""
+"""Finding a run by what a user types: its folder, its id, or the beginning of its id."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from petl.runs.directory import RunDir, Runs
 LISTED = 4
 
 
-def find_run(said: str, runs: Path) -> RunDir:
-    """A folder with a task.json, or else `<run id>` or `<study>/<run id>` under the runs.
+def find_run(name: str, runs: Path) -> RunDir:
+    """A folder with a task.json, or `<run id>` or `<study>/<run id>` in the folder of runs.
 
-    A packed run has no folder, and is found by the name that it would have.
+    A packed run has no folder; the name that its folder would have finds it.
     """
-    for folder in (Path(said), runs / said):
+    for folder in (Path(name), runs / name):
         if RunDir(folder).read("task.json") is not None:
             return RunDir(folder)
-    if Path(said).is_dir():
-        raise UserError(f"{said}: has no task.json, so it is no run{_runs_inside(Path(said))}")
+    if Path(name).is_dir():
+        raise UserError(f"{name}: not a run, it has no task.json{_runs_inside(Path(name))}")
     have = list(_all(runs))
-    matching = [path for path in have if _begins(path, said)]
+    matching = [path for path in have if _begins(path, name)]
     if len(matching) == 1:
         return RunDir(matching[0])
     if matching:
         more = f" and {len(matching) - LISTED} more" if len(matching) > LISTED else ""
         listed = ", ".join(map(_name, matching[:LISTED]))
-        raise UserError(f"'{said}' begins {len(matching)} runs under {runs}: {listed}{more}")
-    raise UserError(_not_found(said, runs, have))
+        raise UserError(f"{len(matching)} runs in {runs} begin with '{name}': {listed}{more}")
+    raise UserError(_not_found(name, runs, have))
 
 
 def read_task(run: RunDir) -> Task:
@@ -41,35 +41,37 @@ def read_task(run: RunDir) -> Task:
 
 def task_in(data: Any, file: Path) -> Task:
     if not isinstance(data, dict):
-        raise UserError(f"{file}: is damaged, so nobody knows what this run is")
+        raise UserError(f"{file}: damaged; petl cannot tell which task this run is")
     return validate(Task, data, lambda key: str(file))
 
 
 def _all(runs: Path) -> Iterator[Path]:
-    """By their names alone: looking into each of very many takes minutes on a shared disk."""
+    """Lists names only: opening very many folders takes minutes on a shared disk."""
     for study in sorted(runs.iterdir() if runs.is_dir() else ()):
         yield from (study / run_id for run_id in Runs(study))
 
 
-def _begins(path: Path, said: str) -> bool:
-    return path.name.startswith(said) or _name(path).startswith(said)
+def _begins(path: Path, name: str) -> bool:
+    return path.name.startswith(name) or _name(path).startswith(name)
 
 
 def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _not_found(said: str, runs: Path, have: list[Path]) -> str:
+def _not_found(name: str, runs: Path, have: list[Path]) -> str:
     if not have:
-        return f"no run '{said}': there is none under {runs}; --runs or PETL_RUNS names the folder"
-    names = [_name(path) if "/" in said else path.name for path in have]
-    near = nearest(said, names)
+        return (
+            f"no run '{name}': {runs} contains no runs; choose the folder with --runs or PETL_RUNS"
+        )
+    names = [_name(path) if "/" in name else path.name for path in have]
+    near = nearest(name, names)
     if not near.startswith("; did you mean"):
         near = "; `petl plan STUDY --list` shows the ids of a study's runs"
-    return f"no run '{said}' among the {len(have)} under {runs}{near}"
+    return f"no run '{name}' among the {len(have)} in {runs}{near}"
 
 
 def _runs_inside(folder: Path) -> str:
-    """Somebody may have named a study's folder."""
+    """A hint for a user who has named the folder of a study."""
     inside = [file.parent.name for file in sorted(folder.glob("*/task.json"))]
-    return f"; {len(inside)} runs are in it, such as {inside[0]}" if inside else ""
+    return f"; it contains {len(inside)} runs, such as {inside[0]}" if inside else ""

@@ -1,4 +1,4 @@
-"""Which code and which lock this is, without importing anything heavy."""
+"""Where a result comes from: the commit, the lock file, the image, the machine and the job."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def _slurm() -> SlurmJob | None:
 
 
 def git_commit() -> str | None:
-    """An image was told; a checkout knows it. `-dirty` marks changes that no commit holds."""
-    if said := os.environ.get("PETL_GIT_COMMIT") or _left_behind("git-commit"):
-        return said
+    """The image's build argument, else the checkout's; `-dirty` marks uncommitted changes."""
+    if known := os.environ.get("PETL_GIT_COMMIT") or _left_behind("git-commit"):
+        return known
     folder = str(Path(petl.__file__).parent)
     command = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"]
     try:
@@ -73,12 +73,12 @@ def lock_hash() -> str | None:
 
 
 def base_image() -> str | None:
-    """What an image was built upon. With the commit and the lock, all that it is made of."""
+    """The image that ours was built from. With the commit and the lock, it defines the image."""
     return _left_behind("base-image")
 
 
 def _left_behind(name: str) -> str | None:
-    """By the Dockerfile or docker/make_env.sh, in the environment that they made."""
+    """A file that the Dockerfile or docker/make_env.sh wrote into the environment."""
     try:
         return (Path(sys.prefix) / name).read_text().strip() or None
     except OSError:

@@ -1,7 +1,7 @@
-"""result.json: what a finished run says of itself, defined once for who writes and who reads it.
+"""result.json: its one definition, which the trainer writes and everything else reads.
 
-These are plain dicts at run time: 100,000 of them are read at once, and analysis makes columns of
-their keys. Keys that a newer version adds are kept; one that is missing is named with its file.
+Results are plain dicts at run time, because analysis reads 100,000 of them at once and turns their
+keys into columns. Keys that a newer version adds are kept; an error names a missing key and file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A made study: run directories as training leaves them, from chosen accuracies, without training.
+"""Synthetic runs: run directories as training leaves them, from chosen accuracies, not trained.
 
-For tests, notebooks and benchmarks. Every result says `"synthetic": true`, every log says so in its
-first line, and a file in the study's folder says it too; `analysis` hands the label on to whatever
-is made of these numbers.
+For tests, notebooks and benchmarks. Every result has `"synthetic": true`, every log says so in its
+first line, and so does a file in the study's folder. `analysis` labels everything made of them.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ NOTE = (
 )
 AST, WIDTH, LAYERS = 86_000_000, 768, 12
 HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
-"""What a family gives by default over the others, roughly as published."""
+"""By how much the accuracy of a family differs from the others, roughly as published."""
 
 Accuracy = Callable[[Task], float]
-"""The true accuracy of a task's method on its dataset; of a regression, its CCC."""
+"""Gives the true accuracy of a task's method on its dataset; for a regression, the CCC."""
 Confusion = list[list[int]]
 
 
@@ -50,9 +49,9 @@ def fabricate(
     share: float = 1.0,
     tell: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> int:
-    """Make the study's finished runs, or a share of them; how many were made.
+    """Make a share of the study's runs, finished, and return how many were made.
 
-    What is there already stays. The same seed makes the same runs, but for those left out.
+    Runs that exist stay. The same seed makes the same runs, whatever the share.
     """
     accuracy = accuracy or plausible(seed)
     folder = runs / study.name
@@ -72,7 +71,7 @@ def fabricate(
 
 
 def _made_up_so_far(folder: Path) -> set[str]:
-    """Made-up runs among real ones would be found only when it is too late."""
+    """Their ids. Refuses a folder with real runs: the two would be hard to tell apart later."""
     view = Runs(folder)
     there = set(view)
     for run_id in there:
@@ -86,7 +85,7 @@ def _made_up_so_far(folder: Path) -> set[str]:
 
 
 def plausible(seed: int) -> Accuracy:
-    """Methods differ by some percent, in the same way in every fold."""
+    """Methods differ by a few percent, by the same amount in every fold."""
 
     def accuracy(task: Task) -> float:
         names = task.names
@@ -98,7 +97,7 @@ def plausible(seed: int) -> Accuracy:
 
 
 def read_accuracies(path: Path, tasks: Sequence[Task]) -> Accuracy:
-    """`esc50: {lora: 0.84, "conformer-*": 0.86}` or `"*": 0.7`; the first that matches counts."""
+    """`esc50: {lora: 0.84, "conformer-*": 0.86}` or `"*": 0.7`; the first match counts."""
     source = read_yaml(path)
 
     def pick(table: Any, names: Sequence[str], key: tuple[str, ...] = ()) -> float:
@@ -107,9 +106,9 @@ def read_accuracies(path: Path, tasks: Sequence[Task]) -> Accuracy:
                 if fnmatchcase(names[0], str(pattern)):
                     return pick(below, names[1:], (*key, pattern))
             near = nearest(names[0], map(str, table))
-            raise UserError(f"{source.where(key)}: nothing for '{names[0]}'{near}")
+            raise UserError(f"{source.where(key)}: no accuracy for '{names[0]}'{near}")
         if isinstance(table, bool) or not isinstance(table, int | float) or not 0 <= table <= 1:
-            raise UserError(f"{source.where(key)}: an accuracy is 0..1, not {table!r}")
+            raise UserError(f"{source.where(key)}: an accuracy is between 0 and 1, not {table!r}")
         return float(table)
 
     named = dict.fromkeys((task.names.dataset, task.names.method) for task in tasks)
@@ -121,7 +120,7 @@ def read_accuracies(path: Path, tasks: Sequence[Task]) -> Accuracy:
 
 
 def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]:
-    """What lies in the run's directory, by name."""
+    """The files of the run's directory, by name."""
     random = Random(f"{seed} {task.run_id}")
     test = min(1.0, max(0.0, random.gauss(true, spread)))
     rows = _history(task, test, random)
@@ -138,7 +137,7 @@ def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]
 
 
 def _write(folder: Path, content: Mapping[str, bytes]) -> None:
-    """Whole or not at all. Not flushed to the disk: it can be made again."""
+    """Whole or not at all. Not flushed to the disk, because it can be made again."""
     with staging(folder) as aside:
         for name, data in content.items():
             (aside / name).write_bytes(data)
@@ -146,7 +145,7 @@ def _write(folder: Path, content: Mapping[str, bytes]) -> None:
 
 
 def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
-    """Validation rises to about what the test will say, in a curve that flattens."""
+    """The validation score rises to about the test score, along a curve that flattens."""
     epochs, chance = task.train.epochs, 1 / max(2, task.dataset.outputs)
     pace = random.uniform(3, 6) / epochs
     seconds = random.uniform(8, 40)
@@ -212,7 +211,7 @@ def _environment() -> Environment:
 
 
 def _scores(task: Task, score: float, random: Random) -> Scores:
-    """With what else is measured close to it."""
+    """The other metrics follow from the score."""
     if task.dataset.classes:
         near = ("balanced_accuracy", "precision", "recall", "f1")
         others = dict.fromkeys(near, score)
@@ -227,7 +226,7 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
 
 
 def _loss(score: float) -> float:
-    """Of a classifier that is right so often and as sure as it should be."""
+    """The cross-entropy of a calibrated classifier with this accuracy."""
     return -math.log(min(0.999, max(1e-3, score)))
 
 
@@ -238,7 +237,7 @@ def _of(matrix: Confusion) -> Scores:
 
 
 def _confusion(clips: Sequence[int], accuracy: float, random: Random) -> Confusion:
-    """A row for each class; so many clips are off the diagonal that the accuracy comes out."""
+    """A row for each class, with as many clips off the diagonal as the accuracy demands."""
     classes = len(clips)
     matrix = [[0] * classes for _ in clips]
     labels = [label for label, number in enumerate(clips) for _ in range(number)]
@@ -250,7 +249,7 @@ def _confusion(clips: Sequence[int], accuracy: float, random: Random) -> Confusi
 
 
 def _clips(task: Task) -> list[int]:
-    """Test clips of each class: as many as the published dataset has, spread evenly."""
+    """Test clips per class: the published number, spread evenly over the classes."""
     classes, official = task.dataset.classes or 0, PUBLISHED.get(task.dataset.corpus)
     total = 20 * classes
     if official and official.folds:
@@ -261,7 +260,7 @@ def _clips(task: Task) -> list[int]:
 
 
 def _params(task: Task) -> Params:
-    """Of the method by its size, else by its name; nothing was counted."""
+    """Estimated from the method's size if it has one, else drawn by its name; not counted."""
     known = {"full": AST, "linear": 1_536, "bitfit": 102_144}
     drawn = round(10 ** Random(f"{task.names.method} params").uniform(5.0, 5.7))
     without_head = known.get(task.method.family) or _roughly(task.method) or drawn
@@ -275,7 +274,7 @@ def _params(task: Task) -> Params:
 
 
 def _roughly(method: Any) -> int | None:
-    """The weights of two maps through a narrow middle, or of the prompts, in each layer."""
+    """The weights in all layers of a bottleneck's two maps, or of the prompts."""
     if reduction := getattr(getattr(method, "block", method), "reduction", None):
         places = getattr(method, "placement", None) or getattr(method, "targets", ["one"])
         named = {"pfeiffer": 1, "houlsby": 2}
