@@ -1,24 +1,25 @@
-"""Runs as one DataFrame: a row for each, finished or not, or a row for each of its epochs.
+"""Runs as one DataFrame: a row for each run, or for each epoch of each run.
 
-A missing run is a row too, so that nothing downstream can mistake three folds for five; a broken
-one is a row with its reason. The columns of `load`:
+A missing run is a row too, so that three folds are never mistaken for five; a broken run is a row
+with its reason. The columns of `load`:
 
-    study dataset backbone method dataset_label method_label    what people call the parts
+    study dataset backbone method dataset_label method_label    names and labels
     fold seed run_id
     state reason            done, running, failed, stopped, waiting or broken, and why
-    synthetic               True where `petl fabricate` made the numbers up
+    synthetic               True if `petl fabricate` made the numbers up
     test_last.accuracy ...  each metric of test_last, test_best and val_best, as in result.json
     gpu_hours timing.seconds peak_memory_mb ...                 what it cost; 0 GPU hours on a CPU
     params.trainable epochs environment.git_commit ...          the rest of result.json
     dataset.frames backbone.source method.block.kernel train.lr ...     the settings, by their names
 
-A list of plain values is a text, `0.9, 0.98`; a list of parts is numbered, `method.methods.0.rank`.
+A list of values is a text, `0.9, 0.98`; a list of mappings is numbered, `method.methods.0.rank`.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -27,7 +28,6 @@ import numpy as np
 import pandas as pd
 from pydantic_core import to_json
 
-from petl.config import Task
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
@@ -35,11 +35,11 @@ from petl.runs.directory import Runs
 from petl.runs.result import SPLITS, Summary
 
 Source: TypeAlias = "Study | str | Path | Sequence[str | Path]"
-"""A study, its YAML file, or folders: of one study's runs, or of many studies'."""
+"""A study, its YAML file, or folders of runs: of one study or of many."""
 
 NAMES = ("study", "dataset", "backbone", "method", "dataset_label", "method_label")
-OF_AN_ENTRY = ("fold", "seed", "run_id")
-FIRST = (*NAMES, *OF_AN_ENTRY, "state", "reason", "synthetic")
+OF_A_RUN = ("fold", "seed", "run_id")
+FIRST = (*NAMES, *OF_A_RUN, "state", "reason", "synthetic")
 ALWAYS = (
     "test_last.accuracy",
     "test_best.accuracy",
@@ -54,55 +54,58 @@ ALWAYS = (
     "environment.image",
     "environment.lock_hash",
 )
-"""Columns that are there even when no run is, so that code over a young study does not break."""
+"""Columns that exist even without a finished run, so that code over a new study works."""
 
 ELSEWHERE = frozenset({"schema", "run_id", "task", "metrics", "synthetic", "statistics"})
-"""Parts of a result that are columns under another name, or none."""
-Row: TypeAlias = "dict[str, Any]"
+"""Keys of a result that are columns under another name, or no columns."""
+Values: TypeAlias = "dict[str, Any]"
+"""By column."""
 
 
 def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
     """One row per task of a study, in its order, or per run in folders; accuracies stay in 0..1.
 
-    `runs` is the folder of all studies' runs, by default where PETL_RUNS says. A run that lies in
+    `runs` is the folder of all studies' runs, by default that of PETL_RUNS. A run that lies in
     several folders counts once; `frame.attrs["duplicates"]` lists the others.
     """
-    found = _Found(what, runs)
-    rows = _Columns(len(found.entries))
-    for i, entry in enumerate(found.entries):
-        rows.put(i, _row(entry))
-    frame = pd.concat([pd.DataFrame(rows.columns), found.settings_of(found.entries)], axis=1)
-    frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *rows.columns, *ALWAYS, *frame])))
-    frame.attrs["duplicates"] = found.duplicates
+    selection = _Selection(what, runs)
+    columns: dict[str, list[Any]] = defaultdict(lambda: [nan] * len(selection.runs))
+    for i, run in enumerate(selection.runs):
+        for name, value in _values(run).items():
+            columns[name][i] = value
+    frame = pd.concat([pd.DataFrame(columns), selection.settings_of(selection.runs)], axis=1)
+    frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *columns, *ALWAYS, *frame])))
+    frame.attrs["duplicates"] = selection.duplicates
     return frame
 
 
 def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
-    """One row per run and epoch so far: who it is, and what the epoch's line of metrics says.
+    """One row per run and epoch so far: the run's names, and the epoch's line of metrics.jsonl.
 
-    Those whose metrics.jsonl is damaged are left out; `frame.attrs["broken"]` lists them.
+    Runs with a damaged metrics.jsonl are left out; `frame.attrs["broken"]` lists them.
     """
-    found = _Found(what, runs)
-    entries, lengths, broken = [], [], []
-    columns = {"epoch": array("d")}  # in a list each number would take four times as much
-    for entry in found.entries:
+    selection = _Selection(what, runs)
+    read: list[_Run] = []
+    lengths, broken = [], []
+    columns = {"epoch": array("d")}  # a list would take four times as much memory
+    for run in selection.runs:
         try:
-            rows = entry.view.metrics(entry.run_id)
+            rows = run.study.metrics(run.run_id)
             names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
             more = {name: array("d", [row.get(name, nan) for row in rows]) for name in names}
         except (ValueError, TypeError) as error:
-            broken.append(f"{entry.view.run(entry.run_id).metrics_file}: {_one_line(error)}")
+            broken.append(f"{run.study.run(run.run_id).metrics_file}: {_one_line(error)}")
             continue
         before = len(columns["epoch"])
         for name, values in more.items():
             if name not in columns:
                 columns[name] = array("d", [nan]) * before
             columns[name].extend(values)
-        entries.append(entry)
+        read.append(run)
         lengths.append(len(rows))
-    who = found.settings_of(entries)[list(NAMES)]
-    who = who.assign(**{name: [getattr(e, name) for e in entries] for name in OF_AN_ENTRY})
-    who = who.take(np.repeat(np.arange(len(entries)), lengths)).reset_index(drop=True)
+    who = selection.settings_of(read)[list(NAMES)]
+    who = who.assign(**{name: [getattr(run, name) for run in read] for name in OF_A_RUN})
+    who = who.take(np.repeat(np.arange(len(read)), lengths)).reset_index(drop=True)
     measured = pd.DataFrame({name: np.array(values) for name, values in columns.items()})
     frame = pd.concat([who, measured.astype({"epoch": int})], axis=1)
     frame.attrs["broken"] = broken
@@ -117,150 +120,126 @@ def refuse_unfinished(frame: pd.DataFrame, study: Study, runs: Path) -> None:
 
 
 def metrics(frame: pd.DataFrame) -> list[str]:
-    """The columns that some run measured, such as `test_last.accuracy`."""
+    """The metrics that some run has, such as `test_last.accuracy`."""
     return [name for name in frame if is_metric(name) and frame[name].notna().any()]
 
 
 def is_metric(column: str) -> bool:
-    """Such as `test_last.accuracy`."""
     return column.partition(".")[0] in SPLITS
 
 
 def synthetic(frame: pd.DataFrame) -> bool:
-    """Is any of these numbers made up? Then whatever shows them has to say so."""
+    """Whether any number is made up; whatever shows them must say so."""
     return bool(frame["synthetic"].any())
 
 
 # --- which runs -----------------------------------------------------------------------------------
 
 
-class _Entry(NamedTuple):
-    """A run to read, and the number of its settings."""
+class _Run(NamedTuple):
+    """A run to read; `settings` is the index of its settings."""
 
-    view: Runs
+    study: Runs
     run_id: str
     settings: int
     fold: int | None
     seed: int | None
 
 
-class _Found:
-    """The runs of a study or of folders. Very many runs share few settings: each is kept once."""
+class _Selection:
+    """The runs of a study or of folders. Many runs share few settings, which are kept once."""
 
     def __init__(self, what: Source, runs: Path | None):
-        self.settings: list[Row] = []
-        self.numbers: dict[Any, int] = {}
+        self.settings: list[Values] = []
+        self.indices: dict[Any, int] = {}
         self.duplicates: list[str] = []
         if isinstance(what, str | Path) and Path(what).suffix in (".yaml", ".yml"):
             what = load_study(what)
         if isinstance(what, Study):
-            self.entries = list(self._of_study(what, runs or Places.choose().runs))
+            self.runs = list(self._of_study(what, runs or Places.choose().runs))
         else:
             folders = [what] if isinstance(what, str | Path) else what
-            self.entries = list(self._in_folders([Path(folder) for folder in folders]))
+            self.runs = list(self._in_folders([Path(folder) for folder in folders]))
 
-    def settings_of(self, entries: Sequence[_Entry]) -> pd.DataFrame:
-        """Their columns, as many rows as entries."""
+    def settings_of(self, runs: Sequence[_Run]) -> pd.DataFrame:
+        """A row of settings for each of these runs."""
         table = pd.DataFrame(self.settings)
-        return table.take([entry.settings for entry in entries]).reset_index(drop=True)
+        return table.take([run.settings for run in runs]).reset_index(drop=True)
 
-    def _of_study(self, study: Study, runs: Path) -> Iterator[_Entry]:
-        view = Runs(runs / study.name)
+    def _of_study(self, study: Study, runs: Path) -> Iterator[_Run]:
+        folder = Runs(runs / study.name)
         for task in study.tasks:
-            yield _Entry(view, task.run_id, self._of_task(task), task.fold, task.seed)
+            # tasks of one combination share these very objects
+            parts = (task.names, task.dataset, task.backbone, task.method, task.train, task.weights)
+            settings = self._index(tuple(map(id, parts)), task.to_json)
+            yield _Run(folder, task.run_id, settings, task.fold, task.seed)
 
-    def _in_folders(self, folders: Sequence[Path]) -> Iterator[_Entry]:
+    def _in_folders(self, folders: Sequence[Path]) -> Iterator[_Run]:
         seen: dict[tuple[str, str], Path] = {}
-        for view in (view for folder in folders for view in _views(folder)):
-            for run_id in view:
-                task = view.task(run_id) or {"names": {"study": view.folder.name}}
-                settings = self._of_json(task)
-                run, key = view.folder / run_id, (self.settings[settings]["study"], run_id)
+        for study in (study for folder in folders for study in _studies(folder)):
+            for run_id in study:
+                task = study.task(run_id) or {"names": {"study": study.folder.name}}
+                shared = {name: part for name, part in task.items() if name not in OF_A_RUN}
+                settings = self._index(to_json(shared), lambda task=shared: task)
+                path, key = study.folder / run_id, (self.settings[settings]["study"], run_id)
                 if key in seen:
-                    self.duplicates.append(f"{run}: the same run as {seen[key]}")
+                    self.duplicates.append(f"{path}: the same run as {seen[key]}")
                     continue
-                seen[key] = run
-                yield _Entry(view, run_id, settings, task.get("fold"), task.get("seed"))
+                seen[key] = path
+                yield _Run(study, run_id, settings, task.get("fold"), task.get("seed"))
 
-    def _of_task(self, task: Task) -> int:
-        """Tasks of one combination share these very objects."""
-        parts = (task.names, task.dataset, task.backbone, task.method, task.train, task.weights)
-        key = tuple(map(id, parts))
-        if key not in self.numbers:
-            self.numbers[key] = self._add(task.to_json())
-        return self.numbers[key]
-
-    def _of_json(self, task: Row) -> int:
-        key = to_json({name: part for name, part in task.items() if name not in OF_AN_ENTRY})
-        if key not in self.numbers:
-            self.numbers[key] = self._add(task)
-        return self.numbers[key]
-
-    def _add(self, task: Row) -> int:
-        settings = {k: part for k, part in task.items() if k not in ("names", *OF_AN_ENTRY)}
-        names = dict.fromkeys(NAMES) | task["names"]
-        self.settings.append({**names, **_flat(settings, lists=True)})
-        return len(self.settings) - 1
+    def _index(self, key: Any, task: Callable[[], Values]) -> int:
+        """Of the settings with this key; the task is asked only for the first."""
+        if key not in self.indices:
+            parts = task()
+            settings = {k: part for k, part in parts.items() if k not in ("names", *OF_A_RUN)}
+            names = dict.fromkeys(NAMES) | parts["names"]
+            self.indices[key] = len(self.settings)
+            self.settings.append({**names, **_flat(settings, lists=True)})
+        return self.indices[key]
 
 
-def _views(folder: Path) -> list[Runs]:
-    """A study's folder, or the folder of many studies."""
+def _studies(folder: Path) -> list[Runs]:
+    """The folder of a study, or the folders in a folder of studies."""
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
     inside = [Runs(path) for path in (folder, *sorted(folder.iterdir())) if path.is_dir()]
-    views = [view for view in inside if view]
-    if not views:
-        raise UserError(f"{folder}: no runs are in it, nor in the folders in it")
-    return views
+    studies = [study for study in inside if study]
+    if not studies:
+        raise UserError(f"{folder}: no runs are in it or in its folders")
+    return studies
 
 
-# --- what a run says ------------------------------------------------------------------------------
+# --- the values of a run --------------------------------------------------------------------------
 
 
-class _Columns:
-    """Filled row by row; what a row does not have is NaN."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self.columns: dict[str, list[Any]] = {}
-
-    def put(self, i: int, row: Row) -> None:
-        for name, value in row.items():
-            if (column := self.columns.get(name)) is None:
-                column = self.columns[name] = [nan] * self.size
-            column[i] = value
-
-
-def _row(entry: _Entry) -> Row:
-    row = {name: getattr(entry, name) for name in OF_AN_ENTRY} | {"synthetic": False}
+def _values(run: _Run) -> Values:
+    values = {name: getattr(run, name) for name in OF_A_RUN} | {"synthetic": False}
     try:
-        result = entry.view.result(entry.run_id)
+        result = run.study.result(run.run_id)
         if result is None:
-            state = entry.view.state(entry.run_id)
-            return {**row, "state": state.kind, "reason": state.reason}
-        return {**row, "state": "done", "reason": "", **_measured(result, entry)}
-    except Exception as error:  # whatever lies in a broken folder, it is this row's trouble only
-        return {**row, "state": "broken", "reason": _one_line(error)}
+            state = run.study.state(run.run_id)
+            return {**values, "state": state.kind, "reason": state.reason}
+        return {**values, "state": "done", "reason": "", **_measured(result, run)}
+    except Exception as error:  # a broken folder is one broken row, whatever lies in it
+        return {**values, "state": "broken", "reason": _one_line(error)}
 
 
-def _measured(result: Summary, entry: _Entry) -> Row:
-    if result["run_id"] != entry.run_id:
-        file = entry.view.run(entry.run_id).result_file
+def _measured(result: Summary, run: _Run) -> Values:
+    if result["run_id"] != run.run_id:
+        file = run.study.run(run.run_id).result_file
         raise UserError(f"{file}: the result of another run, {result['run_id']}")
-    measured: Row = {"synthetic": bool(result.get("synthetic", False))}
+    on_gpu, hours = result["environment"].get("gpu"), result["timing"]["seconds"] / 3600
+    measured: Values = {"synthetic": bool(result.get("synthetic", False))}
     _flat(result["metrics"], into=measured)
-    measured["gpu_hours"] = _gpu_hours(result)
+    measured["gpu_hours"] = hours if on_gpu else 0.0
     return _flat({k: part for k, part in result.items() if k not in ELSEWHERE}, into=measured)
 
 
-def _gpu_hours(result: Summary) -> float:
-    return result["timing"]["seconds"] / 3600 if result["environment"].get("gpu") else 0.0
-
-
 def _flat(
-    tree: Mapping[str, Any], prefix: str = "", lists: bool = False, into: Row | None = None
-) -> Row:
-    """`{"params": {"total": 3}}` -> `params.total`; a result's lists do not fit a cell."""
+    tree: Mapping[str, Any], prefix: str = "", lists: bool = False, into: Values | None = None
+) -> Values:
+    """`{"params": {"total": 3}}` -> `params.total`; without `lists`, lists are left out."""
     flat = {} if into is None else into
     for key, value in tree.items():
         kind = type(value)

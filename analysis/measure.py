@@ -1,4 +1,4 @@
-"""What a number in a table is: a share printed in per cent or not, and which end of it is good."""
+"""How a metric is printed: in per cent or not, with how many digits, highest or lowest first."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ SHARES = re.compile(r"(\w+_)?(accuracy|precision|recall|f1)")
 ERRORS = re.compile(r"(mae|rmse)(_.+)?|loss")
 COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
 PRIMARY = ("accuracy", "ccc")
-"""What chooses the best epoch, of classes and of numbers: what `test_last` alone stands for."""
+"""Of classifications and regressions: it chooses the best epoch, and `test_last` means it."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`column` is that of `analysis.load`, such as `test_last.accuracy`."""
+    """`column`: of `analysis.load`, such as `test_last.accuracy`."""
 
     column: str
     digits: int
 
     @classmethod
     def of(cls, column: str, digits: int | None = None) -> Measure:
-        plain = cls(column, 3)
-        return cls(
-            column, (1 if plain.percent or column in COSTS else 3) if digits is None else digits
-        )
+        if digits is None:
+            digits = 1 if cls(column, 3).percent or column in COSTS else 3
+        return cls(column, digits)
 
     @property
     def name(self) -> str:
@@ -55,25 +54,25 @@ class Measure:
         return "NaN" if math.isnan(value) else f"{value:.{self.digits}f}"
 
     def signed(self, difference: float) -> str:
-        """`+0.0` and `-0.0` would both say that there is a difference."""
+        """Without the sign for 0.0: `-0.0` looks like a difference."""
         text = f"{difference:+.{self.digits}f}"
         return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
 
 
 def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measure:
-    """`test_best.loss`, `gpu_hours`, or `test_best` alone for what its epoch was chosen by."""
+    """`test_best.loss`, `gpu_hours`, or `test_best` for the primary metric."""
     known = measured(frame)
     names = [wanted, *(f"{wanted}.{metric}" for metric in PRIMARY)]
-    found = next((name for name in names if name in known), None)
-    if found is None and names[1] in frame:
-        found = names[1]  # of all runs it is not a number: a table of NaN says so
-    if found is None:
+    column = next((name for name in names if name in known), None)
+    if column is None and names[1] in frame:
+        column = names[1]  # NaN in all runs: the table shows it
+    if column is None:
         raise UserError(f"no finished run has the metric '{wanted}'{nearest(wanted, known)}")
-    return Measure.of(found, digits)
+    return Measure.of(column, digits)
 
 
 def measured(frame: pd.DataFrame) -> list[str]:
-    """Columns with a number in some finished run, and those where a run says NaN and no other."""
+    """The columns that some finished run has, even if all of them are NaN."""
     done = frame[frame["state"] == "done"]
     names = [name for name in done if is_metric(name) or name in COSTS]
     return [name for name in names if name not in ALWAYS or done[name].notna().any()]

@@ -1,4 +1,4 @@
-"""How much the folds of a cell differ: what stands behind the plus-minus."""
+"""How much the folds of a cell differ: the number after the plus-minus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import pstdev, stdev
 
 @dataclass(frozen=True)
 class Spread:
-    """`of` says None of a single fold: it has no spread, which is not a spread of 0."""
+    """`of` is None for a single fold: it has no spread, which is not a spread of 0."""
 
     name: str
     in_words: str

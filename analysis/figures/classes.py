@@ -1,7 +1,7 @@
-"""Where a method is right and what it takes for what, from the confusion matrices of its runs.
+"""Recall of each class, and confusion matrices, summed over folds and seeds.
 
 The frames are those of `analysis.load` with two more columns, `classes` and `confusion`
-(`analysis.figures.figure.with_confusions`). Matrices are summed over folds and seeds.
+(`analysis.figures.figure.with_confusions`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from petl.picture import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sh
 
 ROW, TITLE, LABELS, BESIDE = 0.17, 0.3, 0.75, 1.75  # inches
 CELL_TEXT, LABEL_TEXT = 0.16, 0.085
-"""So many inches does a number in a cell, or a class's name beside it, need."""
+"""Inches that a number in a cell, or the name of a class, needs."""
 MOST_IN_A_COLUMN = 20
 WORST = 3
 
 
 @mpl.rc_context(STYLE)
 def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
-    """A row for each method, a column for each class, the hardest first: its clips got right."""
+    """Recall: a row for each method, a column for each class, the hardest first."""
     width = width or TWO_COLUMNS
     parts = [(label, part) for label, part in frame.groupby("dataset_label", sort=False)]
     shares = [(label, _recalls(part)) for label, part in parts if len(_with(part))]
@@ -52,7 +52,7 @@ def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
         entitle(axis, label)
         if not fits:
             axis.set_xlabel(f"{table.shape[1]} classes, the hardest first")
-    _scale(figure, axes, "Clips of the class got right (%)", orientation="horizontal")
+    _scale(figure, axes, "Recall (%)", orientation="horizontal")
     return sign(figure, frame, "Classes from the hardest to the easiest, over all methods")
 
 
@@ -74,7 +74,7 @@ def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None)
     size = {"size": min(6.5, 36 * room)}
     _heat(axis, table, (0, 100), annot=counts, fmt="", annot_kws=size, square=True)
     _names(axis, table, room > LABEL_TEXT / 1.4)
-    axis.set(xlabel="Taken for", ylabel="Class")
+    axis.set(xlabel="Predicted class", ylabel="True class")
     entitle(axis, f"{frame['method_label'].iloc[0]} · {frame['dataset_label'].iloc[0]}")
     _scale(figure, [axis], "Clips of the class (%)")
     folds = done["fold"].nunique()
@@ -103,7 +103,7 @@ def _sum(done: pd.DataFrame) -> np.ndarray:
 
 
 def _recalls(part: pd.DataFrame) -> pd.DataFrame:
-    """Per cent, methods down; a method without runs and a class without clips are NaN."""
+    """In per cent, a row for each method; NaN where there are no runs or no clips."""
     names = list(_with(part)["classes"].iloc[0])
     rows = {}
     for label, runs in part.groupby(method_names(part), sort=False):
@@ -124,12 +124,12 @@ def _refuse_several(frame: pd.DataFrame) -> None:
             some = ", ".join(have[:6]) + ", ..." * (len(have) > 6)
             options.append(f"--{field} ({some})")
     if options:
-        raise UserError(f"'confusion' is of one method on one dataset: add {' and '.join(options)}")
+        raise UserError(f"'confusion' draws one method on one dataset: add {' and '.join(options)}")
 
 
 def _nothing(frame: pd.DataFrame, figure: str) -> str:
     study = frame["study"].iloc[0]
-    return f"{study} has no finished runs with a confusion matrix: '{figure}' draws those"
+    return f"{study} has no finished runs with a confusion matrix; '{figure}' needs them"
 
 
 # --- looks ----------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def _fits(width: float, columns: int, each: float) -> bool:
 
 
 def _heat(axis: Axes, table: pd.DataFrame, ends: tuple[float, float], **more: Any) -> None:
-    """White to dark blue, so that grey shows the same; hatched where there is nothing."""
+    """White to dark blue, which works in grey too; hatched where there is no value."""
     axis.set_facecolor("white")
     axis.patch.set(hatch="//////", edgecolor="#bbbbbb", linewidth=0)
     colors = "Blues"

@@ -1,7 +1,7 @@
-"""Names beside the points of a plot, where they hide neither each other nor a point.
+"""Names beside the points of a plot, so that no name covers another name or a point.
 
-Each name in turn takes the best of some places around its point, given where the others are, until
-nobody moves. A name that had to go far gets a thin line to its point. All lengths are typographic
+Each name in turn moves to the cheapest of some positions around its point, given the others, until
+no name moves. A name far from its point gets a thin line to it. All lengths are in typographic
 points, so that nothing depends on the resolution.
 """
 
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 MARKER = 3.2  # half its width
-NEAR = 8  # up to here a name needs no line
+NEAR = 8  # a closer name needs no line
 DISTANCES = (6.5, 11, 17, 24, 32, 42, 54)
 DIRECTIONS = 16
 ROUNDS = 6
@@ -27,7 +27,7 @@ ALIGN_Y = {0: "bottom", 0.5: "center", 1: "top"}
 
 @dataclass(frozen=True)
 class Named:
-    """A point in data coordinates with its name; `low` and `high` end what is drawn of it."""
+    """A point in data coordinates; `low` and `high` are the ends of its error bar."""
 
     name: str
     x: float
@@ -52,8 +52,8 @@ class Box(NamedTuple):
         return self.left < x < self.right and self.bottom < y < self.top
 
 
-class Place(NamedTuple):
-    """An offset from the point, and what of the name is there: 0 left or bottom, 1 right or top."""
+class Position(NamedTuple):
+    """An offset from the point to a part of the name: 0 is left or bottom, 1 right or top."""
 
     dx: float
     dy: float
@@ -69,35 +69,35 @@ class Place(NamedTuple):
         return Box(left, bottom, left + width, bottom + height)
 
 
-def _places() -> Iterator[Place]:
+def _positions() -> Iterator[Position]:
     for distance in DISTANCES:
         for turn in range(DIRECTIONS):
             angle = 2 * math.pi * turn / DIRECTIONS
             x, y = math.cos(angle), math.sin(angle)
             across, up = (round(1 - 1.2 * t) / 2 for t in (x, y))
-            yield Place(distance * x, distance * y, across, up)
+            yield Position(distance * x, distance * y, across, up)
 
 
-PLACES = tuple(_places())
+POSITIONS = tuple(_positions())
 
 
 def write_names(
     axis: Axes, points: Sequence[Named], line: Sequence[tuple[float, float]] = ()
 ) -> None:
-    """To be called when the axes have their final place and limits; `line` is upright or level."""
-    plan = _Plan(axis, points, line)
+    """Call it when the axes have their final size; `line`: corners of the Pareto front."""
+    layout = _Layout(axis, points, line)
     for _ in range(ROUNDS):
-        before = list(plan.places)
+        before = list(layout.positions)
         for i in range(len(points)):
-            plan.improve(i)
-        if plan.places == before:
+            layout.improve(i)
+        if layout.positions == before:
             break
-    for point, place in zip(points, plan.places, strict=True):
-        _write(axis, point, place)
+    for point, position in zip(points, layout.positions, strict=True):
+        _write(axis, point, position)
 
 
-class _Plan:
-    """Who stands where; at first everybody to the right of his point."""
+class _Layout:
+    """The positions of all names; at first each is to the right of its point."""
 
     def __init__(
         self, axis: Axes, points: Sequence[Named], line: Sequence[tuple[float, float]] = ()
@@ -115,29 +115,29 @@ class _Plan:
         for (x0, y0), (x1, y1) in pairwise(corners):
             self.ink.append(Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1))
         self.sizes = [_size(axis, point.name) for point in points]
-        self.places = [PLACES[0]] * len(points)
+        self.positions = [POSITIONS[0]] * len(points)
 
     def improve(self, i: int) -> None:
-        others = [self._box(j, place) for j, place in enumerate(self.places) if j != i]
-        self.places[i] = min(PLACES, key=lambda place: self._cost(i, place, others))
+        others = [self._box(j, position) for j, position in enumerate(self.positions) if j != i]
+        self.positions[i] = min(POSITIONS, key=lambda position: self._cost(i, position, others))
 
-    def _box(self, i: int, place: Place) -> Box:
-        return place.box(*self.spots[i], *self.sizes[i])
+    def _box(self, i: int, position: Position) -> Box:
+        return position.box(*self.spots[i], *self.sizes[i])
 
-    def _cost(self, i: int, place: Place, others: list[Box]) -> float:
-        box = self._box(i, place)
+    def _cost(self, i: int, position: Position, others: list[Box]) -> float:
+        box = self._box(i, position)
         outside = (box.right - box.left) * (box.top - box.bottom) - box.shared(self.frame)
         hidden = sum(box.shared(other) for other in (*others, *self.ink))
-        return 5 * outside + 3 * hidden + place.distance + self._line_cost(i, place, others)
+        return 5 * outside + 3 * hidden + position.distance + self._line_cost(i, position, others)
 
-    def _line_cost(self, i: int, place: Place, others: list[Box]) -> float:
-        """A line across another name or another point misleads."""
-        if place.distance <= NEAR:
+    def _line_cost(self, i: int, position: Position, others: list[Box]) -> float:
+        """What a line across another name or point costs."""
+        if position.distance <= NEAR:
             return 0
         foreign = [*others, *self.ink[: 2 * i], *self.ink[2 * i + 2 :]]
         x, y = self.spots[i]
         steps = [t / 8 for t in range(3, 9)]
-        on_the_way = [(x + t * place.dx, y + t * place.dy) for t in steps]
+        on_the_way = [(x + t * position.dx, y + t * position.dy) for t in steps]
         return 6 * sum(any(box.holds(*at) for box in foreign) for at in on_the_way)
 
 
@@ -148,17 +148,17 @@ def _size(axis: Axes, name: str) -> tuple[float, float]:
     return box.width / scale, box.height / scale
 
 
-def _write(axis: Axes, point: Named, place: Place) -> None:
+def _write(axis: Axes, point: Named, position: Position) -> None:
     line = {"arrowstyle": "-", "lw": 0.5, "color": point.color, "shrinkA": 0, "shrinkB": 0}
     axis.annotate(
         point.name,
         (point.x, point.y),
-        xytext=place[:2],
+        xytext=position[:2],
         textcoords="offset points",
-        ha=ALIGN_X[place.across],
-        va=ALIGN_Y[place.up],
+        ha=ALIGN_X[position.across],
+        va=ALIGN_Y[position.up],
         color=point.color,
-        arrowprops=line | {"relpos": place[2:]} if place.distance > NEAR else None,
+        arrowprops=line | {"relpos": position[2:]} if position.distance > NEAR else None,
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         zorder=5,
         parse_math=False,  # a dollar in a name is a dollar

@@ -1,6 +1,6 @@
-"""Accuracy against trainable parameters: what a method costs beside what it gives.
+"""Accuracy against trainable parameters.
 
-Every method has its own marker and its name beside it, so that the picture needs neither colour nor
+Every method has its own marker and its name beside it, so that the figure needs neither colour nor
 a legend. The dashed line is the Pareto front.
 """
 
@@ -48,7 +48,7 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
         figure, MADE_UP if table.synthetic else "", [*[FRONT] * any(map(bool, fronts)), *notes]
     )
 
-    # where a name fits is known only once the axes have their place
+    # names need the final size of the axes
     figure.draw_without_rendering()
     for column, axis in enumerate(axes):
         named = [_named(i, row, cell) for i, row, cell in _points(table, column)]
@@ -59,7 +59,7 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
 def pareto(
     points: Sequence[tuple[float, float]], lowest: bool = False
 ) -> list[tuple[float, float]]:
-    """Those that no other beats with as few parameters, from few to many."""
+    """The points that no other beats with as few parameters, from few to many."""
     front: list[tuple[float, float]] = []
     for x, y in sorted(points, key=lambda point: (point[0], point[1] if lowest else -point[1])):
         if not front or (y < front[-1][1] if lowest else y > front[-1][1]):
@@ -68,7 +68,7 @@ def pareto(
 
 
 def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
-    """Returns the corners of the front, which is of methods with all their runs."""
+    """Return the corners of the front; only methods with all runs are on it."""
     beside = axis.transData + ScaledTranslation(-4 / 72, 0, axis.figure.dpi_scale_trans)
     for i, row, cell in _points(table, column):
         x, color = _x(cell), color_of(i)
@@ -98,7 +98,7 @@ def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
 
 
 def _points(table: Table, column: int) -> Iterator[tuple[int, Row, Cell]]:
-    """What can be drawn, with its number: a method keeps its marker in every panel."""
+    """The cells to draw, with the row's number: a method has the same marker in every panel."""
     for i, row in enumerate(table.rows):
         cell = row.cells[column]
         if math.isfinite(cell.mean) and cell.params is not None:
@@ -106,7 +106,7 @@ def _points(table: Table, column: int) -> Iterator[tuple[int, Row, Cell]]:
 
 
 def _x(cell: Cell) -> int:
-    """A logarithm has no 0: a method that trains the head alone stands at the far left."""
+    """At least 1: a method that trains only the head has 0, which has no logarithm."""
     return max(cell.params or 0, 1)
 
 

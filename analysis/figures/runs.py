@@ -1,4 +1,4 @@
-"""What single runs gave and took: every fold of a method, and the hours of all its runs."""
+"""Every fold of every method, and the hours that the runs of a method took."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from petl.picture import HATCHES, INK, MARKERS, ONE_COLUMN, STYLE, color_of, dre
 
 ROW, AROUND = 0.24, 0.75  # inches
 BAND = 0.62
-"""Of a row's height: over so much of it its folds are spread."""
+"""The share of a row's height over which its folds are spread."""
 SHADES = (0.05, 0.42, 0.22, 0.58)
 
 
 @mpl.rc_context(STYLE)
 def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
-    """A row for each method: its folds, each with a marker and a height of its own; their mean."""
+    """A row for each method: each fold with its own marker and height, and their mean."""
     table = build(frame, measure)
     titles = [dataset.label for dataset in table.datasets]
     figure, axes, across = panels(titles, width, ROW * len(table.rows) + AROUND, sharey=True)
@@ -75,12 +75,12 @@ def _marker(i: int) -> dict[str, object]:
 
 @mpl.rc_context(STYLE)
 def cost(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
-    """Hours of all finished runs of a method, stacked by dataset; on a CPU, those of the clock."""
+    """Hours of all finished runs of a method, stacked by dataset; wall-clock hours on a CPU."""
     done = frame[frame["state"] == "done"]
     on_gpu = bool((done["gpu_hours"] > 0).any())
     hours = done["gpu_hours"] if on_gpu else done["timing.seconds"] / 3600
     if not (hours > 0).any():
-        raise UserError(f"{frame['study'].iloc[0]} has no finished runs that say how long they ran")
+        raise UserError(f"{frame['study'].iloc[0]} has no finished runs with a duration")
     names = method_names(frame)
     methods, datasets = list(dict.fromkeys(names)), list(dict.fromkeys(frame["dataset_label"]))
     sums = hours.groupby([names[done.index], done["dataset_label"]]).sum()
@@ -95,7 +95,10 @@ def cost(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> F
         legend = {"ncols": columns, "frameon": False, "columnspacing": 1.2, "handletextpad": 0.5}
         figure.legend(handles=patches, loc="outside upper center", **legend)
     without = int((done["gpu_hours"] == 0).sum()) if on_gpu else 0
-    notes = [f"All finished runs: {_hours(hours.sum())} h", f"{without} without a GPU count 0"]
+    notes = [
+        f"All finished runs: {_hours(hours.sum())} h",
+        f"{without} runs without a GPU count as 0",
+    ]
     return sign(figure, frame, *notes[: 1 + bool(without)])
 
 
@@ -119,7 +122,7 @@ def _bars(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _fill(i: int) -> dict[str, object]:
-    """A hatch of its own, and beside a neighbour another grey."""
+    """Neighbours differ in hatch and in grey."""
     color = mpl.colormaps["Blues"](SHADES[i % len(SHADES)])
     return {"facecolor": color, "hatch": HATCHES[i % len(HATCHES)], "edgecolor": INK, "lw": 0.5}
 

@@ -1,7 +1,7 @@
-"""What a setting does: accuracy against the kernel's size, the parameters, the examples of a class.
+"""The effect of a setting: accuracy against kernel size, parameters, or examples per class.
 
-A line is a method whose runs differ in that setting alone, the mean over folds with its standard
-deviation; a panel is a dataset, or the datasets under one head. Hollow: runs are missing.
+A line joins the runs of a method that differ only in that setting: means over folds, with their
+standard deviation. A panel is a dataset, or the datasets under one head. Hollow: runs are missing.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ways:
-    """How the axis of a setting looks. `apart`: points at the same place stand side by side."""
+class Setting:
+    """How its axis looks. `apart`: draw points with the same value side by side."""
 
     label: str
     dress: Callable[[Axes, list[float]], None]
@@ -58,24 +58,24 @@ class Ways:
 def kernel(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
     sizes = _first_of(frame, KERNEL)
     lines = list(_lines(frame[sizes.notna()], measure, KERNEL, sizes))
-    _refuse(lines, frame, "kernel", "the kernel differs alone")
+    _refuse(lines, frame, "kernel", "only the kernel size differs")
     several = len({label for _, label, _ in lines}) > 1
     lines = [
         Line(panel, _joined(title, label if several else ""), points)
         for (panel, title), label, points in lines
     ]
-    return _draw(frame, measure, width, lines, Ways("Kernel size", _each))
+    return _draw(frame, measure, width, lines, Setting("Kernel size", _each))
 
 
 def scaling(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
-    """Methods of several sizes are lines; of one size, a level across."""
+    """A method of several sizes is a line, a method of one size a horizontal line."""
     every = list(_lines(frame, measure, SIZE, frame[PARAMS], shortest=1))
     _refuse(
-        [points for _, _, points in every if points[1:]], frame, "scaling", "the size differs alone"
+        [points for _, _, points in every if points[1:]], frame, "scaling", "only the size differs"
     )
-    lines = [Line(_joined(*place), label, points) for place, label, points in every]
-    ways = Ways("Trainable parameters, without the head", _logarithmic)
-    return _draw(frame, measure, width, lines, ways)
+    lines = [Line(_joined(*panel), label, points) for panel, label, points in every]
+    setting = Setting("Trainable parameters, without the head", _logarithmic)
+    return _draw(frame, measure, width, lines, setting)
 
 
 def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
@@ -88,8 +88,8 @@ def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) 
             for _, part in runs.groupby(_others(runs, "dataset", EXAMPLES), sort=False)
         ]
     lines = [line for line in lines if len(line.points) > 1]
-    _refuse(lines, frame, "few-shot", "the examples of a class differ alone")
-    return _draw(frame, measure, width, lines, Ways("Examples per class", _doubling, apart=True))
+    _refuse(lines, frame, "few-shot", "only the examples per class differ")
+    return _draw(frame, measure, width, lines, Setting("Examples per class", _doubling, apart=True))
 
 
 # --- what belongs to a line -----------------------------------------------------------------------
@@ -98,7 +98,7 @@ def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) 
 def _lines(
     frame: pd.DataFrame, measure: Measure, varied: re.Pattern[str], x: pd.Series, shortest: int = 2
 ) -> Iterator[tuple[tuple[str, str], str, list[Point]]]:
-    """Where, which method, and its points: methods on a dataset that differ in `varied` alone."""
+    """Panel, label and points of the methods on a dataset that differ only in `varied`."""
     for _, of_dataset in frame.groupby(["backbone", "dataset"], sort=False):
         label = str(of_dataset["dataset_label"].iloc[0])
         head, _, title = label.rpartition(" · ")
@@ -114,13 +114,13 @@ def _lines(
 
 
 def _points(runs: pd.DataFrame, measure: Measure, x: pd.Series) -> list[Point]:
-    """From left to right; a method without a finished run has no point."""
-    found = []
+    """Sorted by x; a method without a finished run has no point."""
+    points = []
     for _, part in runs.groupby(KEY, sort=False):
-        ((row,), place) = build(part, measure).rows, x[part.index].dropna()
-        if len(place) and math.isfinite(row.cells[0].mean):
-            found.append(Point(float(place.iloc[0]), row.cells[0]))
-    return sorted(found)
+        (row,), values = build(part, measure).rows, x[part.index].dropna()
+        if len(values) and math.isfinite(row.cells[0].mean):
+            points.append(Point(float(values.iloc[0]), row.cells[0]))
+    return sorted(points)
 
 
 def _few(runs: pd.DataFrame) -> bool:
@@ -128,7 +128,7 @@ def _few(runs: pd.DataFrame) -> bool:
 
 
 def _others(frame: pd.DataFrame, part: str, varied: re.Pattern[str]) -> pd.Series:
-    """What the runs of a line have in common: all settings of that part but the varied one."""
+    """A key of what the runs of a line share: all settings of that part but the varied one."""
     columns = [
         name
         for name in frame
@@ -138,12 +138,12 @@ def _others(frame: pd.DataFrame, part: str, varied: re.Pattern[str]) -> pd.Serie
 
 
 def _first_of(frame: pd.DataFrame, columns: re.Pattern[str]) -> pd.Series:
-    found = [name for name in frame if columns.fullmatch(name)]
-    return frame[found].bfill(axis=1).iloc[:, 0] if found else pd.Series(math.nan, frame.index)
+    names = [name for name in frame if columns.fullmatch(name)]
+    return frame[names].bfill(axis=1).iloc[:, 0] if names else pd.Series(math.nan, frame.index)
 
 
 def _common(labels: pd.Series) -> str:
-    """`LoRA` of `LoRA 1/64` and `LoRA 1/128`; of one label all of it."""
+    """`LoRA` for `LoRA 1/64` and `LoRA 1/128`; a single label stays as it is."""
     names = list(dict.fromkeys(labels))
     if len(names) == 1:
         return str(names[0])
@@ -158,7 +158,7 @@ def _joined(*parts: str) -> str:
 def _refuse(lines: Sequence[Any], frame: pd.DataFrame, figure: str, what: str) -> None:
     if not lines:
         study = frame["study"].iloc[0]
-        raise UserError(f"{study} has no finished runs in which {what}: '{figure}' draws those")
+        raise UserError(f"{study} has no finished runs in which {what}; '{figure}' needs them")
 
 
 # --- the picture ----------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _refuse(lines: Sequence[Any], frame: pd.DataFrame, figure: str, what: str) -
 
 @mpl.rc_context(STYLE)
 def _draw(
-    frame: pd.DataFrame, measure: Measure, width: float | None, lines: list[Line], ways: Ways
+    frame: pd.DataFrame, measure: Measure, width: float | None, lines: list[Line], setting: Setting
 ) -> Figure:
     titles = list(dict.fromkeys(line.panel for line in lines))
     several = [line.label for line in lines if line.points[1:]]
@@ -180,10 +180,10 @@ def _draw(
     for i, (axis, panel) in enumerate(zip(axes, titles, strict=True)):
         here = [line for line in lines if line.panel == panel]
         for line in here:
-            _plot(axis, line, looks[line.label], _aside(looks, line.label) if ways.apart else 0)
+            _plot(axis, line, looks[line.label], _aside(looks, line.label) if setting.apart else 0)
         dress(axis)
-        ways.dress(axis, sorted({point.x for line in here for point in line.points}))
-        axis.set_xlabel(ways.label)
+        setting.dress(axis, sorted({point.x for line in here for point in line.points}))
+        axis.set_xlabel(setting.label)
         if i % across == 0:
             axis.set_ylabel(in_words(measure))
     if len(looks) > 1:
@@ -210,7 +210,7 @@ def _plot(axis: Axes, line: Line, look: dict[str, Any], aside: float) -> None:
         if not point.cell.complete:
             hollow = look | {"markerfacecolor": "white", "transform": shifted, "zorder": 4}
             axis.plot(point.x, point.cell.mean, **hollow)
-    # what is drawn aside does not widen the axes by itself
+    # shifted points do not widen the axes by themselves
     for point, spread in zip(line.points, spreads, strict=True):
         around = [point.cell.mean + sign * spread for sign in (-1, 1)] if spread == spread else []
         axis.update_datalim([(point.x, y) for y in (point.cell.mean, *around)])
@@ -224,22 +224,22 @@ def _aside(looks: dict[str, Any], label: str) -> float:
     return 2.6 * (list(looks).index(label) - (len(looks) - 1) / 2)
 
 
-def _each(axis: Axes, places: list[float]) -> None:
-    axis.xaxis.set_major_locator(FixedLocator(places))
+def _each(axis: Axes, values: list[float]) -> None:
+    axis.xaxis.set_major_locator(FixedLocator(values))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.autoscale_view()
 
 
-def _doubling(axis: Axes, places: list[float]) -> None:
+def _doubling(axis: Axes, values: list[float]) -> None:
     axis.set_xscale("log", base=2)
     axis.margins(x=0.1)
-    _each(axis, places)
+    _each(axis, values)
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def _logarithmic(axis: Axes, places: list[float]) -> None:
+def _logarithmic(axis: Axes, values: list[float]) -> None:
     axis.set_xscale("log")
-    near = places[-1] < 12 * places[0]
+    near = values[-1] < 12 * values[0]
     axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5) if near else (1, 3)))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))

@@ -267,9 +267,9 @@ def test_the_documentation_shows_each_figure_small_and_labelled() -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("kernel", "no finished runs in which the kernel differs alone: 'kernel' draws those"),
-        ("scaling", "no finished runs in which the size differs alone"),
-        ("few-shot", "no finished runs in which the examples of a class differ alone"),
+        ("kernel", "no finished runs in which only the kernel size differs; 'kernel' needs them"),
+        ("scaling", "no finished runs in which only the size differs"),
+        ("few-shot", "no finished runs in which only the examples per class differ"),
         ("kernal", "no figure 'kernal'; did you mean 'kernel'?"),
     ],
 )

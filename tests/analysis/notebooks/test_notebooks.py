@@ -106,7 +106,7 @@ def test_a_notebook_becomes_a_page_that_needs_no_network(file: Path, pages: dict
     drawn = {"table1": 3, "ablations": 1, "compare_with_paper": 0, "cost": 1}
     assert page.count("data:image/png") == drawn[file.stem]
     if file.stem == "ablations":
-        assert "small has no finished runs in which the kernel differs alone" in page
+        assert "small has no finished runs in which only the kernel size differs" in page
 
 
 def test_mistakes_are_one_line_and_nothing_is_replaced(made: Path, tmp_path: Path) -> None:
