@@ -42,7 +42,7 @@ def run_task(
         attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
         try:
             return attempt.carry_out(places)
-        except RunIsTaken:  # from here on the folder is somebody else's
+        except RunIsTaken:  # another process owns the folder now: leave it alone
             raise
         except Interrupted:
             attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
@@ -59,8 +59,8 @@ def run_task(
 
 
 def _make_folder(run: RunDir) -> None:
-    if run.path.is_symlink():  # it may lead to a folder where somebody else wants our files
-        raise UserError(f"{run.path}: a link, and a run is trained in a folder of its own")
+    if run.path.is_symlink():  # it may point to a folder of another user's choice
+        raise UserError(f"{run.path} is a symbolic link; petl trains only in a real folder")
     try:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

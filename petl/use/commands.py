@@ -167,10 +167,10 @@ def import_authors(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A file that the released code saved.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for them.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
     flags: Annotated[
         str,
-        typer.Option(metavar="FLAGS", help="Its flags: a JSON file, or key=value,..."),
+        typer.Option(metavar="FLAGS", help="Its training flags: a JSON file, or key=value,..."),
     ],
 ) -> None:
     """Convert a checkpoint of the paper's repository to OUT/weights.safetensors and OUT/task.json.

@@ -76,10 +76,10 @@ def method_of(flags: dict[str, Any]) -> config.Method:
 
 
 def _ablation_of(flags: dict[str, Any]) -> config.Adapter:
-    """After the branch, `sequential` and `parallel` are two names of the same model there."""
-    order = "sequential" if flags["befafter"] == "after" else flags["seq_or_par"]
-    if (flags["seq_or_par"], flags["befafter"]) == ("sequential", "before"):
-        order = "before"
+    """For `after`, the released code builds one model, whatever `seq_or_par` is."""
+    order = "before" if flags["seq_or_par"] == "sequential" else "parallel"
+    if flags["befafter"] == "after":
+        order = "sequential"
     return config.Adapter(
         family="adapter",
         block=_block_of(flags),
@@ -99,10 +99,11 @@ def _mixture_of(flags: dict[str, Any]) -> config.DenseMoA | config.SoftMoA:
     }
     if flags["method"] == "Dense-MoA":
         return config.DenseMoA(family="dense-moa", **common)
-    normalise = "experts" if flags["normalize"] else "none"
-    return config.SoftMoA(
-        family="soft-moa", slots=flags["num_slots"], normalise=normalise, **common
-    )
+    common |= {
+        "slots": flags["num_slots"],
+        "normalise": "experts" if flags["normalize"] else "none",
+    }
+    return config.SoftMoA(family="soft-moa", **common)
 
 
 def _expert_of(flags: dict[str, Any]) -> config.Bottleneck | config.Convpass:

@@ -1,4 +1,4 @@
-"""Gradual unfreezing, while it trains."""
+"""Gradual unfreezing during training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from petl.model.build import build_model
 from petl.train.loop import EpochMetrics, Fit, Watcher
 
 
-def test_layers_begin_to_change_in_the_epoch_that_opens_them(tasks, places) -> None:
+def test_layers_change_from_the_epoch_that_unfreezes_them(tasks, places) -> None:
     settings = tasks[0].to_json() | {"method": {"family": "gradual", "start": 1, "every": 1}}
     task = Task.model_validate(settings)  # two epochs, a backbone of two layers
     model = build_model(task)

@@ -1,4 +1,4 @@
-"""What is minimised and what is reported, against the libraries that define it."""
+"""Losses and metrics, against the libraries that define them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rated() -> tuple[torch.Tensor, torch.Tensor]:
 # --- classification -------------------------------------------------------------------------------
 
 
-def test_every_average_is_scikit_learn_s(classified) -> None:
+def test_averages_equal_scikit_learn(classified) -> None:
     outputs, labels = classified
     measured = Classification(CLASSES).measure(outputs, labels)
     y, predicted = labels.numpy(), outputs.argmax(dim=1).numpy()
@@ -65,7 +65,7 @@ def test_every_average_is_scikit_learn_s(classified) -> None:
     assert measured["balanced_accuracy"] != measured["recall"]
 
 
-def test_the_table_of_classes_is_scikit_learn_s(classified) -> None:
+def test_scores_per_class_equal_scikit_learn(classified) -> None:
     outputs, labels = classified
     confusion = Classification(CLASSES).confusion(outputs, labels)
     y, predicted = labels.numpy(), outputs.argmax(dim=1).numpy()
@@ -80,7 +80,7 @@ def test_the_table_of_classes_is_scikit_learn_s(classified) -> None:
         assert scores == pytest.approx(expected, abs=1e-12)
 
 
-def test_nothing_to_divide_by_is_zero() -> None:
+def test_division_by_zero_gives_zero() -> None:
     """The first class is never predicted, the second does not occur."""
     first, second = per_class([[0, 4], [0, 0]])
     assert first == {"precision": 0, "recall": 0, "f1": 0, "support": 4}
@@ -90,7 +90,7 @@ def test_nothing_to_divide_by_is_zero() -> None:
     )
 
 
-def test_smoothing_changes_what_is_minimised_and_not_what_is_reported(classified) -> None:
+def test_label_smoothing_changes_the_training_loss_but_not_the_reported_loss(classified) -> None:
     outputs, labels = classified
     plain, smooth = Classification(CLASSES), Classification(CLASSES, label_smoothing=0.2)
     assert torch.equal(plain.loss(outputs, labels), F.cross_entropy(outputs, labels))
@@ -101,7 +101,7 @@ def test_smoothing_changes_what_is_minimised_and_not_what_is_reported(classified
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_shares_of_classes_generalise_labels(classified, label_smoothing: float) -> None:
+def test_class_probabilities_generalise_labels(classified, label_smoothing: float) -> None:
     outputs, labels = classified
     learns = Classification(CLASSES, label_smoothing)
     shares = F.one_hot(labels, CLASSES).double()
@@ -121,7 +121,7 @@ def lin(x: np.ndarray, y: np.ndarray) -> float:
     return 2 * xy / (xx + yy + (x.mean() - y.mean()) ** 2)
 
 
-def test_every_measure_is_numpy_s_and_scipy_s(rated) -> None:
+def test_regression_metrics_equal_numpy_and_scipy(rated) -> None:
     outputs, targets = rated
     measured = Regression(TARGETS).measure(outputs, targets)
     columns = outputs.double().T.numpy(), targets.double().T.numpy()
@@ -138,7 +138,7 @@ def test_every_measure_is_numpy_s_and_scipy_s(rated) -> None:
 
 
 @pytest.mark.parametrize("constant", [0.1, 3.0])  # the mean of many 0.1 is not 0.1
-def test_a_constant_agrees_with_nothing(constant: float) -> None:
+def test_ccc_and_pearson_of_a_constant_are_zero(constant: float) -> None:
     """Not NaN, and not what rounding left of a zero variance."""
     varied, same = drawn(999, 1), torch.full((999, 1), constant)
     for outputs, targets in ((same, varied), (varied, same), (same, same)):
@@ -147,7 +147,7 @@ def test_a_constant_agrees_with_nothing(constant: float) -> None:
         assert np.isfinite(list(measured.values())).all()
 
 
-def test_one_lost_target_does_not_hide_the_others(rated) -> None:
+def test_a_constant_target_does_not_hide_the_others(rated) -> None:
     outputs, targets = rated
     whole = Regression(TARGETS).measure(outputs, targets)
     outputs = outputs.clone()
@@ -157,7 +157,7 @@ def test_one_lost_target_does_not_hide_the_others(rated) -> None:
     assert measured["ccc"] == pytest.approx((whole["ccc_valence"] + whole["ccc_dominance"]) / 3)
 
 
-def test_what_a_regression_minimises_is_what_it_says(rated) -> None:
+def test_regression_losses_equal_their_definitions(rated) -> None:
     outputs, targets = rated
     losses = {of: Regression(TARGETS, of).loss(outputs, targets) for of in ("mse", "mae", "ccc")}
     torch.testing.assert_close(losses["mse"], F.mse_loss(outputs, targets))
@@ -167,7 +167,7 @@ def test_what_a_regression_minimises_is_what_it_says(rated) -> None:
     assert measured["loss"] == pytest.approx(1 - measured["ccc"], abs=1e-12)
 
 
-def test_a_head_that_starts_constant_learns_by_ccc(rated) -> None:
+def test_ccc_loss_has_a_gradient_for_constant_outputs(rated) -> None:
     _, targets = rated
     outputs = torch.zeros_like(targets, requires_grad=True)
     Regression(TARGETS, "ccc").loss(outputs, targets).backward()
@@ -177,7 +177,7 @@ def test_a_head_that_starts_constant_learns_by_ccc(rated) -> None:
 
 
 @pytest.mark.parametrize("prediction", [0.0, 1.0])
-def test_a_last_batch_of_one_clip_teaches_nothing_by_ccc_and_breaks_nothing(prediction) -> None:
+def test_ccc_loss_of_one_clip_has_no_gradient_and_no_nan(prediction) -> None:
     outputs = torch.full((1, 1), prediction, requires_grad=True)
     loss = Regression(("x",), "ccc").loss(outputs, torch.ones(1, 1))
     loss.backward()
@@ -189,9 +189,7 @@ def test_a_last_batch_of_one_clip_teaches_nothing_by_ccc_and_breaks_nothing(pred
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_loss_is_computed_in_float32_whatever_the_model_computed_in(
-    classified, rated, dtype
-) -> None:
+def test_losses_are_computed_in_float32(classified, rated, dtype) -> None:
     for learns, (outputs, targets) in (
         (Classification(CLASSES), classified),
         (Regression(TARGETS), rated),
@@ -208,7 +206,7 @@ def test_the_first_of_equal_epochs_is_best_and_nan_never() -> None:
     assert not Best().is_beaten_by(float("nan"))
 
 
-def test_a_task_says_which_objective(tasks) -> None:
+def test_the_task_chooses_the_objective(tasks) -> None:
     task = tasks[0]
     assert objective(task) == Classification(10)
     assert objective(task).primary == "accuracy"

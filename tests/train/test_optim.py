@@ -57,7 +57,7 @@ def test_as_run_decays_everything_that_trains(model):
     assert [id(p) for p in group["params"]] == [id(p) for p in trainable]
 
 
-def test_as_intended_spares_gains_and_biases(model):
+def test_as_intended_does_not_decay_gains_and_biases(model):
     decayed, spared = parameter_groups(model, settings("weights"))
     assert [p.ndim for p in decayed["params"]] == [4, 2]
     assert spared["weight_decay"] == 0
@@ -71,7 +71,7 @@ def test_as_intended_spares_gains_and_biases(model):
         ("weights", [(1, 0.1, 0.1), (3, 0.1, 0.0), (1, 1.0, 0.1), (1, 1.0, 0.0)]),
     ],
 )
-def test_a_head_can_have_a_rate_of_its_own(decay, expected):
+def test_the_head_can_have_its_own_learning_rate(decay, expected):
     model = WithHead()
     adamw = optimiser(model, settings(decay, head_lr=1.0))
     groups = [(len(g["params"]), g["lr"], g["weight_decay"]) for g in adamw.param_groups]
@@ -80,12 +80,12 @@ def test_a_head_can_have_a_rate_of_its_own(decay, expected):
     assert sorted(in_groups) == sorted(map(id, model.parameters()))
 
 
-def test_where_only_the_head_trains_its_rate_is_the_only_one():
+def test_if_only_the_head_trains_its_learning_rate_is_the_only_one():
     adamw = optimiser(WithHead(trains=False), settings("weights", head_lr=1.0))
     assert [group["lr"] for group in adamw.param_groups] == [1.0, 1.0]
 
 
-def test_both_rates_follow_one_curve():
+def test_both_learning_rates_follow_one_curve():
     adamw = optimiser(WithHead(), settings(head_lr=1.0))
     curve = cosine(adamw, 20, warm_up=5)
     for _ in range(20):
@@ -98,7 +98,7 @@ def test_both_rates_follow_one_curve():
 # --- schedule -------------------------------------------------------------------------------------
 
 
-def test_the_cosine_is_the_library_s_annealing_and_ends_at_zero(model):
+def test_the_cosine_equals_torch_cosine_annealing_and_ends_at_zero(model):
     ours, theirs = (optimiser(model, settings("everything")) for _ in range(2))
     ours_schedule = cosine(ours, 10)
     theirs_schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, 10)
@@ -119,7 +119,7 @@ def test_warm_up_rises_to_the_cosine(model):
     assert found[10] == pytest.approx(0.1 * 0.5 * (1 + math.cos(0.1 * math.pi)))
 
 
-def test_a_schedule_put_back_goes_on_as_it_would_have(model):
+def test_a_restored_schedule_continues_unchanged(model):
     train = settings(epochs=4, batch_size=8, warm_up=1.5)
     undisturbed = optimiser(model, train)
     expected = rates(undisturbed, schedule(undisturbed, train, 50), 28)
@@ -163,14 +163,14 @@ def test_clipping_scales_all_gradients_together():
         torch.testing.assert_close(parameter.grad, gradient / 5)
 
 
-def test_smaller_gradients_keep_their_bits():
+def test_clipping_does_not_change_smaller_gradients():
     before = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     (parameter,) = with_gradients(before)
     assert clip([parameter], 1e3).item() == pytest.approx(before.norm().item())
     assert torch.equal(parameter.grad, before)
 
 
-def test_what_does_not_train_yet_has_no_gradient_to_clip():
+def test_clipping_ignores_parameters_without_a_gradient():
     (parameter,) = with_gradients(torch.tensor([2.0]))
     assert clip([SimpleNamespace(grad=None), parameter], 1.0).item() == 2
 

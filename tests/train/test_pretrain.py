@@ -61,7 +61,7 @@ def test_the_library_reads_it_and_computes_the_same(settings, tmp_path):
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
-def test_the_one_that_comes_along_is_small_and_loads():
+def test_the_builtin_checkpoint_is_small_and_loads():
     assert (SMALL / "model.safetensors").stat().st_size < 3e6
     encoder = build_encoder(small("builtin:small"), 100)
     assert all(p.isfinite().all() for p in encoder.parameters())

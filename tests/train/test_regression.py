@@ -40,7 +40,7 @@ def rated_sounds(tmp_path_factory) -> Places:
 
 
 @pytest.mark.parametrize("loss", ["mse", "ccc"])
-def test_numbers_are_learnt_and_the_best_ccc_is_kept(tasks, rated_sounds, loss: str) -> None:
+def test_regression_learns_and_keeps_the_best_ccc(tasks, rated_sounds, loss: str) -> None:
     said = tasks[0].to_json()
     said["dataset"] |= {
         "corpus": "tones",

@@ -1,4 +1,4 @@
-"""Stopped, killed, out of disk at any moment: in the end the same numbers, the same weights."""
+"""A run that is stopped, killed or out of disk space ends with the same numbers and weights."""
 
 import json
 import multiprocessing
@@ -69,7 +69,7 @@ def after(steps):
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "plain",
 )
-def test_a_run_stopped_every_other_step_ends_as_an_undisturbed_one(tasks, twice, method, settings):
+def test_a_run_stopped_every_other_step_equals_an_uninterrupted_run(tasks, twice, method, settings):
     task = changed(tasks, method, **settings)
     run_task(task, twice[0], Options(threads=1))
     tries = stopped_again_and_again(task, twice[1], steps=2)
@@ -82,7 +82,7 @@ def train(task, places):
     run_task(task, places, EACH_STEP)
 
 
-def test_a_run_killed_at_many_random_moments_ends_as_an_undisturbed_one(tasks, twice):
+def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tasks, twice):
     """SIGKILL, most often in the middle of writing a checkpoint: there is one after each step."""
     task = changed(tasks, "conformer", epochs=8)
     run_task(task, twice[0], Options(threads=1))

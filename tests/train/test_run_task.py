@@ -20,7 +20,7 @@ def by_method(tasks, method):
 @pytest.mark.parametrize(
     "method", ["full", "linear", "bitfit", "spt-3", "prefix-4", "lora", "bottleneck", "conformer"]
 )
-def test_every_method_trains_and_says_so(tasks, own_runs, method):
+def test_every_method_trains_and_writes_a_result(tasks, own_runs, method):
     task = by_method(tasks, method)
     result = run_task(task, own_runs, Options(threads=1))
     run = RunDir.of(task, own_runs.runs)
@@ -53,7 +53,7 @@ def test_numbers_do_not_depend_on_what_ran_before(tasks, own_runs, tmp_path):
     assert first["metrics"] == again["metrics"]
 
 
-def test_a_run_somebody_works_on_is_left_alone(tasks, own_runs):
+def test_a_run_claimed_by_another_process_is_refused(tasks, own_runs):
     task = by_method(tasks, "lora")
     run = RunDir.of(task, own_runs.runs)
     run.path.mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_a_run_somebody_works_on_is_left_alone(tasks, own_runs):
         run_task(task, own_runs, Options(threads=1))
 
 
-def test_a_diverged_run_says_when_and_what_helps(tasks, own_runs):
+def test_a_diverged_run_names_the_step_and_advice(tasks, own_runs):
     task = by_method(tasks, "full")
     task = task.model_copy(update={"train": task.train.model_copy(update={"lr": 1e30})})
     with pytest.raises(

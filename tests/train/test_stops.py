@@ -1,4 +1,4 @@
-"""What cannot go on stops at once and says what, where, and what would help."""
+"""A run that cannot continue stops at once and says what is wrong, where, and what helps."""
 
 import json
 import multiprocessing
@@ -48,7 +48,7 @@ class Delayed(nonfinite.FiniteCheck):
             nonfinite.require_finite(*self.waiting.pop(0))
 
 
-def test_a_late_verdict_names_the_same_step_and_tensor(tasks, own_runs, tmp_path, monkeypatch):
+def test_a_delayed_check_names_the_same_step_and_tensor(tasks, own_runs, tmp_path, monkeypatch):
     task = by_method(tasks, "full", lr=1e30)
     with pytest.raises(Diverged) as at_once:
         run_task(task, own_runs, Options(threads=1))
@@ -81,7 +81,7 @@ def test_a_bad_gradient_is_seen_before_it_changes_a_weight(tasks):
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
 
 
-def test_a_bad_input_is_named_by_the_first_tensor_it_spoils(tasks):
+def test_a_bad_input_is_reported_at_the_first_bad_tensor(tasks):
     task = by_method(tasks, "linear", batch_size=4)
     data = made_data(task)
     data.inputs[2, 5, 5] = np.inf
@@ -89,7 +89,7 @@ def test_a_bad_input_is_named_by_the_first_tensor_it_spoils(tasks):
         Fit(build_model(task), data, task).run()
 
 
-def test_a_diverged_run_is_of_that_class(tasks, own_runs):
+def test_a_diverged_run_records_its_failure_class(tasks, own_runs):
     task = by_method(tasks, "full", lr=1e30)
     with pytest.raises(Diverged):
         run_task(task, own_runs, Options(threads=1))
@@ -136,7 +136,7 @@ def test_out_of_memory_says_what_would_fit(tasks):
     assert tell(task.model_copy(update={"train": train})) is None
 
 
-def test_a_runs_folder_that_cannot_be_is_named(tasks, own_runs, tmp_path):
+def test_a_runs_folder_that_cannot_be_created_is_named(tasks, own_runs, tmp_path):
     (tmp_path / "file").touch()
     places = Places(tmp_path / "file", own_runs.data, own_runs.cache)
     with pytest.raises(UserError, match=r"file/.*: Not a directory|not a directory.*--runs"):

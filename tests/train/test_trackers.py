@@ -1,4 +1,4 @@
-"""Dashboards beside metrics.jsonl: imported when asked for, and never a run's end."""
+"""Trackers: imported when asked for, and their errors never end a run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def row(epoch: int) -> dict[str, float]:
     return {"epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": 0.5, "lr": 0.1, "seconds": 1.0}
 
 
-def test_none_asked_for_is_none_imported() -> None:
+def test_without_trackers_no_tracker_package_is_imported() -> None:
     code = """
 import sys
 import petl.train.run, petl.train.trackers
@@ -77,7 +77,7 @@ def test_a_misspelt_tracker_is_named_with_the_nearest() -> None:
         check(["tensorbord"])
 
 
-def test_a_missing_package_comes_with_its_command(monkeypatch) -> None:
+def test_a_missing_package_is_named_with_its_install_command(monkeypatch) -> None:
     monkeypatch.setattr("petl.train.trackers.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install wandb$"):
         check(["wandb"])
@@ -96,7 +96,7 @@ def wandb(tmp_path: Path, monkeypatch) -> Path:
     sys.modules.pop("wandb", None)
 
 
-def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
+def test_wandb_resumes_under_the_run_id_and_its_errors_end_no_run(
     wandb: Path, run: RunDir, task: Task, caplog
 ) -> None:
     tracker = started(["wandb", "wandb"], run, task)
@@ -114,7 +114,7 @@ def test_wandb_goes_on_under_the_runs_id_and_its_trouble_ends_no_run(
     assert "wandb failed and is off: the network is gone; metrics.jsonl continues" in caplog.text
 
 
-def test_wandb_is_told_the_final_numbers(wandb: Path, run: RunDir, task: Task) -> None:
+def test_wandb_gets_the_final_metrics(wandb: Path, run: RunDir, task: Task) -> None:
     tracker = started(["wandb"], run, task)
     tracker.end(RESULT)
     tracker = started(["wandb"], run, task)

@@ -1,4 +1,4 @@
-"""What docs/training.md shows can be asked for, and what makes no sense together is refused."""
+"""The examples of docs/training.md work, and contradicting options are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fields(line: str) -> set[str]:
     return set((said if "set" in said else said["when"][0])["set"]["train"])
 
 
-def test_every_option_has_a_paragraph_and_a_line() -> None:
+def test_every_option_has_a_paragraph_and_an_example() -> None:
     options = set(config.Train.model_fields)
     named = set(re.findall(r"\*\*(\w+)\*\*", TEXT))
     assert options - named == set()
@@ -50,7 +50,7 @@ def test_every_option_has_a_paragraph_and_a_line() -> None:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: "-".join(sorted(fields(line))))
-def test_every_line_changes_a_run(tmp_path: Path, line: str) -> None:
+def test_every_example_changes_a_run(tmp_path: Path, line: str) -> None:
     only = "esc50" if "label_smoothing" in line else ""
     if "emotions" in line:
         only = "emotions"
@@ -80,12 +80,12 @@ def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
         ("later_batches: [{epoch: 51, batch_size: 8}]", "esc50", "no epoch 51 in 50"),
     ],
 )
-def test_what_makes_no_sense_is_refused(tmp_path: Path, train: str, dataset: str, says) -> None:
+def test_contradicting_options_are_refused(tmp_path: Path, train: str, dataset: str, says) -> None:
     with pytest.raises(UserError, match=says):
         shown(tmp_path, f"set: {{train: {{{train}}}}}\n", dataset)
 
 
-def test_a_conformer_is_told_what_to_use_instead_of_pieces(tmp_path: Path) -> None:
+def test_micro_batch_with_a_conformer_suggests_layer_checkpointing(tmp_path: Path) -> None:
     line = "methods: {lora: {like: conformer-pfeiffer, train: {micro_batch: 8}}}\n"
     with pytest.raises(UserError, match="'layer_checkpointing: on' saves more memory"):
         shown(tmp_path, line)

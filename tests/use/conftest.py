@@ -1,4 +1,4 @@
-"""A trained run with its weights, and files to ask it about."""
+"""A trained run with its weights, and runs with random ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/using-a-run.md says of settings and of the library's classes is so."""
+"""The settings and tables in docs/using-a-run.md are correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run measured again says what training said of it."""
+"""A run evaluated again gives the numbers of training."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_half_precision_is_measured_in_half_precision(trained, places) -> None:
     assert found.metrics != trained("linear").result()["metrics"]["test_last"]
 
 
-def test_the_tables_say_so(trained, places) -> None:
+def test_the_tables_compare_with_training(trained, places) -> None:
     run = trained("lora")
     told = petl("evaluate", run.path, *at(places), "--per-class")
     assert told.exit_code == 0, told.output
@@ -53,7 +53,7 @@ def test_the_tables_say_so(trained, places) -> None:
         assert any(name in line for line in lines)
 
 
-def test_json_has_it_all(trained, places) -> None:
+def test_json_has_all_numbers(trained, places) -> None:
     run = trained("lora")
     asked = ("--json", "--per-class", "--split", "train")
     told = petl("evaluate", f"tiny/{run.path.name[:6]}", *at(places), *asked)

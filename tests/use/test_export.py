@@ -130,7 +130,7 @@ def test_another_pooling_becomes_an_encoder_with_its_head(written, places, pooli
         assert deviation(hidden, model.backbone(x)) < TOLERANCE
 
 
-def test_biases_where_the_backbone_had_none(written, places, tmp_path: Path) -> None:
+def test_merged_ssf_adds_biases(written, places, tmp_path: Path) -> None:
     """SSF shifts what had no bias; on one layer alone the others get zeros."""
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     shape |= {"intermediate_size": 64, "max_length": 100, "qkv_bias": False}
@@ -144,7 +144,7 @@ def test_biases_where_the_backbone_had_none(written, places, tmp_path: Path) -> 
         assert deviation(by_readme(folder, x), ours(run, places, x)) < TOLERANCE
 
 
-def test_a_regression_stays_one(written, places, tmp_path: Path) -> None:
+def test_a_regression_is_exported_as_one(written, places, tmp_path: Path) -> None:
     table = {"file": "t.csv", "path": "path", "fold": "fold"}
     dataset = {"layout": "table", "split": "given", "classes": None, "table": table}
     run = written(dataset=dataset | {"targets": ["valence", "arousal"]})
@@ -164,7 +164,7 @@ def test_every_method_either_merges_or_says_why_not() -> None:
 
 
 @pytest.mark.parametrize("name", STAY)
-def test_what_does_not_fold_is_refused_with_the_way_out(written, name, tmp_path: Path) -> None:
+def test_a_method_that_cannot_be_merged_is_refused(written, name, tmp_path: Path) -> None:
     backbone = {"pooling": "all"}
     run = written(method=STAY[name], backbone=backbone)
     told = petl("export", run.path, tmp_path / "out", "--format", "huggingface")
@@ -193,7 +193,7 @@ def test_the_librarys_extractor_gives_our_input(written, places, tmp_path: Path)
         assert float((theirs - own).abs().max()) < 1e-4
 
 
-def test_what_is_no_ast_is_refused(written, tmp_path: Path) -> None:
+def test_other_backbones_are_refused(written, tmp_path: Path) -> None:
     backbone = {"family": "wav2vec2", "source": str(GOLDEN / "wav2vec2_tiny"), "dropout": "none"}
     run = written(backbone=backbone, method={"family": "head"})
     told = petl("export", run.path, tmp_path / "out", "--format", "huggingface")
@@ -204,7 +204,7 @@ def test_what_is_no_ast_is_refused(written, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*MERGE, *STAY])
-def test_an_adapter_is_the_run_again(written, places, name, tmp_path: Path) -> None:
+def test_an_exported_adapter_gives_the_same_outputs(written, places, name, tmp_path: Path) -> None:
     run = written(method=(MERGE | STAY)[name], backbone={"pooling": "all"})
     folder = export(run, tmp_path / "out", "adapter")
     x = spectrograms()
@@ -244,7 +244,7 @@ def _library_shapes() -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in tensors.items()}
 
 
-def test_an_adapter_predicts_where_the_run_is_not(trained, places, tmp_path: Path) -> None:
+def test_an_exported_adapter_predicts_without_the_run(trained, places, tmp_path: Path) -> None:
     run = trained("conformer")
     folder = export(run, tmp_path / "out", "adapter")
     clip = next((places.data / "tiny" / "audio").glob("*.wav"))
@@ -265,7 +265,7 @@ def test_the_same_run_gives_the_same_bytes(written, tmp_path: Path) -> None:
             assert file.read_bytes() == (other / file.name).read_bytes()
 
 
-def test_what_is_there_stays_as_it_is(written, tmp_path: Path) -> None:
+def test_export_never_overwrites(written, tmp_path: Path) -> None:
     run = written(method=MERGE["linear"])
     (tmp_path / "out").mkdir()
     write_json(tmp_path / "out" / "mine.json", {})

@@ -43,7 +43,7 @@ def refusal(said: str, runs: Path) -> str:
     return str(caught.value)
 
 
-def test_what_several_runs_begin_with_is_not_guessed(tasks, tmp_path: Path) -> None:
+def test_an_ambiguous_beginning_is_refused(tasks, tmp_path: Path) -> None:
     for task in tasks:
         finished(task, tmp_path)
     told = refusal("quickstart/", tmp_path)
@@ -59,7 +59,7 @@ def test_the_nearest_id_is_offered(tasks, tmp_path: Path) -> None:
     assert "--runs or PETL_RUNS" in refusal("zzzz", tmp_path / "nowhere")
 
 
-def test_a_folder_that_is_no_run_says_what_is_in_it(tasks, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_lists_the_runs_in_it(tasks, tmp_path: Path) -> None:
     run = finished(tasks[0], tmp_path)
     told = refusal(str(run.path.parent), tmp_path)
     assert "has no task.json" in told
@@ -72,7 +72,7 @@ def test_an_unfinished_run_says_how_far_it_is(tasks, tmp_path: Path) -> None:
         load_run(run.path, places_of(tmp_path))
 
 
-def test_weights_that_were_not_kept_are_named_with_what_keeps_them(tasks, tmp_path: Path) -> None:
+def test_missing_weights_suggest_keep_weights(tasks, tmp_path: Path) -> None:
     run = finished(tasks[0], tmp_path)
     with pytest.raises(UserError, match=r"`keep_weights: true` to quickstart.yaml.*train again"):
         load_run(run.path, places_of(tmp_path))

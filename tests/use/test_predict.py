@@ -1,4 +1,4 @@
-"""Asked about files: the right answer for each, and one that does not decode stops nothing."""
+"""Predictions for files: the right one for each, and a file that does not decode stops nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noise(path: Path, seconds: float = 1.0, rate: int = RATE, channels: int = 1)
 
 
 @pytest.mark.parametrize("method", ["lora", "conformer"])
-def test_a_file_gets_what_its_clip_got_in_training(trained, places, method) -> None:
+def test_a_file_gets_the_outputs_of_its_clip_in_training(trained, places, method) -> None:
     run = load_run(trained(method).path, places)
     data = load(run.task, places)
     outputs = run.outputs(data.inputs[data.split.test])
@@ -62,7 +62,7 @@ def test_the_dataset_is_not_needed(trained, places, tmp_path: Path) -> None:
     assert 0 < sum(probabilities) <= 1
 
 
-def test_a_broken_file_is_named_and_the_rest_goes_on(trained, tmp_path: Path) -> None:
+def test_a_broken_file_is_named_and_the_others_are_predicted(trained, tmp_path: Path) -> None:
     good = [noise(tmp_path / f"{i}.wav") for i in range(35)]  # more than a batch
     broken = tmp_path / "10 broken.wav"
     broken.write_bytes(b"RIFF, but not really")
@@ -80,7 +80,7 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(trained, tmp_path: Path) ->
     assert "Traceback" not in told.output
 
 
-def test_any_sound_is_heard(trained, places, tmp_path: Path) -> None:
+def test_any_sampling_rate_channels_and_length_work(trained, places, tmp_path: Path) -> None:
     """Another rate, several channels, too short, too long: as much as was heard in training."""
     run = load_run(trained("lora").path, places)
     files = [
@@ -105,7 +105,7 @@ def test_folders_and_lists_become_files(tmp_path: Path) -> None:
     assert sound_files(["-"], listed) == [Path("x.wav"), Path(" y z.wav")]
 
 
-def test_a_list_on_stdin_is_asked_about(trained, tmp_path: Path) -> None:
+def test_a_list_on_stdin_is_predicted(trained, tmp_path: Path) -> None:
     clip = noise(tmp_path / "one.wav")
     told = petl("predict", trained("lora").path, "-", stdin=f"{clip}\n")
     assert told.exit_code == 0, told.output
@@ -118,7 +118,7 @@ def test_a_list_on_stdin_is_asked_about(trained, tmp_path: Path) -> None:
     assert (told.exit_code, "no sound file in it" in told.stderr) == (2, True)
 
 
-def test_a_regression_says_its_targets(written, places, tmp_path: Path) -> None:
+def test_a_regression_predicts_its_targets(written, places, tmp_path: Path) -> None:
     """Its numbers as they are, not as probabilities."""
     table = {"file": "t.csv", "path": "path", "fold": "fold"}
     dataset = {"layout": "table", "split": "given", "classes": None, "table": table}
@@ -132,7 +132,7 @@ def test_a_regression_says_its_targets(written, places, tmp_path: Path) -> None:
     assert "valence" in petl("predict", run.path, clip).stdout
 
 
-def test_a_model_of_waveforms_hears_files_too(written, places, tmp_path: Path) -> None:
+def test_a_model_of_waveforms_predicts_files(written, places, tmp_path: Path) -> None:
     backbone = {"family": "wav2vec2", "source": str(GOLDEN / "wav2vec2_tiny"), "dropout": "none"}
     run = load_run(written(backbone=backbone, method={"family": "head"}).path, places)
     clips = [noise(tmp_path / "a.wav"), noise(tmp_path / "bb.wav", 0.3)]

@@ -27,7 +27,7 @@ def case(name: str) -> Case:
     return Case(name)
 
 
-def test_all_77_are_here() -> None:
+def test_all_77_golden_cases_are_present() -> None:
     assert (len(AST_CASES), len(CASES)) == (63, 77)
 
 
@@ -59,7 +59,7 @@ def test_logits_and_gradients_are_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_training_goes_the_same_way(name: str) -> None:
+def test_training_gives_the_recorded_losses_and_logits(name: str) -> None:
     model, recorded = case(name).model().train(), case(name).numbers
     losses = train(case(name), model, trainable(model))
     assert deviation(torch.tensor(losses), recorded["losses"]) < TOLERANCE
@@ -107,7 +107,7 @@ def biases_that_explain(model: torch.nn.Module, x: Tensor, target: Tensor) -> tu
 
 
 @pytest.mark.parametrize("name", [name for name in CONFORMERS if name in AST_CASES])
-def test_without_rounding_a_conformer_is_the_released_one_to_the_end(name: str) -> None:
+def test_in_float64_a_conformer_equals_the_released_one(name: str) -> None:
     """In float64 rounding is too small to be of use to AdamW, and the logits agree to 1e-9."""
     model = case(name).model().double().train()
     x = case(name).batches(torch.float64)[0][0]
