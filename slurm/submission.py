@@ -94,10 +94,6 @@ class Submission:
         return self.folder / "manifest.jsonl"
 
     @property
-    def arrays_file(self) -> Path:
-        return self.folder / "arrays.jsonl"
-
-    @property
     def cancelled_file(self) -> Path:
         return self.folder / "cancelled.jsonl"
 
@@ -154,13 +150,14 @@ class Submission:
 
     def note(self, chunk: int, job: str | None) -> None:
         """Its job number, or None: abandoned."""
-        append_json_line(self.arrays_file, {"chunk": chunk, "job": job or ABANDONED})
+        append_json_line(self.folder / "arrays.jsonl", {"chunk": chunk, "job": job or ABANDONED})
         self.__dict__.pop("arrays", None)
 
     @cached_property
     def arrays(self) -> dict[int, str]:
         """By chunk, its job number or ABANDONED. One that is missing here is not known."""
-        return {row["chunk"]: row["job"] for row in read_json_lines(self.arrays_file)}
+        rows = read_json_lines(self.folder / "arrays.jsonl")
+        return {row["chunk"]: row["job"] for row in rows}
 
     def was_abandoned(self, chunk: int) -> bool:
         return self.arrays.get(chunk) == ABANDONED

@@ -56,9 +56,9 @@ def submit(
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Submit what is not done, queued or running to a cluster, or run it on this machine.
+    """Submit a study to a cluster, or run it on this machine.
 
-    Finished runs are kept, so submitting again goes on with the rest.
+    Runs that are done, queued or running are left alone: submit again to go on with the rest.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def retry(
     words: Words = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the profile: mem_gb=64."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the profile: mem_gb=64."),
     ] = None,
     cluster: ClusterName = None,
     yes: Yes = False,

@@ -82,7 +82,7 @@ def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:
     with interruptible(f"{again} sees what was submitted and goes on with the rest"):
         submissions = submit(plan, batches(choice, cluster.profile), cluster, lock)
     if not submissions:
-        _print("another process has submitted these runs in the meantime")
+        _print("nothing left to submit: by now these runs are done, queued or running")
     for submission in submissions:
         numbers = ", ".join(submission.job_numbers.values())
         _print(f"submitted {several(len(submission.record.runs), 'run')}: array {numbers}")

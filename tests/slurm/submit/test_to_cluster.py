@@ -97,7 +97,7 @@ def test_while_a_person_thinks_another_may_submit_and_no_run_is_submitted_twice(
     monkeypatch.setattr(to_cluster, "agrees", another_submits)
     submit(study, cluster, yes=False)
     assert (len(plans), submitted(study, cluster)) == (3, [4])
-    assert "another process has submitted these runs in the meantime" in capsys.readouterr().out
+    assert "nothing left to submit: by now these runs" in capsys.readouterr().out
 
 
 def test_after_a_slow_answer_the_plan_is_made_again(
