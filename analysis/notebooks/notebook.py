@@ -133,10 +133,10 @@ def execute(
 
 
 def page(notebook: NotebookNode, title: str) -> str:
-    """With the outputs as nbconvert makes them: markup already."""
+    """The executed notebook as one HTML page. nbconvert has already escaped its outputs."""
     from nbconvert import HTMLExporter
 
-    from analysis.tables.markup import style
+    from analysis.tables.html import style
 
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     return document(title, STYLE + style(), Html(body), generator=GENERATOR)

@@ -1,1 +1,1 @@
-"""One transformer encoder, and for each family its embeddings and the names of its weights."""
+"""One transformer encoder; each family adds its embeddings and the names of its weights."""

@@ -1,7 +1,7 @@
-"""A model as boxes, in series and side by side: what `petl draw` draws.
+"""A model as boxes, in series and in parallel: what `petl draw` draws.
 
-A module that has a say in it has a method `boxes(name) -> Box`; what stands in an attention's `qkv`
-has `qkv_boxes()`, with one box each for the queries, the keys and the values.
+A module with its own look has a method `boxes(name) -> Box`. A module for an attention's `qkv` has
+`qkv_boxes()`: one box each for queries, keys and values.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Box:
-    """Either something that computes, or how such things go together: `parts`.
+    """Either something that computes, or a combination of `parts`.
 
     line     passes its input on               steps   one part after the other
-    map      learned: a linear map, ...        total   all parts read the same; their sum
-    norm     a LayerNorm                       meet    all parts read the same; then `name`
+    map      learned: a linear map, ...        total   the same input to all; their sum
+    norm     a LayerNorm                       meet    the same input to all; then `name`
     vector   learned, not a map                frame   steps with a name
     op       nothing is learned                tokens  side by side in a sequence
     idle     computed, and its result unused
@@ -39,11 +39,11 @@ class Box:
 
     @property
     def train(self) -> int:
-        """How many parameters train, its parts' included."""
+        """How many parameters train, including those of its parts."""
         return self.trained + sum(part.train for part in self.parts)
 
     def any(self, test: Callable[[Box], bool]) -> bool:
-        """Does the test hold for this box or any part of it?"""
+        """Is the test true for this box or for any part of it?"""
         return test(self) or any(part.any(test) for part in self.parts)
 
 
@@ -72,17 +72,17 @@ def frame(name: str, *parts: Box) -> Box:
 
 
 def tokens(*before: Box, rest: str = "patches") -> Box:
-    """A sequence; `rest` are the tokens made of the input, of whatever number."""
+    """A sequence of tokens; `rest` are those made from the input, any number of them."""
     return Box(kind="tokens", parts=(*before, Box(rest, times=0)))
 
 
 def added(box: Box) -> Box:
-    """A box of the method, not of the backbone."""
+    """Mark a box as part of the method, not of the backbone."""
     return replace(box, added=True, parts=tuple(map(added, box.parts)))
 
 
 def scaled(box: Box, times: int) -> Box:
-    """One box for several equal modules: it has the parameters of all."""
+    """One box for several equal modules, with the parameters of all."""
     parts = tuple(scaled(part, times) for part in box.parts)
     return replace(box, trained=box.trained * times, frozen=box.frozen * times, parts=parts)
 
@@ -101,7 +101,7 @@ def vector(name: str, parameter: nn.Parameter, note: str = "") -> Box:
 
 
 def boxes_of(module: nn.Module, name: str = "") -> Box:
-    """What a module does from its input to its output, as it describes itself."""
+    """What a module does with its input, as the module describes itself."""
     if hasattr(module, "boxes"):
         return module.boxes(name)
     if isinstance(module, nn.Identity):

@@ -1,4 +1,4 @@
-"""Tensors from files that other people made: reading one runs no code that the file brings.
+"""Read tensors from untrusted files without running code from them.
 
 A safetensors file is numbers and a JSON header. A `.pt`, `.pth` or `.bin` file is a zip archive
 with a pickle in it, and a pickle is a program. torch's own `weights_only=True` does not help on
@@ -23,9 +23,9 @@ from torch import Tensor
 from petl.errors import UserError, reason
 
 MAX_PICKLE = 16 * 2**20
-"""Bytes. It holds names and shapes only: a checkpoint of 10,000 tensors has about 2 MB of it."""
+"""Bytes of data.pkl, which has names and shapes only: about 2 MB for 10,000 tensors."""
 SCRIPT = ("constants.pkl", "code/")
-"""What TorchScript archives have and plain ones do not."""
+"""Entries that only TorchScript archives have."""
 STORAGES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -41,7 +41,7 @@ STORAGES = {
 
 
 class Refused(Exception):
-    """Why a file is not read."""
+    """The reason why a file is refused."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -56,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: {reason(error)}") from None
     except MemoryError:
         raise
-    except Exception as error:  # each library has its own way of refusing a broken file
+    except Exception as error:  # each library raises its own errors for a broken file
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(f"{path}: cannot be read as weights: {lines[0]}") from None
 
@@ -80,7 +80,7 @@ def _read_archive(path: Path) -> dict[str, Tensor]:
 
 
 def _records(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The archive's entries without their common folder, after the checks that need no reading."""
+    """The archive's entries without their common folder, checked before reading any."""
     records = {info.filename.partition("/")[2]: info for info in archive.infolist()}
     if any(name.startswith(SCRIPT) for name in records):
         raise Refused("a TorchScript archive: it holds code, and code in checkpoints is not run")
@@ -97,9 +97,9 @@ def _records(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _check_program(program: bytes) -> None:
-    """Python's unpickler makes room for the largest memo index it is told: a bomb in five bytes.
+    """Five bytes can exhaust memory: the unpickler allocates up to the largest memo index.
 
-    And FRAME, LONG4 and the like announce lengths; pickletools checks those against what is there.
+    FRAME, LONG4 and others announce lengths; pickletools compares those with the data.
     """
     for steps, (opcode, argument, _) in enumerate(pickletools.genops(program), 1):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > steps:
@@ -116,7 +116,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """A tensor to be: checked against its storage before torch sees it."""
+    """A tensor's shape and strides, checked against its storage before torch sees them."""
 
     storage: _Storage
     offset: int
@@ -139,14 +139,14 @@ class _Recipe:
         last = self.offset + sum(
             (n - 1) * step for n, step in zip(self.size, self.stride, strict=True)
         )
-        # a stride of 0 would let one number stand for a terabyte
+        # with a stride of 0, one number could become a terabyte
         if count and (last >= len(whole) or count > len(whole)):
             raise Refused("a tensor that is larger than its data")
         return whole.as_strided(self.size, self.stride, self.offset).contiguous()
 
 
 class _Names(dict[Any, Any]):
-    """For OrderedDict: a state_dict carries `_metadata` as its state, which nobody here needs."""
+    """For OrderedDict: ignore `_metadata`, which a state_dict has as its state."""
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -171,7 +171,7 @@ class _Reader(pickle.Unpickler):
         super().__init__(io.BytesIO(program), encoding="utf-8")
         self.archive, self.records = archive, records
         self.storages: dict[str, _Storage] = {}
-        # a pickle may set attributes of whatever it is given: these belong to this file alone
+        # a pickle may set attributes of these classes, so each file gets its own
         self.known: dict[tuple[str, str], Any] = {
             ("collections", "OrderedDict"): type("Names", (_Names,), {}),
             ("torch._utils", "_rebuild_tensor_v2"): lambda *given: _rebuild(*given),

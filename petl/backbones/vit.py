@@ -1,4 +1,4 @@
-"""The Vision Transformer: patches side by side and a CLS token, here for spectrograms."""
+"""The Vision Transformer: patches that do not overlap and a CLS token, for spectrograms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMING = Naming(
 
 
 def make(c: dict[str, Any], settings: config.ViT | None) -> Encoder:
-    """For images of the size it was trained on."""
+    """For images of the size of its training."""
     size = c["image_size"]
     height, width = size if isinstance(size, list) else (size, size)
     strides = (c["patch_size"], c["patch_size"])

@@ -1,1 +1,1 @@
-"""Backbone + method + head: built, counted, described and drawn."""
+"""Backbone, method and head as one model: build, count and draw it."""

@@ -1,4 +1,4 @@
-"""A model as boxes: what stands in its layers, in which order, and how much of it trains.
+"""A model as boxes: the parts of its layers, in order, and how much of each trains.
 
 The boxes come from the model's own modules, so that a picture shows what the model does.
 """
@@ -15,7 +15,7 @@ from petl.model.count import without_memory
 
 @dataclass(frozen=True)
 class Description:
-    """`layers` has one box for each, from below; `whole` counts every parameter there is."""
+    """`layers` has one box for each layer, the first one first; `whole` counts all parameters."""
 
     label: str
     embeddings: Box
@@ -28,7 +28,7 @@ class Description:
 
 
 def describe(task: config.Task) -> Description:
-    """At full size and without a weight in memory."""
+    """Describe a task's model at full size, without memory for weights."""
     model = without_memory(task)
     encoder, counts = model.backbone, count_parameters(model)
     return Description(
