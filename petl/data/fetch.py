@@ -34,9 +34,14 @@ Tell = Callable[[str, int, "int | None"], None]
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
+UNREADABLE = (RuntimeError, NotImplementedError)
+"""What zipfile raises for an encrypted member, and for a compression method it does not know."""
 UNPACKED = 1.5
 """The most that an archive grows when unpacked: zip saves at most a third of 16-bit audio."""
+BOMB = 50
+"""Times its own size: an archive that grows beyond that was made to fill the disk."""
+DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -190,19 +195,24 @@ def _refused(archive: Path, why: str) -> UserError:
 def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
     """The number of files. If everything is in one folder, that becomes the dataset's folder."""
     files = size = 0
+    most = BOMB * archive.stat().st_size
     try:
         with staging(folder) as temporary:
             for name, source in _members(archive):
                 path = PurePosixPath(name)
                 if path.is_absolute() or ".." in path.parts:
                     raise _refused(archive, f"{name} in it is a path out of its folder")
+                if not path.parts or "\0" in name or len(path.parts) > DEPTH:
+                    raise _refused(archive, f"{name[:40]!r} in it is no usable file name")
                 if source is None:
                     raise _refused(archive, f"{name} in it is a link or a device")
                 target = temporary / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as out:
-                    shutil.copyfileobj(source, out, BLOCK)
-                    size += out.tell()
+                    while block := source.read(BLOCK):
+                        size += out.write(block)
+                        if size > most:
+                            raise _refused(archive, f"it unpacks to over {BOMB} times its size")
                 files += 1
                 tell("unpacking", size, None)
             inside = [e for e in temporary.iterdir() if not e.name.startswith((".", "__"))]
@@ -210,6 +220,8 @@ def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
             (inside[0] if is_one_folder else temporary).rename(folder)
     except BROKEN as error:
         raise _refused(archive, f"not a complete archive ({error})") from None
+    except UNREADABLE as error:
+        raise _refused(archive, f"it cannot be unpacked: {error}") from None
     return files
 
 
@@ -222,7 +234,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
-                if not info.is_dir():
+                if not info.filename.endswith("/"):  # is_dir() falls over an empty name
                     with zipped.open(info) as source:
                         yield info.filename, source
         return
