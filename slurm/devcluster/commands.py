@@ -13,7 +13,7 @@ from petl.terminal import echo, interruptible, leave
 from slurm.devcluster import DEFAULT_FOLDER, ClusterError, DevCluster, packages
 from slurm.devcluster.config import PARTITIONS
 
-devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+devcluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Folder = Annotated[
     Path | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,8 +13,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from petl.places import Places
 from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, echo, interruptible
@@ -28,7 +27,7 @@ from slurm.format import several
 from slurm.submit.profile import Profile, load_profile
 
 STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
-WIDTH = 100
+WIDTH, INDENT = 100, 11
 
 
 def doctor(
@@ -73,14 +72,13 @@ def doctor(
 
 def _print(screen: Console, title: str, findings: list[Finding]) -> None:
     """A line for each finding, below it what to do."""
-    table = Table.grid(padding=(0, 1))
-    for one in findings:
-        text = Text(one.text)
-        if one.todo:
-            text.append(f"\n-> {one.todo}", "italic")
-        table.add_row("", Text(one.level, STYLES[one.level]), text)
     screen.print(title, style="bold")
-    screen.print(table, width=min(screen.width, WIDTH))
+    width = min(screen.width, WIDTH) - INDENT
+    for one in findings:
+        lines = textwrap.wrap(one.text, width, break_long_words=False, break_on_hyphens=False)
+        lines += textwrap.wrap(f"-> {one.todo}", width, break_long_words=False) if one.todo else []
+        screen.print(f"  {one.level:{INDENT - 2}}", style=STYLES[one.level], end="")
+        screen.print(("\n" + " " * INDENT).join(lines), soft_wrap=True)
 
 
 def _groups(

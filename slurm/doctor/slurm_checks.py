@@ -70,7 +70,7 @@ def time_limit(context: Context) -> Iterator[Finding]:
         yield ok(f"time: {time}; {text}")
 
 
-def sbatch_accepts(context: Context) -> Iterator[Finding]:
+def submission(context: Context) -> Iterator[Finding]:
     """sbatch judges a job and a whole array of this profile, without submitting them: account, qos,
     GPUs, CPUs, memory, MaxArraySize, MaxSubmitJobs and whatever else the site does not allow."""
     profile = context.profile
@@ -122,4 +122,4 @@ def signal_lead(context: Context) -> Iterator[Finding]:
 
 
 SLURM = (commands,)
-PROFILE = (partition, time_limit, sbatch_accepts, signal_lead)
+PROFILE = (partition, time_limit, submission, signal_lead)

@@ -48,7 +48,7 @@ def test_a_controller_that_is_down_is_reported_once_with_all_that_is_unknown(
     found = run_checks((*slurm_checks.SLURM, *slurm_checks.PROFILE), context(tmp_path))
     assert texts(found).count("Unable to contact slurm controller") == 3
     assert texts(found, "warning").count("could not check ") == 1
-    assert "could not check partition, time limit, sbatch accepts" in texts(found, "warning")
+    assert "could not check partition, time limit, submission" in texts(found, "warning")
 
 
 def test_a_check_that_hangs_is_reported_and_left(tmp_path: Path, fake: Fake) -> None:
