@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from import_graph import ROOT, imports, light_modules, modules, room
+from import_graph import PACKAGES, ROOT, imports, light_modules, modules, room
 
 MAY_IMPORT: dict[str, str] = {
     "petl.config": "",
@@ -60,6 +60,14 @@ def test_every_import_between_rooms_is_in_the_table() -> None:
     for (importing, imported), where in arrows().items():
         if imported != "petl":
             assert imported in MAY_IMPORT.get(importing, "").split(), "\n".join(where)
+
+
+def test_every_import_of_our_own_leads_to_a_module() -> None:
+    """A lazy import of a module that was renamed would fail only when its command is called."""
+    for module, path in modules().items():
+        for name, line, _ in imports(module):
+            if name.partition(".")[0] in PACKAGES:
+                assert name in modules(), f"{path.relative_to(ROOT)}:{line} imports {name}"
 
 
 def test_no_room_imports_itself_in_a_circle() -> None:

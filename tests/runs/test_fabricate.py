@@ -132,9 +132,9 @@ datasets:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("esc50: 0.5\nurban: 0.6\n", "nothing for 'urbansound8k'"),
-        ("'*': 70\n", "an accuracy is 0..1, not 70"),
-        ("'*': {lora: 0.5, linaer: 0.4}\n", "nothing for 'linear'; did you mean 'linaer'?"),
+        ("esc50: 0.5\nurban: 0.6\n", "no accuracy for 'urbansound8k'"),
+        ("'*': 70\n", "an accuracy is between 0 and 1, not 70"),
+        ("'*': {lora: 0.5, linaer: 0.4}\n", "no accuracy for 'linear'; did you mean 'linaer'?"),
     ],
 )
 def test_a_mistake_in_the_accuracies_is_one_line(

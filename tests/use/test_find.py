@@ -47,7 +47,7 @@ def test_an_ambiguous_beginning_is_refused(tasks, tmp_path: Path) -> None:
     for task in tasks:
         finished(task, tmp_path)
     told = refusal("quickstart/", tmp_path)
-    assert "begins 30 runs" in told
+    assert "30 runs in" in told
     assert "and 26 more" in told
 
 
@@ -63,7 +63,7 @@ def test_a_folder_that_is_not_a_run_lists_the_runs_in_it(tasks, tmp_path: Path) 
     run = finished(tasks[0], tmp_path)
     told = refusal(str(run.path.parent), tmp_path)
     assert "has no task.json" in told
-    assert f"1 runs are in it, such as {run.path.name}" in told
+    assert f"it contains 1 runs, such as {run.path.name}" in told
 
 
 def test_an_unfinished_run_says_how_far_it_is(tasks, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_weights_of_another_model_are_refused(trained, places, tmp_path: Path) -
     with pytest.raises(UserError, match=r"weights.safetensors: cannot be read as weights"):
         load_run(run.path, places)
     run.task_file.write_text("{")
-    with pytest.raises(UserError, match=r"task.json: is damaged"):
+    with pytest.raises(UserError, match=r"task.json: damaged"):
         load_run(run.path, places)
 
 
