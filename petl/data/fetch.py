@@ -1,7 +1,8 @@
 """Download a public dataset, verify it, unpack it and move it to its folder, in this order.
 
 An interrupted fetch resumes: `ARCHIVE.part` is the beginning of a download, `ARCHIVE` all of it,
-and the dataset's folder appears only when it is complete.
+and the dataset's folder appears only when it is complete. The standard library does it, because
+pooch deletes partial downloads, unpacks links, and would have to be installed on login nodes.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _download(url: str, archive: Path, tell: Tell) -> None:
     part = archive.with_name(f"{archive.name}.part")
     before = -1
     while not _resume(url, part, tell):
-        have = _size(part)
+        have = part.stat().st_size if part.exists() else 0
         if have <= before:
             raise UserError(
                 f"{url}: connection lost after {have / 1e6:,.1f} MB, which are kept in {part}; "
@@ -103,7 +104,7 @@ def _download(url: str, archive: Path, tell: Tell) -> None:
 
 def _resume(url: str, part: Path, tell: Tell) -> bool:
     """Ask for the rest of the file. True if it is complete now."""
-    have = _size(part)
+    have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "petl"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         response = urlopen(Request(url, headers=headers), timeout=TIMEOUT_S)
@@ -140,10 +141,6 @@ def _read(response: HTTPResponse) -> bytes | None:
         return response.read1(BLOCK)
     except (OSError, HTTPException):
         return None
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
 
 
 def _range(headers: Message) -> tuple[int, int | None]:
