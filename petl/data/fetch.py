@@ -40,8 +40,8 @@ UNREADABLE = (RuntimeError, NotImplementedError)
 """What zipfile raises for an encrypted member, and for a compression method it does not know."""
 UNPACKED = 1.5
 """The most that an archive grows when unpacked: zip saves at most a third of 16-bit audio."""
-BOMB = 50
-"""Times its own size: an archive that grows beyond that was made to fill the disk."""
+BOMB, SMALL = 50, 100_000_000
+"""Times its own size: an archive that grows beyond that, and 100 MB, was made to fill the disk."""
 DEPTH = 20
 
 
@@ -192,7 +192,7 @@ def _refused(archive: Path, why: str) -> UserError:
 def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
     """The number of files. If everything is in one folder, that becomes the dataset's folder."""
     files = size = 0
-    most = BOMB * archive.stat().st_size
+    most = max(SMALL, BOMB * archive.stat().st_size)
     try:
         with staging(folder) as temporary:
             for name, source in _members(archive):
