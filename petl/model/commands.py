@@ -13,7 +13,7 @@ from petl.terminal import console, need
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from petl.model.count import Row
+    from petl.model.count import Counts
 
 
 class Profile(str, Enum):
@@ -42,14 +42,14 @@ def count(
 
     tasks = load_study(study or EXPERIMENTS / "table1.yaml").tasks
     paper = read_yaml(EXPERIMENTS / "paper.yaml").data
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Counts]] = {}
     for row in rows(tasks, paper):
         groups.setdefault(f"{row.names.dataset} · {row.names.backbone}", []).append(row)
     for title, group in groups.items():
         console().print(title, _table(group), sep="\n")
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Counts]) -> Table:
     from rich import box
     from rich.table import Table
 

@@ -34,7 +34,7 @@ def without_memory(task: config.Task) -> Model:
 
 
 @dataclass(frozen=True)
-class Row:
+class Counts:
     """`printed` is the paper's own figure, `counted` what its released code trains."""
 
     names: config.Names
@@ -45,7 +45,7 @@ class Row:
     counted: tuple[int, int, int] | None
 
 
-def count(tasks: list[config.Task], paper: dict[str, Any]) -> Iterator[Row]:
+def count(tasks: list[config.Task], paper: dict[str, Any]) -> Iterator[Counts]:
     """A row for each dataset, backbone and method; `paper` is experiments/paper.yaml."""
     seen = set()
     for task in tasks:
@@ -55,14 +55,14 @@ def count(tasks: list[config.Task], paper: dict[str, Any]) -> Iterator[Row]:
             yield _row(task, paper)
 
 
-def _row(task: config.Task, paper: dict[str, Any]) -> Row:
+def _row(task: config.Task, paper: dict[str, Any]) -> Counts:
     model = without_memory(task)
     counts = count_parameters(model)
     on_ast = task.backbone.family == "ast"
     printed = paper["table1"].get(task.names.method_label, [""])[0] if on_ast else ""
     like_theirs = on_ast and (task.dataset.frames, task.dataset.classes) == (500, 50)
     counted = _released(task.method, paper) if like_theirs else None
-    return Row(
+    return Counts(
         task.names,
         counts["trainable"],
         counts["trainable_without_head"],

@@ -14,7 +14,7 @@ from petl.cli import app
 from petl.config.study import EXPERIMENTS, expand
 from petl.config.yamlfile import parse_value, read_yaml
 from petl.errors import UserError
-from petl.model.count import Row, count
+from petl.model.count import Counts, count
 
 PAPER = read_yaml(EXPERIMENTS / "paper.yaml").data
 COUNTED = {
@@ -50,16 +50,16 @@ methods:
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[Row]:
+def rows() -> list[Counts]:
     return list(count(expand(parse_value(STUDY), "study"), PAPER))
 
 
-def test_all_fourteen_are_the_released_codes(rows: list[Row]) -> None:
+def test_all_fourteen_are_the_released_codes(rows: list[Counts]) -> None:
     ours = [(row.trainable, row.without_head, row.total) for row in rows]
     assert ours == list(COUNTED.values())
 
 
-def test_each_finds_its_row_in_the_papers_figures(rows: list[Row]) -> None:
+def test_each_finds_its_row_in_the_papers_figures(rows: list[Counts]) -> None:
     assert {k: tuple(v) for k, v in PAPER["counts_esc50"].items()} == COUNTED
     assert [row.counted for row in rows] == list(COUNTED.values())
     assert [row.printed for row in rows][:3] == ["85M", "9/40K", "102K"]

@@ -1,4 +1,4 @@
-"""The settings of methods, a file for each kind. A file in this folder is found by being here."""
+"""The settings of methods. Every file in this folder is imported, which registers its methods."""
 
 from importlib import import_module
 from pkgutil import iter_modules

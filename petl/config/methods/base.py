@@ -1,4 +1,4 @@
-"""What petl asks about any method. The answers have defaults, so a new one gives only its own."""
+"""What petl asks about a method. Each answer has a default; a method overrides what differs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Method(Settings):
 
     @property
     def has_batch_norm(self) -> bool:
-        """Then the numbers depend on how a batch is split."""
+        """Does it use a BatchNorm, so that results depend on how a batch is split?"""
         return False
 
     # --- how pydantic finds the class by the family -----------------------------------------------
@@ -64,7 +64,7 @@ class Method(Settings):
 
     @classmethod
     def _family(cls) -> tuple[str, ...]:
-        """The literal; nothing for a class that stands for its subclasses."""
+        """Its literal family; empty for a class that stands for its subclasses."""
         return get_args(cls.model_fields["family"].annotation)
 
     @classmethod
@@ -90,10 +90,10 @@ class Method(Settings):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if cls._family():
             return handler(source)
-        # as `any`, a field is written with all that the value has, not only what this class has
-        as_it_is = core_schema.simple_ser_schema("any")
+        # serialized as `any`, so that all fields of the subclass are written, not only this class's
+        written = core_schema.simple_ser_schema("any")
         return core_schema.no_info_plain_validator_function(
-            lambda value: cls._of_its_family(value), serialization=as_it_is
+            cls._of_its_family, serialization=written
         )
 
     @classmethod
@@ -116,7 +116,7 @@ class Combinable(Method):
     only_once: ClassVar[bool] = True
 
     def conflict(self, others: Sequence[str]) -> str:
-        """Why it does not go with methods of these families; empty if it does."""
+        """Why it cannot be combined with methods of these families; empty if it can."""
         return ""
 
 
