@@ -78,7 +78,7 @@ def test_it_trains_and_its_weights_are_found_again(tmp_path: Path) -> None:
     assert loaded.task.method == task.method
     vectors = [t for name, t in loaded.model.named_parameters() if name.endswith(".vector")]
     assert len(vectors) == 1 and vectors[0].any()
-    with pytest.raises(UserError, match=r"'shift' does not fold.*AddVector"):
+    with pytest.raises(UserError, match=r"'shift' cannot be merged.*AddVector"):
         to_library(loaded)
 
 
