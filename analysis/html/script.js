@@ -1,4 +1,4 @@
-// The page reads without this. With it, heads sort, numbers open their runs, and the runs can be kept.
+// The page works without this script. With it, columns sort, numbers open their runs, and runs can be saved.
 "use strict";
 (() => {
   const text = document.getElementById("provenance").textContent;
@@ -18,15 +18,15 @@
 
   const keyOf = (cell) => {
     if (cell.tagName === "TH") return cell.textContent.trim().toLowerCase();
-    const said = cell.dataset.value ?? cell.textContent;
-    const found = /^\s*(-?\d[\d.]*)([KMG])?/.exec(said);
-    return found ? Number(found[1]) * (UNITS[found[2]] ?? 1) : NaN;
+    const text = cell.dataset.value ?? cell.textContent;
+    const match = /^\s*(-?\d[\d.]*)([KMG])?/.exec(text);
+    return match ? Number(match[1]) * (UNITS[match[2]] ?? 1) : NaN;
   };
 
   const compare = (a, b) =>
     typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
 
-  /** A row and those below that belong to it: what others measured. */
+  /** A row and the rows of references below it. */
   const blocksOf = (body) => {
     const blocks = [];
     for (const row of body.rows) {
@@ -110,7 +110,7 @@
 
   const IDENTITY = [["Run", (run) => run.run_id], ["Fold", (run) => run.fold], ["Seed", (run) => run.seed]];
 
-  /** The runs, and below them what they have in common, once. */
+  /** The runs, and below them what they have in common. */
   const finished = (runs, measure) => {
     const of = (run) => provenance().environments[run.environment];
     const facts = Object.keys(of(runs[0]));
@@ -126,7 +126,7 @@
       make("dt", NAMES[fact] ?? fact),
       make("dd", nothing(of(runs[0])[fact]) ? "not recorded" : String(of(runs[0])[fact])),
     ]);
-    const title = runs.length > 1 ? "The same in all finished runs" : "Where it was made";
+    const title = runs.length > 1 ? "The same in all finished runs" : "Environment";
     return [grid(columns, runs), make("h3", title), make("dl", common, { class: "facts" })];
   };
 
@@ -146,7 +146,7 @@
     }
     if (group.mixed.length) {
       const what = group.mixed.map((name) => NAMES[name] ?? name).join(", ");
-      const line = `These runs differ in ${what}: theirs is the mean of different experiments.`;
+      const line = `These runs differ in ${what}, so their mean mixes different experiments.`;
       parts.push(make("ul", make("li", line), { class: "warnings" }));
     }
     return parts;

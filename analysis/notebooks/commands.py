@@ -16,14 +16,14 @@ def notebook(
     ],
     study: Annotated[
         list[str] | None,
-        typer.Option(metavar="STUDY", help="Instead of the notebook's own; may be repeated."),
+        typer.Option(metavar="STUDY", help="Use this study instead; may be repeated."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page [tables/NAME.html].")
     ] = None,
     runs: RunsDir = None,
 ) -> None:
-    """Execute a notebook of analysis/ on your runs: one HTML file that needs no network.
+    """Execute a notebook on your runs and write it as one HTML page that needs no network.
 
     \b
     Example:
