@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 INTERRUPTED = 75
-"""Its checkpoint is written, and it should go on later: requeue."""
+"""Its checkpoint is written, and it should resume later: requeue."""
 HOLD = 76
 """It failed as several before it did: the rest of the array should wait for a person."""

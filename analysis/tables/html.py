@@ -75,7 +75,7 @@ def _heads(layout: Layout) -> list[Html]:
 def _line(table: Table, layout: Layout, line: Line) -> Html:
     cells = []
     for i, (column, entry) in enumerate(zip(layout.columns, line.entries, strict=True)):
-        # means are aligned because what stands beside them is as wide in every line
+        # means are aligned because the text beside them has the same width in every line
         width = max(len(other.entries[i].beside) for other in layout.lines)
         cells.append(el("td", *_entry(entry, width), **_attributes(table, column, line)))
     kinds = f"{line.kind} rule" if line.rule else line.kind

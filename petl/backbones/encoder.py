@@ -3,7 +3,7 @@
 A place is an attribute that holds a module; a method puts a Wrapper there, which calls what stood
 there before. Wrappers stack, so methods combine, and no method repeats a layer's forward.
 
-    place       what stands there                         signature
+    place       the module there                          signature
     ---------   ---------------------------------------   ----------------
     attention   the self-attention branch of a layer      h -> h
     ffn         the feed-forward branch of a layer        h -> h
@@ -197,7 +197,7 @@ Wrap = Callable[[nn.Module], Wrapper]
 
 
 def attach(layer: Layer, place: Literal["attention", "ffn", "qkv", "out"], wrap: Wrap) -> None:
-    """Put a wrapper into a place of one layer, around whatever stands there now."""
+    """Put a wrapper into a place of one layer, around the module that is there now."""
     owner = layer if place in ("attention", "ffn") else unwrap(layer.attention)
     setattr(owner, place, wrap(getattr(owner, place)))
 

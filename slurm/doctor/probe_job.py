@@ -49,12 +49,12 @@ class ProbeResult:
     """The login node's software at the time of submission, to compare with the facts."""
     facts: dict[str, Any] | None = None
     signals: dict[str, float | None] = field(default_factory=dict)
-    """Seconds until Python heard each signal; None when it did not."""
+    """Seconds until Python received each signal; None if it did not."""
     requeued_s: float | None = None
 
 
 class ProbeFailed(Exception):
-    """The job cannot go on; the message becomes a finding."""
+    """The job cannot continue; the message becomes a finding."""
 
 
 def send_probe(context: Context, wait_s: float, say: Say) -> ProbeResult:

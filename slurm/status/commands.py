@@ -54,7 +54,7 @@ def status(
     """
     folder = Places.choose(runs).runs
     if watch:
-        with interruptible("the runs go on"):
+        with interruptible("the runs continue"):
             watch_cluster(lambda: plans_of(words, folder)[0], console())
         return
     plans, items = plans_of(words, folder)
@@ -115,5 +115,5 @@ def logs(
     if not follow:
         run_logs.show(items[0], say)
         return
-    with interruptible("the run goes on"):
+    with interruptible("the run continues"):
         run_logs.follow(items[0], say)

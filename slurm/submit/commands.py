@@ -58,7 +58,7 @@ def submit(
 ) -> None:
     """Submit a study to a cluster, or run it on this machine.
 
-    Runs that are done, queued or running are left alone: submit again to go on with the rest.
+    Runs that are done, queued or running are left alone: submit again for the rest.
 
     \b
     Example:
@@ -176,7 +176,7 @@ def _run_here(path: Path, local: int | None, places: Places) -> None:
     if not todo:
         screen.print(f"{summary(plan)}, nothing to do")
         return
-    with interruptible(f"finished runs are kept; `petl submit {path}` goes on with the rest"):
+    with interruptible(f"finished runs are kept; `petl submit {path}` submits the rest"):
         prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))
         with watch(plan, workers, screen) as show:

@@ -22,7 +22,7 @@ AGAIN = {
     "killed": "killed",
     "lost": "lost",
 }
-"""By cause: not the run's own fault, so it goes on from its checkpoint."""
+"""By cause: not the run's own fault, so it resumes from its checkpoint."""
 MORE_MEMORY = {"host-memory": "out of memory"}
 """Once more, with more memory."""
 NEVER = {

@@ -79,7 +79,7 @@ def _show(plan: Plan, choice: Choice, cluster: Cluster) -> None:
 
 def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:
     again = f"`petl submit {plan.study.path}`"
-    with interruptible(f"{again} sees what was submitted and goes on with the rest"):
+    with interruptible(f"{again} submits only the rest"):
         submissions = submit(plan, batches(choice, cluster.profile), cluster, lock)
     if not submissions:
         _print("nothing left to submit: by now these runs are done, queued or running")

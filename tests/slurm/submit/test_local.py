@@ -98,7 +98,7 @@ def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert err.startswith("petl: stopped; finished runs are kept; ")
-    assert err.endswith(f"`petl submit {loaded.path}` goes on with the rest\n")
+    assert err.endswith(f"`petl submit {loaded.path}` submits the rest\n")
     assert [run.state().kind for run in runs] == ["stopped", "stopped", "waiting"]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert not any(run.claim_file.exists() for run in runs)
