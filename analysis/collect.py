@@ -219,7 +219,8 @@ def _values(run: _Run) -> Values:
         result = run.study.result(run.run_id)
         if result is None:
             state = run.study.state(run.run_id)
-            return {**values, "state": state.kind, "reason": state.reason}
+            kind = "broken" if state.damaged else state.kind
+            return {**values, "state": kind, "reason": state.reason}
         return {**values, "state": "done", "reason": "", **_measured(result, run)}
     except Exception as error:  # a broken folder is one broken row, whatever lies in it
         return {**values, "state": "broken", "reason": _one_line(error)}

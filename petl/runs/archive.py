@@ -26,7 +26,8 @@ from typing import Any, BinaryIO, NamedTuple, TypedDict
 from pydantic_core import from_json
 
 from petl.errors import UserError
-from petl.runs.result import Result, Summary, check_schema, summary
+from petl.runs.result import SCHEMA as RESULT_SCHEMA
+from petl.runs.result import Result, Summary, summary
 
 FOLDER, WHAT, SCHEMA = "packed", "petl-ast packed runs", 1
 INDEX, DATA, NEW = ".jsonl", ".data", ".new."
@@ -115,6 +116,8 @@ class Archive:
         replaced = {token for pack in packs for token in pack.replaces}
         self.packs = [pack for pack in packs if pack.index.stem not in replaced]
         self.replaced = [pack for pack in packs if pack.index.stem in replaced]
+        self.unreadable: list[tuple[Path, str]] = []
+        """Packs that cannot be read, and why."""
         self.of = {run_id: pack for pack in self.packs for run_id in pack.lines}
 
     def __iter__(self) -> Iterator[str]:
@@ -129,7 +132,8 @@ class Archive:
     def result(self, run_id: str) -> Summary:
         pack = self.of[run_id]
         result = pack.line(run_id)["result"]
-        check_schema(result.get("schema"), pack.index)
+        if result.get("schema") != RESULT_SCHEMA:
+            raise UserError(f"{pack.index}: run {run_id} is of another version")
         return result
 
     def task(self, run_id: str) -> dict[str, Any]:
@@ -141,6 +145,16 @@ class Archive:
             return None
         piece = pack.files(run_id).get(name)
         return pack.read(piece) if piece else None
+
+    def damage(self, run_id: str) -> Iterator[tuple[Path, str]]:
+        """Of a packed run: the file, and what is damaged in it."""
+        if (pack := self.of.get(run_id)) is None:
+            return
+        for piece in pack.files(run_id).values():
+            try:
+                pack.read(piece)
+            except UserError as error:
+                yield pack.data, str(error)
 
 
 _cache: dict[Path, tuple[list[Path], Archive]] = {}

@@ -5,9 +5,10 @@
       claim.json      the process that works on it now
       metrics.jsonl   one line per epoch
       resume.safetensors    the last checkpoint; resume.before.safetensors is the one before
-      result.json     written last: a run is done if and only if it exists
+      result.json     written last: a run is done if and only if it exists and is whole
       failure.json    why the last try failed, and its class; removed when the next try starts
       weights.safetensors   what was trained, if the study keeps it
+      *.damaged       a damaged file that training has replaced
       log.txt         for people: each epoch, and the traceback of a failure
 
 task.json and result.json decide. claim.json and metrics.jsonl are hints about a run in progress. A
@@ -22,6 +23,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -29,7 +31,8 @@ from typing import Any, Literal
 from pydantic_core import from_json
 
 from petl.config import Task
-from petl.files import json_lines, read_json, write_atomic, write_json
+from petl.errors import UserError, reason
+from petl.files import json_lines, read_regular, write_atomic, write_json
 from petl.runs.archive import archive
 from petl.runs.claim import is_alive
 from petl.runs.result import (
@@ -37,9 +40,12 @@ from petl.runs.result import (
     Summary,
     parse_result,
     parse_summary,
+    problem,
     summary,
 )
 
+FAILURE = ("class", "kind", "message", "traceback")
+"""The keys of failure.json."""
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
@@ -51,6 +57,7 @@ class State:
     kind: Kind
     reason: str = ""
     epoch: int = 0
+    damaged: bool = False
 
 
 class RunDir:
@@ -104,19 +111,36 @@ class RunDir:
     def start(self, task: Task) -> None:
         """Write task.json and remove what an earlier, killed try left. Hold the claim first."""
         for file in self.path.glob(".*"):
-            if not file.name.startswith((".claim", ".takeover")):
+            if file.is_file() and not file.name.startswith((".claim", ".takeover")):
                 file.unlink(missing_ok=True)
+        self.set_aside(self.result_file)  # a damaged one: otherwise there is nothing to train
         write_json(self.task_file, task.to_json())
+        if self.failure_file.is_dir():
+            self.set_aside(self.failure_file)
         self.failure_file.unlink(missing_ok=True)
 
-    def rewind(self, epoch: int) -> None:
-        """Remove the metrics of later epochs, which will be trained again."""
-        rows = self.metrics()
+    def rewind(self, epoch: int) -> list[str]:
+        """Remove the metrics of later epochs, which will be trained again.
+
+        Damaged lines go too, and the old file stays beside the new one. Returns what was wrong.
+        """
+        content, problem = content_of(self.metrics_file)
+        rows, problems = epochs_of(content)
+        problems += [problem] if problem else []
+        if problems:
+            self.set_aside(self.metrics_file)
         kept = [row for row in rows if row["epoch"] <= epoch]
         if not kept:
             self.metrics_file.unlink(missing_ok=True)
-        elif kept != rows or not self.metrics_file.read_bytes().endswith(b"\n"):
+        elif problems or kept != rows or not (content or b"").endswith(b"\n"):
             write_atomic(self.metrics_file, json_lines(kept))
+        return problems
+
+    def set_aside(self, file: Path) -> None:
+        """Rename a damaged file: it may hold what a person can still use."""
+        names = (file.with_name(f"{file.name}.damaged{i or ''}") for i in count())
+        if os.path.lexists(file):
+            file.rename(next(name for name in names if not os.path.lexists(name)))
 
     # --- reading
 
@@ -133,7 +157,7 @@ class RunDir:
             if packed:
                 content = archive(self.path.parent).file(self.path.name, name)
             else:
-                content = _bytes_of(self.path / name)
+                content, _ = content_of(self.path / name)
             if content is not None:
                 yield content
 
@@ -144,7 +168,9 @@ class RunDir:
         If the run has no such file, the path does not exist.
         """
         path = self.path / name
-        found = None if path.exists() else archive(self.path.parent).file(self.path.name, name)
+        found = None
+        if not os.path.lexists(path):
+            found = archive(self.path.parent).file(self.path.name, name)
         if found is None:
             yield path
             return
@@ -155,31 +181,37 @@ class RunDir:
 
     def task(self) -> dict[str, Any] | None:
         """task.json, not validated: another version may have written it."""
-        return _parsed(self.read(self.task_file.name))
+        return json_mapping(self.read(self.task_file.name))
 
     def result(self) -> Result | None:
         """result.json, or None when the run has not succeeded: a damaged one is no success."""
-        copies = self._copies(self.result_file.name)
-        results = (parse_result(content, self.result_file) for content in copies)
+        results = map(parse_result, self._copies(self.result_file.name))
         return next((result for result in results if result is not None), None)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl, without a last line that a kill cut short."""
-        return _rows(self.read(self.metrics_file.name))
+        """The rows of metrics.jsonl, without damaged lines or a last one that a kill cut short."""
+        return epochs_of(self.read(self.metrics_file.name))[0]
+
+    def failure(self) -> dict[str, str] | None:
+        """failure.json: class, kind, message and traceback, empty where it has none of them."""
+        if (failure := json_mapping(content_of(self.failure_file)[0])) is None:
+            return None
+        return {key: str(failure.get(key, "")) for key in FAILURE}
 
     def state(self) -> State:
         if self.result() is not None:
             return State("done")
         metrics = self.metrics()
-        epoch = int(metrics[-1]["epoch"]) if metrics else 0
+        epoch = metrics[-1]["epoch"] if metrics else 0
         if is_alive(self.claim_file):
             return State("running", f"epoch {epoch}", epoch)
-        failure = read_json(self.failure_file)
-        if failure is not None:
-            return State("failed", str(failure["message"]), epoch)
-        if self.result_file.exists():
-            return State("stopped", f"{self.result_file.name} is damaged", epoch)
-        if self.task_file.exists():
+        if (failure := self.failure()) is not None:
+            return State("failed", failure["message"], epoch)
+        for file, check in ((self.result_file, problem), (self.task_file, lambda content: "")):
+            content, wrong = content_of(file)
+            if wrong := check(content) if content is not None else wrong:
+                return State("stopped", f"{file.name}: {wrong}", epoch, damaged=True)
+        if os.path.lexists(self.task_file):
             return State("stopped", f"interrupted in epoch {epoch + 1}", epoch)
         return State("waiting")
 
@@ -214,7 +246,7 @@ class Runs:
         if run_id in self.packed:
             return self.packed.task(run_id)
         task = self.run(run_id).task()
-        return task if task and isinstance(task.get("names"), dict) else None
+        return task if task and is_named(task) else None
 
     def result(self, run_id: str) -> Summary | None:
         """Without the task, the classes and the confusion matrices."""
@@ -222,17 +254,22 @@ class Runs:
             return self.packed.result(run_id)
         if run_id not in self.loose:
             return None
-        file = self.folder / run_id / "result.json"
-        result = parse_summary(_bytes_of(file), file)
+        result = parse_summary(content_of(self.folder / run_id / "result.json")[0])
         if result is None:  # it may have been packed since
             whole = self.run(run_id).result()
             return whole and summary(whole)
         return result
 
     def metrics(self, run_id: str) -> list[dict[str, Any]]:
+        """All rows of metrics.jsonl; a ValueError if one of them is damaged."""
         if run_id in self.packed:
-            return _rows(self.packed.file(run_id, "metrics.jsonl"))
-        return self.run(run_id).metrics() if run_id in self.loose else []
+            content = self.packed.file(run_id, "metrics.jsonl")
+        else:
+            content = self.run(run_id).read("metrics.jsonl") if run_id in self.loose else None
+        rows, problems = epochs_of(content)
+        if problems:
+            raise ValueError(problems[0])
+        return rows
 
     def state(self, run_id: str) -> State:
         if run_id in self.packed:
@@ -246,16 +283,21 @@ def _run_folders(folder: Path) -> set[str]:
             return {entry.name for entry in entries if RUN_ID.fullmatch(entry.name)}
     except (FileNotFoundError, NotADirectoryError):
         return set()
+    except OSError as error:
+        raise UserError(f"{folder}: {reason(error)}") from None
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def content_of(path: Path) -> tuple[bytes | None, str]:
+    """The file's bytes, or why they cannot be read; neither if there is no such file."""
     try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return read_regular(path), ""
+    except FileNotFoundError:
+        return None, "a link to a file that is gone" if os.path.lexists(path) else ""
+    except (OSError, ValueError) as error:
+        return None, reason(error)
 
 
-def _parsed(content: bytes | None) -> dict[str, Any] | None:
+def json_mapping(content: bytes | None) -> dict[str, Any] | None:
     """None without content, or if it is not one whole JSON mapping."""
     try:
         found = from_json(content) if content else None
@@ -264,7 +306,31 @@ def _parsed(content: bytes | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _rows(content: bytes | None) -> list[dict[str, Any]]:
-    lines = (content or b"").split(b"\n")[:-1]
-    rows: list[dict[str, Any]] = from_json(b"[" + b",".join(filter(None, lines)) + b"]")
-    return rows
+def is_named(task: dict[str, Any]) -> bool:
+    """Does task.json say which run it is? Its settings may be of another version."""
+    names = task.get("names")
+    whole = type(task.get("fold")) is int and type(task.get("seed")) is int
+    return whole and isinstance(names, dict) and all(isinstance(n, str) for n in names.values())
+
+
+def epochs_of(content: bytes | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of metrics.jsonl in order, each epoch once, and which lines are damaged."""
+    rows: list[dict[str, Any]] = []
+    problems = []
+    for number, line in enumerate((content or b"").split(b"\n")[:-1], 1):
+        row = json_mapping(line)
+        if row is None or not _is_epoch(row):
+            problems.append(f"line {number} is damaged")
+        elif rows and row["epoch"] <= rows[-1]["epoch"]:
+            problems.append(f"line {number} has epoch {row['epoch']} again")
+        else:
+            rows.append(row)
+    return rows, problems
+
+
+def _is_epoch(row: dict[str, Any]) -> bool:
+    """Numbers only, and none that no float can hold."""
+    whole = [value for value in row.values() if type(value) is not float]
+    return type(row.get("epoch")) is int and all(
+        type(value) is int and abs(value) < 2**53 for value in whole
+    )

@@ -222,8 +222,6 @@ def _add(run: RunDir, writer: Writer) -> None:
         result = run.result()
     except FileNotFoundError:
         raise _Unpackable("removed by another process") from None
-    except UserError:
-        raise _Unpackable("its result is of another version") from None
     if result is None or result["run_id"] != run.path.name:
         raise _Unpackable("its result is damaged or belongs to another run")
     writer.add(result, content.items())

@@ -1,20 +1,18 @@
 """result.json: its one definition, which the trainer writes and everything else reads.
 
 Results are plain dicts at run time, because analysis reads 100,000 of them at once and turns their
-keys into columns. Keys that a newer version adds are kept; an error names a missing key and file.
+keys into columns. Keys that a newer version adds are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from petl.config import Task
-from petl.errors import UserError
 
 SCHEMA = 1
 Scores = dict[str, float]
@@ -150,25 +148,41 @@ def new_result(
     return cast(Result, result)
 
 
-def parse_result(content: bytes | None, file: Path) -> Result | None:
-    """None where there is no file, or not whole JSON: a damaged result is no success."""
+def parse_result(content: bytes | None) -> Result | None:
+    """None where there is no file, or a damaged one: `problem` tells why."""
     try:
         return _adapter.validate_json(content, strict=True) if content else None
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-    if not problem["loc"]:  # not JSON, or no mapping
+    except ValidationError:
         return None
-    key = ".".join(map(str, problem["loc"]))
+
+
+def problem(content: bytes) -> str:
+    """What is wrong with a result.json; empty if nothing is."""
+    try:
+        _adapter.validate_json(content, strict=True)
+        return ""
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    key, given = ".".join(map(str, first["loc"])), first["input"]
+    if not key:
+        return damaged_json(content)
     if key == "schema":
-        check_schema(problem["input"] if problem["type"] == "literal_error" else None, file)
-    if problem["type"] == "missing":
-        raise UserError(f"{file}: '{key}' is missing")
-    wrong = problem["msg"].replace("Input should", "should").replace("a valid ", "a ")
-    wrong = wrong.replace("a integer", "an integer")
-    raise UserError(f"{file}: {key} {wrong}, not {problem['input']!r:.60}")
+        schema = given if first["type"] == "literal_error" else None
+        return f"schema {schema!r:.20}; this version reads {SCHEMA}"
+    if first["type"] == "missing":
+        return f"'{key}' is missing"
+    wrong = first["msg"].replace("Input should", "should").replace("a valid ", "a ")
+    return f"{key} {wrong.replace('a integer', 'an integer')}, not {given!r:.60}"
 
 
-def parse_summary(content: bytes | None, file: Path) -> Summary | None:
+def damaged_json(content: bytes) -> str:
+    """What is wrong with a file that should be a JSON mapping."""
+    if not content.strip(b"\0\n "):
+        return "filled with zero bytes" if b"\0" in content else "empty"
+    return "not a whole JSON mapping"
+
+
+def parse_summary(content: bytes | None) -> Summary | None:
     """Without what is bulky.
 
     Most of the text is the confusion matrices. They are stepped over instead of parsed, which takes
@@ -180,14 +194,9 @@ def parse_summary(content: bytes | None, file: Path) -> Summary | None:
     end = content.find(b"}", start)
     if 0 <= start < end:
         content = content[:start] + b'"confusion": null' + content[end + 1 :]
-    result = parse_result(content, file)
+    result = parse_result(content)
     return None if result is None else summary(result)
 
 
 def summary(result: Result) -> Summary:
     return cast(Summary, {name: part for name, part in result.items() if name not in BULKY})
-
-
-def check_schema(schema: object, file: Path) -> None:
-    if schema != SCHEMA:
-        raise UserError(f"{file}: schema {schema}; this version reads {SCHEMA}")

@@ -100,13 +100,13 @@ class Attempt(Watcher):
         Trackers start after this, because they read from metrics.jsonl how far the run is.
         """
         state = self.checkpoints.load()
-        if state is None:
-            self.run.rewind(0)
-            return
-        self.fit.restore(state["fit"])
-        self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
-        self.run.rewind(self.fit.epoch - 1)
-        self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
+        if state is not None:
+            self.fit.restore(state["fit"])
+            self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
+        for problem in self.run.rewind(self.fit.epoch - 1 if state else 0):
+            self.log(f"{self.run.metrics_file.name}: {problem}; kept as *.damaged, written anew")
+        if state is not None:
+            self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
 
     # --- while it trains
 

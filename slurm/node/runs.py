@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from petl.files import read_json, write_json
+from petl.files import write_json
 from petl.runs.claim import SILENT_S, RunIsTaken
 from petl.runs.directory import RunDir
 from slurm.call import python_arguments
@@ -126,7 +126,7 @@ def _fails_like_others(submission: Submission, index: int, run: RunDir) -> bool:
 
     Each failure leaves a file whose name has the traceback's hash; no two jobs write the same one.
     """
-    failure = read_json(run.failure_file) or {}
+    failure = run.failure() or {}
     if failure.get("class") not in NOT_THE_RUNS_OWN:
         return False
     where = [line for line in failure["traceback"].splitlines() if line.startswith("  File ")]

@@ -13,7 +13,6 @@ from datetime import datetime
 from statistics import fmean
 from typing import Literal
 
-from petl.files import read_json
 from petl.runs.claim import SILENT_S, holder
 from petl.runs.directory import RunDir
 from slurm.exits import INTERRUPTED
@@ -142,8 +141,8 @@ def _exit(job: Job, seen: RunState) -> RunState:
 
 
 def cause_of_failure(run: RunDir) -> str:
-    failure = read_json(run.failure_file)
-    return str(failure.get("class", "error")) if isinstance(failure, dict) else ""
+    failure = run.failure()
+    return failure["class"] or "error" if failure else ""
 
 
 def _waiting(run: RunDir, last: Attempt, job: Job) -> str:

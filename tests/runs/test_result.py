@@ -10,7 +10,7 @@ import pytest
 from made_runs import finished
 
 from petl.config.study import EXPERIMENTS, load_study
-from petl.errors import UserError
+from petl.runs.damage import damage_of
 from petl.runs.directory import RunDir, Runs
 from petl.runs.result import BULKY
 
@@ -52,14 +52,15 @@ def test_keys_of_a_newer_version_are_kept_at_every_level(run: RunDir) -> None:
         ("schema", None, "schema None; this version reads 1"),
     ],
 )
-def test_a_missing_or_wrong_key_is_named_with_the_file(
+def test_a_missing_or_wrong_key_is_no_success_and_is_named(
     run: RunDir, key: str, wrong: Any, told: str
 ) -> None:
     rewrite(run, {key: wrong})
-    for read in (run.result, lambda: Runs(run.path.parent).result(run.path.name)):
-        with pytest.raises(UserError) as error:
-            read()
-        assert str(error.value) == f"{run.result_file}: {told}"
+    assert both(run) == [None, None]
+    state = run.state()
+    assert (state.kind, state.reason, state.damaged) == ("stopped", f"result.json: {told}", True)
+    (damage,) = damage_of(run)
+    assert str(damage).startswith(f"{run.result_file}: {told}; submit the study again")
 
 
 def test_a_damaged_file_is_no_success(run: RunDir) -> None:
