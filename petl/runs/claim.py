@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from petl.errors import UserError
-from petl.files import read_json, write_json
+from petl.files import read_json, read_regular, write_json
 
 SILENT_S = 600
 """A worker that cannot be looked up and has been silent for this long is taken for dead."""
@@ -169,7 +169,7 @@ def _linked(mine: Path, path: Path) -> bool:
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         return None
 

@@ -32,7 +32,7 @@ from pydantic_core import from_json
 
 from petl.config import Task
 from petl.errors import UserError, reason
-from petl.files import json_lines, read_regular, write_atomic, write_json
+from petl.files import read_regular, write_json
 from petl.runs.archive import archive
 from petl.runs.claim import is_alive
 from petl.runs.result import (
@@ -118,23 +118,6 @@ class RunDir:
         if self.failure_file.is_dir():
             self.set_aside(self.failure_file)
         self.failure_file.unlink(missing_ok=True)
-
-    def rewind(self, epoch: int) -> list[str]:
-        """Remove the metrics of later epochs, which will be trained again.
-
-        Damaged lines go too, and the old file stays beside the new one. Returns what was wrong.
-        """
-        content, problem = content_of(self.metrics_file)
-        rows, problems = epochs_of(content)
-        problems += [problem] if problem else []
-        if problems:
-            self.set_aside(self.metrics_file)
-        kept = [row for row in rows if row["epoch"] <= epoch]
-        if not kept:
-            self.metrics_file.unlink(missing_ok=True)
-        elif problems or kept != rows or not (content or b"").endswith(b"\n"):
-            write_atomic(self.metrics_file, json_lines(kept))
-        return problems
 
     def set_aside(self, file: Path) -> None:
         """Rename a damaged file: it may hold what a person can still use."""

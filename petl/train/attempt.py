@@ -18,15 +18,21 @@ import torch
 from petl import config
 from petl.config.options import Options
 from petl.data.load import TaskData, load
-from petl.errors import reason
-from petl.files import append_json_line, open_to_append, write_json
+from petl.errors import UserError, reason
+from petl.files import (
+    append_json_line,
+    json_lines,
+    open_to_append,
+    write_atomic,
+    write_json,
+)
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
-from petl.runs.directory import RunDir
+from petl.runs.directory import RunDir, content_of, epochs_of
 from petl.runs.provenance import environment
 from petl.runs.result import Result, new_result
-from petl.train.checkpoint import Checkpoints, save_weights
+from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.seeding import seeded
@@ -50,6 +56,8 @@ class Attempt(Watcher):
         self.checkpoints = Checkpoints(self.run, self.options.checkpoint_minutes)
         self.began = time.monotonic()
         self.earlier_s, self.tries = 0.0, 1
+        self.rows: list[EpochMetrics] = []
+        """The lines of metrics.jsonl; a checkpoint has them too, so that the file can be mended."""
         self.trackers = Trackers()
 
     def carry_out(self, places: Places) -> Result:
@@ -70,8 +78,7 @@ class Attempt(Watcher):
         return result
 
     def _train(self, data: TaskData) -> Outcome:
-        self.fit = self._fit(data)
-        self._resume()
+        self._resume(data)
         self.trackers.start(self.options.track, self.run, self.task)
         try:
             return self.fit.run(self)
@@ -81,9 +88,8 @@ class Attempt(Watcher):
         # the verdict came late: steps since then have spread NaNs over all weights, which hides
         # the tensor where they began, so train again from the last checkpoint and look at each step
         self.log("a step was not finite: train again from the last checkpoint, check every step")
-        self.fit = self._fit(data)
+        self._resume(data)
         self.fit.finite.delayed = False
-        self._resume()
         return self.fit.run(self)
 
     def _fit(self, data: TaskData) -> Fit:
@@ -92,21 +98,41 @@ class Attempt(Watcher):
             model = build_model(self.task).to(device)
         return Fit(model, data, self.task)
 
-    def _resume(self) -> None:
-        """Restore first, then cut metrics.jsonl to the checkpoint.
-
-        An epoch's line is written before the checkpoint that counts the epoch. A kill between the
-        two leaves a line too many, never one too few, and that epoch is going to train again.
-        Trackers start after this, because they read from metrics.jsonl how far the run is.
-        """
-        state = self.checkpoints.load()
-        if state is not None:
+    def _resume(self, data: TaskData) -> None:
+        """Continue from the newest checkpoint that is whole and of this run, or from the start."""
+        self.fit, self.rows = self._fit(data), []
+        for file in self.checkpoints.files():
+            try:
+                state = read(file)
+                check(state, self.fit, self.task.run_id)
+            except ValueError as error:
+                self.log(f"{file.name}: {error}; it is not used")
+                continue
             self.fit.restore(state["fit"])
-            self.earlier_s, self.tries = state["seconds"], state["tries"] + 1
-        for problem in self.run.rewind(self.fit.epoch - 1 if state else 0):
-            self.log(f"{self.run.metrics_file.name}: {problem}; kept as *.damaged, written anew")
-        if state is not None:
+            self.rows, self.earlier_s = state["rows"], state["seconds"]
+            self.tries = state["tries"] + 1
             self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
+            break
+        self._mend_metrics()
+
+    def _mend_metrics(self) -> None:
+        """Let metrics.jsonl have the epochs of the checkpoint: all of them, each once.
+
+        An epoch's line is written before the checkpoint that counts the epoch, so after a kill
+        there may be a line too many: that epoch is going to train again. Anything else is damage.
+        Trackers start after this, because they read from the file how far the run is.
+        """
+        file, wanted = self.run.metrics_file, json_lines(self.rows)
+        found, wrong = content_of(file)
+        if found == wanted or not (found or wrong or wanted):
+            return
+        done = f"epoch {len(self.rows)}" if self.rows else "the start"
+        if wrong or epochs_of(found)[1] or not (found or b"").startswith(wanted):
+            self.run.set_aside(file)
+            self.log(f"{file.name}: restored up to {done}; a damaged one is kept as *.damaged")
+        else:
+            self.log(f"{file.name}: cut after {done}, where training continues")
+        write_atomic(file, wanted)
 
     # --- while it trains
 
@@ -121,6 +147,7 @@ class Attempt(Watcher):
     def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
         self.claim.check()
         append_json_line(self.run.metrics_file, metrics)
+        self.rows.append(metrics)
         self.log("  ".join(f"{name} {_short(value)}" for name, value in metrics.items()))
         self.on_epoch(metrics)
         self.trackers.epoch(metrics)
@@ -130,9 +157,8 @@ class Attempt(Watcher):
 
     def _save(self) -> None:
         self.claim.check()
-        self.checkpoints.save(
-            {"fit": self.fit.state(), "seconds": self._seconds(), "tries": self.tries}
-        )
+        progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}
+        self.checkpoints.save({"run_id": self.task.run_id, "fit": self.fit.state()} | progress)
 
     def _seconds(self) -> float:
         return self.earlier_s + time.monotonic() - self.began
@@ -156,15 +182,14 @@ class Attempt(Watcher):
             environment=environment(),
         )
 
-    def explain(self, error: OSError) -> Exception:
-        """A full disk is one line for the user; anything else keeps its traceback."""
-        if error.errno not in DISK_FULL:
-            return error
+    def explain(self, error: OSError) -> UserError:
         where = error.filename or self.run.path
-        return DiskFull(
-            f"{where}: {reason(error)}; free some space and start the run again: "
-            "it continues from the last checkpoint"
-        )
+        if error.errno in DISK_FULL:
+            return DiskFull(
+                f"{where}: {reason(error)}; free some space and start the run again: "
+                "it continues from the last checkpoint"
+            )
+        return UserError(f"{where}: {reason(error)}")
 
     def fail(self, error: Exception) -> None:
         lines = str(error).strip().splitlines()
@@ -178,8 +203,10 @@ class Attempt(Watcher):
             "host": socket.gethostname(),
             "when": time.time(),
         }
-        with suppress(OSError):  # a full disk has no space for this either
+        # a full disk has no space for this either, and log.txt may be a link
+        with suppress(OSError, UserError):
             self.log(traceback.format_exc())
+        with suppress(OSError, UserError):
             write_json(self.run.failure_file, failure)
 
     def log(self, line: str) -> None:

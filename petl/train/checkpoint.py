@@ -1,18 +1,20 @@
 """What a run leaves of its model on disk: checkpoints to continue from, and the trained weights.
 
 A checkpoint is a safetensors file: tensors, and in the header the rest of the state as JSON with a
-digest of everything, so that a truncated or damaged file is not used. Nothing in it can run code:
-run folders are shared, and another member of the group may have written it.
+digest of everything, so that a truncated or damaged file is not used. Nothing in it can run code,
+and `check` compares it with the run before it is used: run folders are shared, and another member
+of the group may have written it.
 
 Two are kept. To save is to write and sync `resume.new`, to rename `resume` to `resume.before`, and
 to rename `resume.new` to `resume`. A process killed between any two of these leaves at least one
-whole checkpoint, and `load` takes the newest that is whole.
+whole checkpoint, and a run continues from the newest that is whole and its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from petl.errors import UserError, reason
 from petl.files import write_atomic
 from petl.runs.directory import RunDir
 from petl.train.failures.kinds import DISK_FULL, DiskFull
-from petl.train.loop import Outcome
+from petl.train.loop import Fit, Outcome
 
 TENSOR = "tensor"
 SHARE = 0.05
@@ -65,10 +67,9 @@ class Checkpoints:
         self.last_at = time.monotonic()
         self.took_s = self.last_at - started
 
-    def load(self) -> State | None:
-        """The newest checkpoint that is whole, or None."""
-        states = (_read(file) for file in (self.newest, self.older))
-        return next((state for state in states if state is not None), None)
+    def files(self) -> list[Path]:
+        """Those there are, the newest first."""
+        return [file for file in (self.newest, self.older) if os.path.lexists(file)]
 
     def remove(self) -> None:
         for file in (self.incoming, self.newest, self.older):
@@ -106,19 +107,86 @@ def _unpack(rest: str, tensors: dict[str, Tensor]) -> State:
     return state
 
 
-def _read(file: Path) -> State | None:
-    """None if there is no such file, or it is damaged."""
-    from safetensors import SafetensorError, safe_open
+def read(file: Path) -> State:
+    """Raise ValueError if the file is not a whole checkpoint."""
+    from safetensors import safe_open
 
+    if not file.is_file():  # to open a pipe would wait for ever
+        raise ValueError("not a regular file")
     try:
         with safe_open(str(file), framework="pt") as opened:
             about = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         rest = about["state"]
-        whole = about["digest"] == _digest(rest, tensors)
-        return _unpack(rest, tensors) if whole else None
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-        return None
+        if about["digest"] == _digest(rest, tensors):
+            return _unpack(rest, tensors)
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise ValueError(reason(error)) from None
+    except Exception:  # the library raises errors of its own for a broken file
+        pass
+    raise ValueError("damaged, or not a checkpoint")
+
+
+def check(state: State, fit: Fit, run_id: str) -> None:
+    """Raise ValueError unless the state is of this run, with its keys, types and shapes.
+
+    The digest finds damage. This finds what is whole but of another run or made by hand, which
+    would otherwise fail in the middle of a step.
+    """
+    own: State = {"run_id": run_id, "fit": fit.state(), "rows": [], "seconds": 0.0, "tries": 1}
+    try:
+        given, expected = state["fit"], own["fit"]
+        # what is empty in a new fit and is filled as it goes
+        parameters = [p for group in fit.adamw.param_groups for p in group["params"]]
+        expected["adamw"]["state"] = {
+            index: {"step": torch.tensor(0.0), "exp_avg": p, "exp_avg_sq": p}
+            for index, p in enumerate(parameters)
+            if index in given["adamw"]["state"]
+        }
+        expected["best"]["weights"] = expected["weights"] if given["best"]["weights"] else {}
+        expected["best"]["scores"] = dict.fromkeys(given["best"]["scores"], 0.0)
+        expected["losses"] = given["losses"].new_empty(given["step"], device="meta")
+        if fit.device.type == "cpu":
+            expected["random_gpu"] = given["random_gpu"]
+        own["rows"] = rows = state["rows"]
+        _compare(state, own, "state")
+        torch.Generator().set_state(given["random"])
+        values = [type(value) for row in rows for value in row.values()]
+        if (
+            state["run_id"] != run_id
+            or _order(given) != _order(expected)
+            or not given["losses"].is_floating_point()
+            or given["epoch"] != len(rows) + 1
+            or [row["epoch"] for row in rows] != list(range(1, len(rows) + 1))
+            or not set(values) <= {int, float}
+            or given["epoch"] > fit.task.train.epochs + 1
+        ):
+            raise ValueError("a checkpoint of another run")
+    except (LookupError, TypeError, AttributeError, RuntimeError):
+        raise ValueError("not a checkpoint of this run") from None
+
+
+def _order(fit: State) -> list[list[int]]:
+    """Which parameters the optimiser's groups have."""
+    return [group["params"] for group in fit["adamw"]["param_groups"]]
+
+
+def _compare(given: Any, own: Any, name: str) -> None:
+    same = type(given) is type(own) or isinstance(own, Tensor | tuple)
+    if isinstance(own, Tensor):
+        given_is = (given.dtype, given.shape) if isinstance(given, Tensor) else None
+        same = given_is == (own.dtype, own.shape)
+    elif isinstance(own, dict):
+        same = same and given.keys() == own.keys()
+    elif isinstance(own, list | tuple):  # JSON has no tuples
+        same = isinstance(given, list) and len(given) == len(own)
+    if not same:
+        raise ValueError(f"{name} is not as in this run")
+    if isinstance(own, dict | list | tuple):
+        for key in own if isinstance(own, dict) else range(len(own)):
+            _compare(given[key], own[key], f"{name}.{key}")
 
 
 def _digest(rest: str, tensors: dict[str, Tensor]) -> str:

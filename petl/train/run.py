@@ -32,38 +32,39 @@ def run_task(
     continues from the last checkpoint, as after any other end without a result.
     """
     run = RunDir.of(task, places.runs)
-    if (result := run.result()) is not None:
-        return result
-    _make_folder(run)
-    with Claim(run.claim_file) as claim:
-        if (result := run.result()) is not None:  # another process finished it meanwhile
-            return result
-        run.start(task)
-        attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
-        try:
-            return attempt.carry_out(places)
-        except RunIsTaken:  # another process owns the folder now: leave it alone
-            raise
-        except Interrupted:
-            attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
-            raise
-        except OSError as error:
-            known = attempt.explain(error)
-            attempt.fail(known)
-            raise known from None
-        except Exception as error:
-            attempt.fail(error)
-            raise
-        finally:
-            attempt.trackers.end(None)
-
-
-def _make_folder(run: RunDir) -> None:
-    if run.path.is_symlink():  # it may point to a folder of another user's choice
-        raise UserError(f"{run.path} is a symbolic link; petl trains only in a real folder")
     try:
+        if (result := run.result()) is not None:
+            return result
+        if run.path.is_symlink():  # it may point to a folder of another user's choice
+            raise UserError(f"{run.path} is a symbolic link; petl trains only in a real folder")
         run.path.mkdir(parents=True, exist_ok=True)
+        with Claim(run.claim_file) as claim:
+            if (result := run.result()) is not None:  # another process finished it meanwhile
+                return result
+            run.start(task)
+            attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
+            return _carry_out(attempt, places)
     except OSError as error:
         raise UserError(
-            f"{run.path}: {reason(error)}; choose another folder with --runs or PETL_RUNS"
+            f"{error.filename or run.path}: {reason(error)}; petl cannot train in this folder, "
+            "choose another one with --runs or PETL_RUNS"
         ) from None
+
+
+def _carry_out(attempt: Attempt, places: Places) -> Result:
+    try:
+        return attempt.carry_out(places)
+    except RunIsTaken:  # another process owns the folder now: leave it alone
+        raise
+    except Interrupted:
+        attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
+        raise
+    except OSError as error:
+        known = attempt.explain(error)
+        attempt.fail(known)
+        raise known from None
+    except Exception as error:
+        attempt.fail(error)
+        raise
+    finally:
+        attempt.trackers.end(None)

@@ -15,6 +15,7 @@ from torch import Tensor
 from petl import config
 from petl.backbones.naming import fill
 from petl.backbones.tensor_file import read_tensors
+from petl.config.validate import validate
 from petl.data.features import normalise
 from petl.errors import UserError
 from petl.files import read_json
@@ -133,14 +134,20 @@ def _metadata(file: Path) -> dict[str, Any]:
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as opened:
-        metadata: dict[str, Any] = json.loads((opened.metadata() or {}).get("petl", "{}"))
-    return metadata
+        text = (opened.metadata() or {}).get("petl", "{}")
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError(f"{file}: damaged; its metadata is not a JSON object")
+    return facts
 
 
 def _statistics(task: config.Task, recorded: Any, path: Path) -> config.Statistics | None:
     """As measured in training, so that a prediction does not need the dataset."""
     if isinstance(recorded, dict):
-        return config.Statistics(mean=recorded["mean"], std=recorded["std"])
+        return validate(config.Statistics, recorded, lambda key: str(path))
     if isinstance(task.backbone, config.Wav2Vec2):
         return None
     if isinstance(task.dataset.statistics, config.Statistics):
