@@ -93,7 +93,7 @@ def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
             rows = run.study.metrics(run.run_id)
             names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
             more = {name: array("d", [row.get(name, nan) for row in rows]) for name in names}
-        except (ValueError, TypeError) as error:
+        except (ValueError, UserError) as error:
             broken.append(f"{run.study.run(run.run_id).metrics_file}: {_one_line(error)}")
             continue
         before = len(columns["epoch"])

@@ -44,7 +44,7 @@ def with_epochs(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """`epochs`: each run's lines of metrics.jsonl so far."""
     views = {study: Runs(folder / study) for study in frame["study"].unique()}
     who = frame[["study", "run_id"]].itertuples(index=False)
-    epochs = [views[study].metrics(run_id) for study, run_id in who]
+    epochs = [views[study].run(run_id).metrics() for study, run_id in who]
     return frame.assign(epochs=pd.Series(epochs, frame.index, object))
 
 

@@ -72,7 +72,7 @@ def _agrees(have: Any, wanted: str) -> bool:
         return wanted.lower() == str(have).lower()
     if isinstance(have, int | float):
         if spread := re.fullmatch(r"(\d+)-(\d+)", wanted):
-            return int(spread[1]) <= have <= int(spread[2])
+            return float(spread[1]) <= have <= float(spread[2])
         try:
             return bool(have == float(wanted))
         except ValueError:

@@ -58,7 +58,7 @@ def compact(
         return
     with interruptible("run the same command again to continue"), progress_bars() as bars:
         if undo:
-            result = {"unpacked": unpack(folder, preview.runs, bars)}
+            result = dict(unpack(folder, preview.runs, bars))
         else:
             result = dict(pack(folder, preview.runs, bars))
     screen.print(", ".join(f"{number} {what}" for what, number in result.items()) or "cleaned up")

@@ -19,9 +19,8 @@ it in both places.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,7 +32,7 @@ from pydantic_core import from_json
 from petl.config import Task
 from petl.errors import UserError, reason
 from petl.files import read_regular, write_json
-from petl.runs.archive import archive
+from petl.runs.archive import RUN_ID, Damaged, archive
 from petl.runs.claim import is_alive
 from petl.runs.result import (
     Result,
@@ -46,7 +45,6 @@ from petl.runs.result import (
 
 FAILURE = ("class", "kind", "message", "traceback")
 """The keys of failure.json."""
-RUN_ID = re.compile(r"[0-9a-f]{16}")
 Kind = Literal["done", "running", "failed", "stopped", "waiting"]
 
 
@@ -137,10 +135,12 @@ class RunDir:
         The first order finds a run that is packed meanwhile, the second one that is unpacked.
         """
         for packed in (False, True, False):
-            if packed:
-                content = archive(self.path.parent).file(self.path.name, name)
-            else:
+            content = None
+            if not packed:
                 content, _ = content_of(self.path / name)
+            else:
+                with suppress(Damaged):
+                    content = archive(self.path.parent).file(self.path.name, name)
             if content is not None:
                 yield content
 
@@ -196,6 +196,8 @@ class RunDir:
                 return State("stopped", f"{file.name}: {wrong}", epoch, damaged=True)
         if os.path.lexists(self.task_file):
             return State("stopped", f"interrupted in epoch {epoch + 1}", epoch)
+        if wrong := archive(self.path.parent).problem(self.path.name):
+            return State("stopped", wrong, damaged=True)
         return State("waiting")
 
 
@@ -226,17 +228,16 @@ class Runs:
         return RunDir(self.folder / run_id)
 
     def task(self, run_id: str) -> dict[str, Any] | None:
-        if run_id in self.packed:
-            return self.packed.task(run_id)
-        task = self.run(run_id).task()
+        task = self.packed.task(run_id)
+        if task is None:
+            task = self.run(run_id).task()
         return task if task and is_named(task) else None
 
     def result(self, run_id: str) -> Summary | None:
         """Without the task, the classes and the confusion matrices."""
-        if run_id in self.packed:
-            return self.packed.result(run_id)
-        if run_id not in self.loose:
-            return None
+        packed = self.packed.result(run_id)
+        if packed is not None or run_id not in self.loose:
+            return packed
         result = parse_summary(content_of(self.folder / run_id / "result.json")[0])
         if result is None:  # it may have been packed since
             whole = self.run(run_id).result()
@@ -255,9 +256,10 @@ class Runs:
         return rows
 
     def state(self, run_id: str) -> State:
-        if run_id in self.packed:
+        if self.packed.result(run_id) is not None:
             return State("done")
-        return self.run(run_id).state() if run_id in self.loose else State("waiting")
+        known = run_id in self or self.packed.unreadable
+        return self.run(run_id).state() if known else State("waiting")
 
 
 def _run_folders(folder: Path) -> set[str]:

@@ -17,18 +17,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from petl.errors import UserError, reason
-from petl.runs.archive import DATA, FOLDER, INDEX, NEW, Archive, Writer, archive
+from petl.runs.archive import (
+    DATA,
+    FOLDER,
+    INDEX,
+    LEVELS,
+    NEW,
+    RUN_ID,
+    Archive,
+    Damaged,
+    Writer,
+    archive,
+)
 from petl.runs.claim import Claim, RunIsTaken, is_alive
-from petl.runs.directory import RUN_ID, RunDir
+from petl.runs.directory import RunDir
 
 GOING, COMING = ".going.", ".coming."
 """Prefixes of a folder that is about to be removed, and of one that is being unpacked."""
+IDS = "[0-9a-f]" * 16
 NOT_KEPT = frozenset(
     {"claim.json", "resume.safetensors", "resume.before.safetensors", "resume.new.safetensors"}
 )
 """Files that a finished run does not need."""
 
 PACKED, AT_WORK = "packed", "still being worked on"
+DAMAGED = "damaged and left packed: petl doctor STUDY --runs"
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and the total."""
@@ -50,7 +63,7 @@ class Preview:
 
 def preview_pack(study: Path, wanted: Collection[str] | None = None) -> Preview:
     """The finished runs. Reads names and sizes only."""
-    begun = (*study.glob(f"{GOING}*"), *study.glob(f"{COMING}*"), *study.glob(f"{FOLDER}/{NEW}*"))
+    begun = (*study.glob(GOING + IDS), *study.glob(COMING + IDS), *study.glob(f"{FOLDER}/{NEW}*"))
     preview = Preview(interrupted=bool(begun))
     for run in _folders(study, wanted):
         try:
@@ -68,9 +81,17 @@ def preview_pack(study: Path, wanted: Collection[str] | None = None) -> Preview:
 
 def preview_unpack(study: Path, wanted: Collection[str] | None = None) -> Preview:
     packed = archive(study)
-    runs = sorted(run for run in packed if wanted is None or run in wanted)
-    sizes = [piece.size for run in runs for piece in packed.of[run].files(run).values()]
-    return Preview(runs, len(runs) + len(sizes), sum(sizes))
+    preview = Preview(left=Counter(f"{file}: {wrong}" for file, wrong in packed.unreadable))
+    for run in sorted(run for run in packed if wanted is None or run in wanted):
+        try:
+            sizes = [piece.size for piece in packed.of[run].files(run).values()]
+        except Damaged as error:
+            preview.left[str(error)] += 1
+            continue
+        preview.runs.append(run)
+        preview.files += 1 + len(sizes)
+        preview.size += sum(sizes)
+    return preview
 
 
 def pack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[str]:
@@ -89,7 +110,8 @@ def pack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[
                 except _Unpackable as why:
                     result[str(why)] += 1
             for older in sorted(packed.packs, key=lambda pack: pack.size):
-                if writer.lines and older.size <= writer.size:  # so there are never many pairs
+                few = writer.lines and older.size <= writer.size  # so there are never many pairs
+                if few and older.is_whole():
                     writer.replace(older, older.lines)
             writer.finish()
         packed = archive(study)
@@ -102,23 +124,32 @@ def pack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[
         return result
 
 
-def unpack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> int:
-    """Make folders with the same bytes again. They leave the archive when all are on the disk."""
+def unpack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[str]:
+    """Make folders with the same bytes again. They leave the archive when all are on the disk.
+
+    A damaged run stays packed; a pair of files with a damaged line is not written again.
+    """
     with _alone(study, tell) as tell:
-        packed = archive(study)
+        packed, result = archive(study), Counter[str]()
         wanted = {run for run in runs if run in packed}
         for i, run_id in enumerate(sorted(wanted), 1):
             tell("unpacking", i, len(wanted))
-            _unpack(study / run_id, packed)
+            try:
+                _unpack(study / run_id, packed)
+                result["unpacked"] += 1
+            except Damaged:
+                result[DAMAGED] += 1
+                wanted.remove(run_id)
         os.sync()  # one flush for all of them
-        changed = [pack for pack in packed.packs if wanted.intersection(pack.lines)]
+        touched = (pack for pack in packed.packs if wanted.intersection(pack.lines))
+        changed = [pack for pack in touched if pack.is_whole()]
         with Writer(study / FOLDER) as writer:
             for older in changed:
                 writer.replace(older, [run for run in older.lines if run not in wanted])
             writer.finish()
         for older in changed:
             older.remove()
-        return len(wanted)
+        return result
 
 
 # --- one process at a time, and cleaning up after one that was killed -----------------------------
@@ -127,6 +158,8 @@ def unpack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> int:
 @contextmanager
 def _alone(study: Path, tell: Tell | None) -> Iterator[Tell]:
     folder = study / FOLDER
+    if folder.is_symlink():
+        raise UserError(f"{folder}: a link, and petl packs runs into a real folder only")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with Claim(folder / "claim.json") as claim:
@@ -156,18 +189,19 @@ def _clean_up(study: Path) -> None:
             path.unlink()
     for replaced in packed.replaced:
         replaced.remove()
-    for path in study.glob(f"{COMING}*"):
-        shutil.rmtree(path)
-    for path in study.glob(f"{GOING}*"):
+    for path in study.glob(COMING + IDS):
+        if not path.is_symlink():
+            shutil.rmtree(path)
+    for path in study.glob(GOING + IDS):
         run_id = path.name.removeprefix(GOING)
-        if _holds_all_of(packed, path, run_id):
+        if not path.is_symlink() and _holds_all_of(packed, path, run_id):
             shutil.rmtree(path)
         else:
             path.rename(study / run_id)
 
 
 def _check_room(study: Path, runs: Iterable[str]) -> None:
-    need = sum(path.stat().st_size for run in runs for path in (study / run).glob("*"))
+    need = sum(path.lstat().st_size for run in runs for path in (study / run).glob("*"))
     free = shutil.disk_usage(study).free
     if need > free:
         raise UserError(
@@ -193,6 +227,8 @@ def _folders(study: Path, wanted: Collection[str] | None) -> Iterator[RunDir]:
 
 def _files(folder: Path, prefix: str = "") -> dict[str, Path]:
     """The files of a run that are kept, by name."""
+    if prefix.count("/") >= LEVELS:
+        raise _Unpackable(f"contains over {LEVELS} levels of folders")
     files: dict[str, Path] = {}
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -207,7 +243,14 @@ def _files(folder: Path, prefix: str = "") -> dict[str, Path]:
 
 
 def _finished(run: RunDir) -> dict[str, Path]:
-    files = _files(run.path)
+    if run.path.is_symlink():
+        raise _Unpackable(f"{run.path.name} is a link, and petl packs folders")
+    try:
+        files = _files(run.path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _Unpackable(f"{run.path.name}: {reason(error)}") from None
     if run.result_file.name not in files or run.task_file.name not in files:
         raise _Unpackable("unfinished")
     if is_alive(run.claim_file):
@@ -222,6 +265,8 @@ def _add(run: RunDir, writer: Writer) -> None:
         result = run.result()
     except FileNotFoundError:
         raise _Unpackable("removed by another process") from None
+    except OSError as error:
+        raise _Unpackable(f"{run.path.name}: {reason(error)}") from None
     if result is None or result["run_id"] != run.path.name:
         raise _Unpackable("its result is damaged or belongs to another run")
     writer.add(result, content.items())
@@ -229,7 +274,7 @@ def _add(run: RunDir, writer: Writer) -> None:
 
 def _retire(folder: Path, packed: Archive) -> str:
     """Remove a run's folder if the archive has the same bytes."""
-    if not folder.exists():
+    if not folder.is_dir() or folder.is_symlink():
         return PACKED
     if is_alive(folder / "claim.json"):
         return AT_WORK
@@ -247,30 +292,30 @@ def _holds_all_of(packed: Archive, folder: Path, run_id: str) -> bool:
     if run_id not in packed:
         return False
     pack = packed.of[run_id]
-    pieces = pack.files(run_id)
     try:
-        files = _files(folder)
-    except _Unpackable:
+        pieces = pack.files(run_id)
+        return all(
+            name in pieces and path.read_bytes() == pack.read(pieces[name])
+            for name, path in _files(folder).items()
+        )
+    except (_Unpackable, Damaged):
         return False
-    return all(
-        name in pieces and path.read_bytes() == pack.read(pieces[name])
-        for name, path in files.items()
-    )
 
 
 def _unpack(folder: Path, packed: Archive) -> None:
     """Whole or not at all. A folder that is there already stays if it is the same."""
     pack = packed.of[folder.name]
     pieces = pack.files(folder.name)
-    if folder.exists():
+    if os.path.lexists(folder):
         same = _files(folder).keys() == pieces.keys()
         if not (same and _holds_all_of(packed, folder, folder.name)):
             raise UserError(f"{folder}: exists and differs from the packed run; move it away")
         return
     coming = folder.with_name(COMING + folder.name)
+    content = {name: pack.read(piece) for name, piece in pieces.items()}
     coming.mkdir()
-    for name, piece in pieces.items():
+    for name, data in content.items():
         path = coming / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pack.read(piece))
+        path.write_bytes(data)
     coming.rename(folder)

@@ -60,7 +60,7 @@ class Item:
     def of(cls, task: Task, run_id: str, runs: Runs, report: Report) -> Item:
         run = runs.run(run_id)
         item = cls(task, run, report, RunState("waiting"), run.log_file)
-        if run_id in runs:
+        if run_id in runs or runs.packed.unreadable:  # it may be in there
             item.look(runs)
         return item
 

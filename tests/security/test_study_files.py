@@ -66,6 +66,14 @@ def test_a_billion_folds_are_refused() -> None:
         expand(study, "folds")
 
 
+@pytest.mark.parametrize("layers", ["0-1000000000", "5-9" + "9" * 5_000])
+def test_a_range_of_a_billion_layers_is_refused_before_it_is_expanded(layers: str) -> None:
+    start = time.process_time()
+    with pytest.raises(UserError, match="no model has so many layers"):
+        expand(STUDY | {"set": {"method": {"layers": [layers]}}}, "layers")
+    assert time.process_time() - start < 1
+
+
 def test_the_limit_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETL_MAX_TASKS", "250000")
     seeds = list(range(60_000))

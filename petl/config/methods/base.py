@@ -123,6 +123,10 @@ class Combinable(Method):
 # --- settings that several methods share ----------------------------------------------------------
 
 
+MOST_DIGITS = 4
+"""Of a layer's number: a range becomes a list, and a longer one would fill the memory."""
+
+
 def _expanded(value: Any) -> Any:
     """[8-10, 3] is (3, 8, 9, 10): the same layers have the same run id however they are written."""
     if not isinstance(value, list | tuple):
@@ -131,9 +135,11 @@ def _expanded(value: Any) -> Any:
         raise ValueError("'layers' is an empty list; leave 'layers' out to choose all of them")
     indices: list[Any] = []
     for item in value:
-        span = re.fullmatch(r"(\d+)-(\d+)", item) if isinstance(item, str) else None
+        span = re.fullmatch(r"([0-9]+)-([0-9]+)", item) if isinstance(item, str) else None
         if span is None:
             indices.append(item)
+        elif max(map(len, span.groups())) > MOST_DIGITS:
+            raise ValueError(f"the range '{item:.40}' in 'layers': no model has so many layers")
         elif int(span[1]) > int(span[2]):
             raise ValueError(f"the range '{item}' in 'layers' must be '{span[2]}-{span[1]}'")
         else:
