@@ -14,25 +14,30 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from petl.errors import UserError, reason
 
 
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, mode: int = 0o666) -> None:
     """Write to a temporary name in the same folder, fsync, and rename it over the old file."""
     refuse_irregular(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:  # from a full disk it comes without a name
+        error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def refuse_irregular(path: Path) -> None:
@@ -47,7 +52,14 @@ def refuse_irregular(path: Path) -> None:
 
 
 def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file; opening a pipe that nobody writes to would wait for ever."""
+    """The bytes of a regular file."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file; opening a pipe that nobody writes to would wait for ever."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -55,7 +67,7 @@ def read_regular(path: Path) -> bytes:
         number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         raise OSError(number, "not a regular file", str(path))
     with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+        yield file
 
 
 def open_to_append(path: Path) -> int:

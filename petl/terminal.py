@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import sys
@@ -14,13 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from petl.errors import UserError
+from petl.errors import UserError, reason
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
 MISTAKE, INTERRUPTED = 2, 130
+OF_THE_DISK = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE),
+)
+"""What a shared disk may answer at any moment, to any command: a user's trouble and no bug."""
 # C0 without tab and newline, DEL, C1, and the marks that change the direction of text
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -59,6 +65,10 @@ class Petl(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             leave(" ".join(str(error).split()), MISTAKE)
+        except OSError as error:
+            if error.errno not in OF_THE_DISK:
+                raise
+            leave(f"{error.filename or 'the current directory'}: {reason(error)}", MISTAKE)
         except KeyboardInterrupt:
             leave("stopped", INTERRUPTED)
 

@@ -1,8 +1,12 @@
 """The tasks of a submission, as its jobs read them.
 
-A manifest is lines of JSON: the first says where the folders are, every other is a task. A job is
-called with its path and a number, so it means the same on another machine or under another Python,
-and a person can read what was submitted.
+A manifest is lines of JSON: the first says how runs are executed, every other is a task. A job is
+called with its path, so it means the same on another machine or under another Python, and a person
+can read what was submitted.
+
+Others of the group may be able to change it. So it is data and nothing else, and names no folder:
+runs go where the manifest itself lies, and data and cache are words of the call, which Slurm keeps
+in its own copy of the job script.
 """
 
 from __future__ import annotations
@@ -12,22 +16,33 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from petl.config import Task
 from petl.config.options import Options
-from petl.files import json_lines, write_atomic
-from petl.places import Places
-
-FOLDERS = ("runs", "data", "cache")
+from petl.errors import UserError
+from petl.files import json_lines, open_regular, write_atomic
 
 
-def write_manifest(path: Path, tasks: Iterable[Task], places: Places, options: Options) -> None:
-    head = {name: str(getattr(places, name)) for name in FOLDERS} | {"options": options.to_json()}
+def runs_of(manifest: Path) -> Path:
+    """runs/<study>/slurm/<token>/manifest.jsonl; `jobs` instead of `slurm` on this machine."""
+    return manifest.absolute().parents[3]
+
+
+def write_manifest(path: Path, tasks: Iterable[Task], options: Options) -> None:
+    head = {"options": options.to_json()}
     write_atomic(path, json_lines([head, *(task.to_json() for task in tasks)]))
 
 
-def read_manifest(path: Path, index: int) -> tuple[Task, Places, Options]:
-    with path.open() as file:
-        head = json.loads(next(file))
-        task = Task.model_validate_json(next(islice(file, index, None)))
-    places = Places(*(Path(head[name]) for name in FOLDERS))
-    return task, places, Options.from_json(head["options"])
+def read_manifest(path: Path, index: int) -> tuple[Task, Options]:
+    """The task on a line, counted from 0, and how to execute it."""
+    try:
+        with open_regular(path) as file:
+            options = Options.from_json(json.loads(next(file))["options"])
+            task = Task.model_validate_json(next(islice(file, index, None)))
+    except (StopIteration, ValueError, KeyError, TypeError, RecursionError) as error:
+        what = "does not describe a task" if isinstance(error, ValidationError) else "is damaged"
+        raise UserError(f"{path}:{index + 2}: {what}; submit the study again") from None
+    if task.names.study != path.absolute().parents[2].name:
+        raise UserError(f"{path}:{index + 2}: this task is of another study, {task.names.study}")
+    return task, options

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petl.errors import UserError
+from slurm.call import without_here
 from slurm.submission import ArrayTask
 
 TIMEOUT_S = 60
@@ -129,14 +130,17 @@ class SlurmTrouble(UserError):
     """A Slurm command failed, or is not installed here."""
 
 
-def run(command: Sequence[str], timeout_s: float = TIMEOUT_S) -> str:
-    """What the command prints; its own error message, in one line, if it fails."""
+def run(command: Sequence[str], timeout_s: float = TIMEOUT_S, text: str = "") -> str:
+    """What the command prints when it reads this text; its error message, in one line, if it fails.
+
+    sbatch reads scripts this way: a file in a shared folder could be replaced before it reads it.
+    """
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            input=text,
             timeout=timeout_s,
             env=_environment(),
         )
@@ -159,7 +163,7 @@ def _environment() -> dict[str, str]:
         for key, value in os.environ.items()
         if key in keep or not key.startswith(("SLURM_", "SQUEUE_", "SACCT_"))
     }
-    return ours | {"SLURM_BITSTR_LEN": "0", "SLURM_TIME_FORMAT": "standard"}
+    return without_here(ours) | {"SLURM_BITSTR_LEN": "0", "SLURM_TIME_FORMAT": "standard"}
 
 
 def max_array_size() -> int:

@@ -17,7 +17,7 @@ it does not find is abandoned for good: should it turn up later, its jobs read t
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import secrets
 import time
@@ -26,10 +26,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
-from petl.files import append_json_line, read_json_lines, write_json
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from petl.config.base import Count
+from petl.errors import UserError, reason
+from petl.files import json_lines, read_regular, write_atomic, write_json
 from petl.runs.directory import RunDir
+from slurm.format import several
 
 ABANDONED = "abandoned"
 
@@ -43,6 +49,9 @@ class ArrayTask(NamedTuple):
     """SLURM_ARRAY_TASK_ID."""
 
 
+Number = Annotated[float, Field(ge=0, le=1e10)]
+
+
 @dataclass(frozen=True)
 class Record:
     """submission.json."""
@@ -53,17 +62,31 @@ class Record:
     """The profile, as the user named it."""
     user: str
     host: str
-    when: float
-    mem_gb: float
+    when: Number
+    mem_gb: Number
     gpus: int
-    per_job: int
-    per_array: int
+    per_job: Count
+    per_array: Count
     """Jobs in each array but the last."""
-    side_by_side: int
+    side_by_side: Count
     fruitless_requeues: int
     hold_after: int
     runs: tuple[str, ...]
     """Run ids, in the order of the manifest."""
+
+
+class ArrayRow(TypedDict):
+    chunk: int
+    job: Annotated[str, Field(pattern=rf"^(\d+|{ABANDONED})$")]
+
+
+class CancelledRow(TypedDict):
+    jobs: list[str]
+
+
+Row = TypeVar("Row")
+RECORD = TypeAdapter(Record)
+ARRAY, CANCELLED = TypeAdapter(ArrayRow), TypeAdapter(CancelledRow)
 
 
 @dataclass(frozen=True)
@@ -80,8 +103,18 @@ class Submission:
 
     @classmethod
     def read(cls, folder: Path) -> Submission:
-        record = json.loads((folder / "submission.json").read_bytes())
-        return cls(folder, Record(**record | {"runs": tuple(record["runs"])}))
+        file = folder / "submission.json"
+        try:
+            return cls(folder, RECORD.validate_json(read_regular(file)))
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            what = ": ".join([*map(str, problem["loc"]), problem["msg"].lower()])
+        except OSError as error:
+            what = reason(error)
+        raise UserError(
+            f"{file}: {what}; petl leaves this submission out, and its runs count as not "
+            f"submitted: `squeue --name={_prefix(folder)}-0` shows its jobs"
+        )
 
     def write(self) -> None:
         """From here on the next submit takes care of it, whatever happens to this one."""
@@ -92,6 +125,10 @@ class Submission:
     @property
     def manifest(self) -> Path:
         return self.folder / "manifest.jsonl"
+
+    @property
+    def arrays_file(self) -> Path:
+        return self.folder / "arrays.jsonl"
 
     @property
     def cancelled_file(self) -> Path:
@@ -120,8 +157,7 @@ class Submission:
         return -(-runs // self.record.per_job)
 
     def name(self, chunk: int) -> str:
-        study = re.sub(r"[^\w.-]", "_", self.folder.parent.parent.name)
-        return f"petl-{study}-{self.folder.name}-{chunk}"
+        return f"{_prefix(self.folder)}-{chunk}"
 
     @property
     def names(self) -> list[str]:
@@ -150,13 +186,15 @@ class Submission:
 
     def note(self, chunk: int, job: str | None) -> None:
         """Its job number, or None: abandoned."""
-        append_json_line(self.folder / "arrays.jsonl", {"chunk": chunk, "job": job or ABANDONED})
+        known = self.arrays | {chunk: job or ABANDONED}
+        rows = [{"chunk": chunk, "job": job} for chunk, job in known.items()]
+        write_atomic(self.arrays_file, json_lines(rows))  # anew, without damaged lines
         self.__dict__.pop("arrays", None)
 
     @cached_property
     def arrays(self) -> dict[int, str]:
         """By chunk, its job number or ABANDONED. One that is missing here is not known."""
-        rows = read_json_lines(self.folder / "arrays.jsonl")
+        rows, _ = _rows(self.arrays_file, ARRAY)
         return {row["chunk"]: row["job"] for row in rows}
 
     def was_abandoned(self, chunk: int) -> bool:
@@ -168,7 +206,18 @@ class Submission:
 
     @cached_property
     def cancelled(self) -> set[str]:
-        return {job for row in read_json_lines(self.cancelled_file) for job in row["jobs"]}
+        rows, _ = _rows(self.cancelled_file, CANCELLED)
+        return {job for row in rows for job in row["jobs"]}
+
+    def damage(self) -> list[str]:
+        """A line for each damaged file but the record: what they tell, Slurm's queue tells too."""
+        arrays, cancelled = _rows(self.arrays_file, ARRAY), _rows(self.cancelled_file, CANCELLED)
+        troubles = {self.arrays_file: arrays[1], self.cancelled_file: cancelled[1]}
+        return [f"{file}: {what}; ignored" for file, what in troubles.items() if what]
+
+    def is_mine(self) -> bool:
+        """Who wrote the record, by the file system: the record itself may name anybody."""
+        return (self.folder / "submission.json").stat().st_uid == os.getuid()
 
     def job(self, index: int) -> str | None:
         """`123_4`, where the number is known."""
@@ -177,6 +226,29 @@ class Submission:
 
     def submitted_at(self) -> str:
         return datetime.fromtimestamp(self.record.when).strftime("%Y-%m-%d %H:%M")
+
+
+def _prefix(folder: Path) -> str:
+    """Of its arrays' names."""
+    study = re.sub(r"[^\w.-]", "_", folder.parent.parent.name)
+    return f"petl-{study}-{folder.name}"
+
+
+def _rows(file: Path, kind: TypeAdapter[Row]) -> tuple[list[Row], str]:
+    """The whole lines of this kind, and what is wrong with the file, if anything."""
+    try:
+        lines = read_regular(file).split(b"\n")
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], reason(error)
+    rows, broken = list[Row](), 0
+    for line in filter(None, lines):
+        try:
+            rows.append(kind.validate_json(line))
+        except ValidationError:
+            broken += 1
+    return rows, f"{several(broken, 'line')} cannot be read" if broken else ""
 
 
 class Attempt(NamedTuple):
@@ -195,10 +267,39 @@ class Attempt(NamedTuple):
         return self.submission.job(self.line)
 
 
+def read_submissions(folder: Path) -> tuple[list[Submission], list[str]]:
+    """The readable ones, the oldest first, and a line for each damaged file."""
+    known, damage = list[Submission](), list[str]()
+    try:
+        folders = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        return [], [f"{folder}: {reason(error)}; petl leaves out what was submitted from here"]
+    for path in filter(has_record, folders):
+        try:
+            known.append(Submission.read(path))
+        except UserError as error:
+            damage.append(str(error))
+        else:
+            damage += known[-1].damage()
+    known.sort(key=lambda submission: (submission.record.when, submission.folder.name))
+    return known, damage
+
+
+def has_record(folder: Path) -> bool:
+    """Readable or not; only without one is it certain that sbatch was never called."""
+    try:
+        (folder / "submission.json").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def submissions(folder: Path) -> list[Submission]:
-    """The oldest first."""
-    known = [Submission.read(file.parent) for file in folder.glob("*/submission.json")]
-    return sorted(known, key=lambda submission: (submission.record.when, submission.folder.name))
+    return read_submissions(folder)[0]
 
 
 def attempts(known: Iterable[Submission]) -> dict[str, list[Attempt]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import resource
 import socket
 import subprocess
@@ -23,7 +24,7 @@ def environment() -> Environment:
         "petl": petl.__version__,
         "git_commit": git_commit(),
         "lock_hash": lock_hash(),
-        "image": os.environ.get("PETL_IMAGE"),
+        "image": without_secrets(os.environ.get("PETL_IMAGE", "")) or None,
         "base_image": base_image(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -34,6 +35,16 @@ def environment() -> Environment:
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
         "slurm": _slurm(),
     }
+
+
+def without_secrets(image: str) -> str:
+    """An image's address without what may log in: `user:password@` and `?token=...`.
+
+    The `@` of a digest stays: `registry/image@sha256:...`. So does a file's path.
+    """
+    if image.startswith(("/", ".")):
+        return image
+    return re.sub(r"^(\w+://)?.*@(?!sha\d+:)", r"\1", image.partition("?")[0])
 
 
 def _slurm() -> SlurmJob | None:

@@ -20,6 +20,7 @@ from slurm.doctor.slurm_info import seconds
 from slurm.doctor.software import software
 from slurm.format import duration
 from slurm.scheduler import ENDED, SlurmTrouble, run
+from slurm.submit.container import runs_same_python
 from slurm.submit.profile import Profile
 from slurm.submit.script import Array, job_script
 
@@ -110,11 +111,12 @@ def short(profile: Profile) -> Profile:
 
 
 def _submit(context: Context, folder: Path) -> str:
-    profile, script = short(context.profile), folder / "probe.sh"
-    call = python_arguments("slurm.doctor.probe:probe", folder)
+    profile = short(context.profile)
+    same = runs_same_python(profile)
+    call = python_arguments("slurm.doctor.probe:probe", folder, same=same)
     array = Array("petl-doctor", 1, 1, profile.mem_gb, folder, call, context.places)
-    script.write_text(job_script(profile, array))
-    return run(["sbatch", "--parsable", str(script)]).strip().partition(";")[0] + "_0"
+    output = run(["sbatch", "--parsable"], text=job_script(profile, array))
+    return output.strip().partition(";")[0] + "_0"
 
 
 def _cancel(job: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from petl.errors import nearest
 from slurm.call import python_arguments
@@ -95,13 +93,10 @@ def submission(context: Context) -> Iterator[Finding]:
 
 
 def _test_only(context: Context, size: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "test.sh"
-        places, mem_gb = context.places, context.profile.mem_gb
-        call = python_arguments("slurm.doctor.probe:probe", places.runs)
-        array = Array("petl-doctor", size, 1, mem_gb, places.runs, call, places)
-        script.write_text(job_script(context.profile, array))
-        run(["sbatch", "--test-only", str(script)], TIMEOUT_S)
+    places, mem_gb = context.places, context.profile.mem_gb
+    call = python_arguments("slurm.doctor.probe:probe", places.runs)
+    array = Array("petl-doctor", size, 1, mem_gb, places.runs, call, places)
+    run(["sbatch", "--test-only"], TIMEOUT_S, text=job_script(context.profile, array))
 
 
 def signal_lead(context: Context) -> Iterator[Finding]:

@@ -1,4 +1,5 @@
-"""Where the Python of a job starts. Each function is called with a manifest's path and a number.
+"""Where the Python of a job starts. Each function is called with a manifest, a number, and where
+data and cache are.
 
 Signals are listened to before anything else: importing torch takes seconds, and a signal without a
 handler would kill the process.
@@ -8,27 +9,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from petl.places import Places
 from slurm.node.stop import Stop
 
 STOP = Stop().listen()
 
 
-def array_job(manifest: str, chunk: str) -> int:
+def array_job(manifest: str, chunk: str, data: str, cache: str) -> int:
     """A job of an array; which one, Slurm says."""
     from slurm.node import runs
 
-    return runs.array_job(Path(manifest), int(chunk), STOP)
+    return runs.array_job(Path(manifest), int(chunk), _places(manifest, data, cache), STOP)
 
 
-def packed_run(manifest: str, index: str) -> int:
+def packed_run(manifest: str, index: str, data: str, cache: str) -> int:
     """One of several runs in the same job, in a process of its own."""
     from slurm.node import runs
     from slurm.submission import Submission
 
-    return runs.run_one(Submission.read(Path(manifest).parent), int(index), STOP)
+    submission = Submission.read(Path(manifest).parent)
+    return runs.run_one(submission, int(index), _places(manifest, data, cache), STOP)
 
 
-def local_run(manifest: str, index: str) -> int:
+def local_run(manifest: str, index: str, data: str, cache: str) -> int:
     """A run on this machine."""
     import signal
 
@@ -36,4 +39,10 @@ def local_run(manifest: str, index: str) -> int:
 
     # Ctrl-C reaches every process of the terminal: the one that started this one decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return runs.local_run(Path(manifest), int(index), STOP)
+    return runs.local_run(Path(manifest), int(index), _places(manifest, data, cache), STOP)
+
+
+def _places(manifest: str, data: str, cache: str) -> Places:
+    from slurm.manifest import runs_of
+
+    return Places(runs_of(Path(manifest)), Path(data), Path(cache))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from petl.files import write_json
+from petl.places import Places
 from petl.runs.claim import SILENT_S, RunIsTaken
 from petl.runs.directory import RunDir
 from slurm.call import python_arguments
@@ -31,7 +32,7 @@ NOT_THE_RUNS_OWN = ("bad-data", "disk-full", "error")
 """Classes of failure that the next run will very likely meet too."""
 
 
-def array_job(manifest: Path, chunk: int, stop: Stop) -> int:
+def array_job(manifest: Path, chunk: int, places: Places, stop: Stop) -> int:
     """The exit code tells the job script what to do about the job."""
     submission = Submission.read(manifest.parent)
     if submission.was_abandoned(chunk):
@@ -41,12 +42,12 @@ def array_job(manifest: Path, chunk: int, stop: Stop) -> int:
         os.environ["PETL_WAIT_S"] = f"{time.time() - submission.record.when:.0f}"
     indices = submission.indices(chunk, int(os.environ["SLURM_ARRAY_TASK_ID"]))
     if len(indices) == 1:
-        return run_one(submission, indices[0], stop)
-    return _run_several(submission, indices, stop)
+        return run_one(submission, indices[0], places, stop)
+    return _run_several(submission, indices, places, stop)
 
 
-def run_one(submission: Submission, index: int, stop: Stop) -> int:
-    task, places, options = read_manifest(submission.manifest, index)
+def run_one(submission: Submission, index: int, places: Places, stop: Stop) -> int:
+    task, options = read_manifest(submission.manifest, index)
     run = RunDir.of(task, places.runs)
     if run.result() is not None:
         return DONE
@@ -78,9 +79,9 @@ def run_one(submission: Submission, index: int, stop: Stop) -> int:
     return INTERRUPTED
 
 
-def local_run(manifest: Path, index: int, stop: Stop) -> int:
+def local_run(manifest: Path, index: int, places: Places, stop: Stop) -> int:
     """A run that another process has taken meanwhile is no failure."""
-    task, places, options = read_manifest(manifest, index)
+    task, options = read_manifest(manifest, index)
     from petl.train.run import Interrupted, run_task
 
     try:
@@ -92,15 +93,15 @@ def local_run(manifest: Path, index: int, stop: Stop) -> int:
     return DONE
 
 
-def _run_several(submission: Submission, indices: Sequence[int], stop: Stop) -> int:
+def _run_several(submission: Submission, indices: Sequence[int], places: Places, stop: Stop) -> int:
     """Each in a process of its own: its numbers, memory and end are as if it were alone."""
     waiting, working = deque(indices), list[subprocess.Popen[bytes]]()
     codes = []
     while working or (waiting and not stop()):
         while waiting and not stop() and len(working) < submission.record.side_by_side:
-            words = (submission.manifest, waiting.popleft())
-            command = [sys.executable, *python_arguments("slurm.node.job:packed_run", *words)]
-            working.append(subprocess.Popen(command))
+            words = (submission.manifest, waiting.popleft(), places.data, places.cache)
+            call = python_arguments("slurm.node.job:packed_run", *words, same=True)
+            working.append(subprocess.Popen([sys.executable, *call]))
         if stop():
             for process in working:
                 process.terminate()

@@ -11,7 +11,7 @@ from petl.places import Places
 from petl.terminal import RunsDir, StudyFile, Words, console, echo, interruptible
 from slurm.status import logs as run_logs
 from slurm.status.plan import Plan
-from slurm.status.selection import plans_of
+from slurm.status.selection import plans_of, warn
 from slurm.status.view import line, lines, overview, progress, troubles
 from slurm.status.watch import watch_cluster
 
@@ -29,6 +29,7 @@ def plan(
       petl plan experiments/table1.yaml --list | grep lora
     """
     plan = Plan(load_study(study), Places.choose(runs).runs)
+    warn(plan.damage)
     if each:
         console().print(*lines(plan), sep="\n", soft_wrap=True)
     else:

@@ -25,7 +25,7 @@ from slurm.status.state import (
     state_after_queue,
     state_in_queue,
 )
-from slurm.submission import Attempt, attempts, submissions, submissions_folder
+from slurm.submission import Attempt, attempts, read_submissions, submissions_folder
 
 TO_RUN: tuple[Kind, ...] = ("waiting", "stopped", "lost", "failed")
 
@@ -99,7 +99,7 @@ class Plan:
         view = Runs(runs / study.name)
         self.items = [Item.of(task, run_id, view, study.report) for run_id, task in first.items()]
         self.slurm_folder = submissions_folder(runs, study.name)
-        self.submissions = submissions(self.slurm_folder)
+        self.submissions, self.damage = read_submissions(self.slurm_folder)
         self.trouble = self._ask_scheduler()
         """Why the scheduler does not answer, if so."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from petl.config.selection import select, setting
 from petl.config.study import Study, load_study
 from petl.errors import UserError
+from petl.terminal import echo
 from slurm.status.plan import Item, Plan
-from slurm.submission import submissions
+from slurm.submission import read_submissions
 
 RUN_ID = re.compile(r"[0-9a-f]{4,16}")
 
@@ -20,19 +21,32 @@ def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
     """The named study, or all that were submitted from this runs folder; and the other words."""
     if words and "=" not in words[0] and not _is_run(words[0]):
         return [load_study(words[0])], _with_run_ids(words[1:])
-    paths: dict[str, str] = {}
+    loaded = []
     for folder in sorted(runs.glob("*/slurm")):
-        for submission in submissions(folder):
-            paths[folder.parent.name] = submission.record.study
-    if not paths:
+        known, damage = read_submissions(folder)
+        try:
+            loaded += [load_study(submission.record.study) for submission in known[-1:]]
+        except UserError as error:
+            damage.append(str(error))
+        else:
+            damage = [] if known else damage  # its plan has them
+        warn(damage)
+    if not loaded:
         raise UserError(f"no study was submitted to a cluster from {runs}; name a study")
-    return [load_study(path) for path in paths.values()], _with_run_ids(words)
+    return loaded, _with_run_ids(words)
 
 
 def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[Item]]:
     named, rest = studies(words or [], runs)
     plans = [Plan(study, runs) for study in named]
+    for plan in plans:
+        warn(plan.damage)
     return plans, chosen(plans, rest)
+
+
+def warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        echo(f"petl: warning: {line}", err=True)
 
 
 def chosen(plans: Sequence[Plan], words: Sequence[str]) -> list[Item]:

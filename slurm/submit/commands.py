@@ -28,7 +28,7 @@ from petl.terminal import (
     interruptible,
 )
 from slurm.format import several
-from slurm.status.plan import Plan
+from slurm.status.plan import Item, Plan
 from slurm.status.selection import of, plans_of
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
@@ -36,8 +36,9 @@ from slurm.submit import control
 from slurm.submit.clean import removable, remove
 from slurm.submit.local import default_workers, run_local
 from slurm.submit.policy import choose, failed
-from slurm.submit.profile import load_profile
+from slurm.submit.profile import is_path, load_profile
 from slurm.submit.sbatch import Cluster
+from slurm.submit.script import refuse_folders
 from slurm.submit.to_cluster import print_scripts, submit_to
 
 
@@ -106,14 +107,7 @@ def retry(
         if waiting := control.held(plan, mine):
             control.release(plan, waiting)
             console().print(f"released {several(len(waiting), 'held run')}")
-        records = [item.attempts[-1].submission.record for item in mine if item.attempts]
-        last = max(records, key=lambda record: record.when).cluster if records else None
-        name = cluster or os.environ.get("PETL_CLUSTER") or last
-        if name is None:
-            raise UserError(
-                f"{plan.study.path}: none of these runs was submitted to a cluster; "
-                "add --cluster PROFILE"
-            )
+        name = cluster or os.environ.get("PETL_CLUSTER") or _last_cluster(plan, mine)
         ids = {item.task.run_id for item in mine}
         there = _cluster(name, places, changes or [])
         submit_to(there, plan.study, partial(failed, runs=ids), yes=yes)
@@ -188,7 +182,31 @@ def _run_here(path: Path, local: int | None, places: Places) -> None:
         raise typer.Exit(1)
 
 
+def _last_cluster(plan: Plan, items: Sequence[Item]) -> str:
+    """The profile of the last submission, if I named it then and others cannot change it.
+
+    A profile's `setup` lines run as me. A record says what its writer wants, and a profile's file
+    may have been changed since; one in ./clusters or of the suite is mine to choose from.
+    """
+    made = [item.attempts[-1].submission for item in items if item.attempts]
+    if not made:
+        raise UserError(
+            f"{plan.study.path}: none of these runs was submitted to a cluster; "
+            "add --cluster PROFILE"
+        )
+    last = max(made, key=lambda submission: submission.record.when)
+    name, mine = last.record.cluster, last.is_mine()
+    if mine and not is_path(name):
+        return name
+    who = "you" if mine else f"another user ({last.record.user})"
+    raise UserError(
+        f"{plan.study.path}: {who} submitted these runs last, with the profile {name!r}; "
+        f"its setup lines would run as you: look at it and pass --cluster {name}"
+    )
+
+
 def _cluster(name: str, places: Places, changes: Sequence[str] = ()) -> Cluster:
     profile = load_profile(name, changes)
+    refuse_folders(places)
     threads = max(1, profile.cpus // profile.side_by_side)
     return Cluster(name, profile, places, Options(threads=threads, track=tracked()))

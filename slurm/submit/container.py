@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from slurm.submit.profile import Apptainer, Charliecloud, Image, Profile, Pyxis, Venv
 
 
+def runs_same_python(profile: Profile) -> bool:
+    """The Python that submits, under the same path on a node."""
+    return isinstance(profile.container, Venv) and profile.container.python is None
+
+
 def python_command(profile: Profile, folders: Sequence[str]) -> str:
     """The command to which Python's arguments are added. Folders keep their paths inside."""
     container = profile.container

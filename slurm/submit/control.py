@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from petl.errors import UserError
 from petl.files import append_json_line
 from slurm.scheduler import Job, SlurmTrouble, ranges, run
 from slurm.status.plan import Item, Plan
@@ -35,7 +36,8 @@ def cancel(plan: Plan, jobs: Iterable[str]) -> None:
     for submission in {submission.folder: submission for submission in last}.values():
         arrays = set(submission.job_numbers.values())
         if mine := sorted(job for job in jobs if job.partition("_")[0] in arrays):
-            append_json_line(submission.cancelled_file, {"jobs": mine})
+            with suppress(OSError, UserError):  # cancelling needs no room on the disk
+                append_json_line(submission.cancelled_file, {"jobs": mine})
     if targets := _by_array(plan, jobs):
         run(["scancel", *targets])
 

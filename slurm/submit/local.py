@@ -20,7 +20,7 @@ from typing import NamedTuple
 from petl.config.options import Options, tracked
 from petl.errors import UserError, reason
 from petl.places import Places
-from slurm.call import python_arguments
+from slurm.call import python_arguments, without_here
 from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
 from slurm.status.state import RunState
@@ -49,9 +49,9 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
     folder = _new_folder(places.runs / plan.study.name / "jobs")
     threads = max(1, cpus() // workers)
     options = Options(threads=threads, track=tracked())
-    write_manifest(folder / "manifest.jsonl", [item.task for item in todo], places, options)
+    write_manifest(folder / "manifest.jsonl", [item.task for item in todo], options)
 
-    crew = _Crew(folder, workers, threads)
+    crew = _Crew(folder, places, workers, threads)
     waiting = deque(enumerate(todo))
     try:
         while waiting or crew.jobs:
@@ -72,11 +72,12 @@ def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
 class _Crew:
     """The jobs that run now, each in a slot with its share of CPUs and its GPU."""
 
-    def __init__(self, folder: Path, workers: int, threads: int):
-        self.folder, self.workers = folder, workers
+    def __init__(self, folder: Path, places: Places, workers: int, threads: int):
+        self.folder, self.places, self.workers = folder, places, workers
         self.jobs: dict[int, Job] = {}
         self.gpus = gpus()
-        self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        share = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self.environment = without_here({**os.environ, **share})
 
     def free(self) -> list[int]:
         return [slot for slot in range(self.workers) if slot not in self.jobs]
@@ -87,15 +88,16 @@ class _Crew:
     def start(self, slot: int, index: int, item: Item) -> None:
         gpu = str(self.gpus[slot % len(self.gpus)]) if self.gpus else ""
         item.run.failure_file.unlink(missing_ok=True)  # a new attempt starts now
-        words = python_arguments("slurm.node.job:local_run", self.folder / "manifest.jsonl", index)
+        words = (self.folder / "manifest.jsonl", index, self.places.data, self.places.cache)
+        call = python_arguments("slurm.node.job:local_run", *words, same=True)
         log = self.folder / f"{item.task.run_id}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *words],
+                [sys.executable, *call],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environment | {"CUDA_VISIBLE_DEVICES": gpu},
+                env=self.environment | {"CUDA_VISIBLE_DEVICES": gpu},
             )
         self.jobs[slot] = Job(process, item, log)
 

@@ -18,8 +18,11 @@ SHIPPED = Path(__file__).parents[1] / "clusters"
 OWN = Path("clusters")
 SLURM_TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}")
 
-Word = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""On one line: a newline would begin another line of the job script."""
+Word = Annotated[Text, Field(min_length=1)]
 Words = Annotated[tuple[Word, ...], Field(strict=False)]
+Option = Annotated[str, Field(pattern=r"^[A-Za-z][\w-]*$")]
 Gigabytes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -74,13 +77,13 @@ class Profile(Settings):
     mem_gb: Gigabytes = 16.0
     time: Word
     """As Slurm writes it: minutes, HH:MM:SS or D-HH:MM:SS."""
-    sbatch: dict[str, str | int | bool] = Field(default={})
+    sbatch: dict[Option, Text | int | bool] = Field(default={})
     """Any other option of sbatch, without its dashes."""
 
     container: Annotated[Venv | Apptainer | Pyxis | Charliecloud, Field(discriminator="kind")] = (
         Venv(kind="venv")
     )
-    setup: Words = ()
+    setup: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Shell lines that run on the node first: `module load apptainer`."""
 
     throttle: Count | None = None
@@ -143,8 +146,12 @@ def _change(text: str) -> tuple[str, Any]:
     return key, parse_value(value)
 
 
+def is_path(name: str) -> bool:
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
 def _find(name: str) -> Path:
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if is_path(name):
         return Path(name)
     for folder in (OWN, SHIPPED):
         if (path := folder / f"{name}.yaml").is_file():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from petl.errors import UserError, reason
 from petl.runs.claim import Claim, RunIsTaken, holder
 from slurm.scheduler import accounted, queued
-from slurm.submission import submissions
+from slurm.submission import has_record, submissions
 
 POLL_S = 0.5
 
@@ -52,8 +52,8 @@ def recover(folder: Path) -> None:
       still under way and its array turns up after all, its jobs read arrays.jsonl first and exit.
     Only the lock's holder may do this: the number of a live submitter's array is about to come.
     """
-    for path in folder.iterdir():
-        if path.is_dir() and not (path / "submission.json").exists():  # sbatch was never called
+    for path in folder.iterdir():  # without a record, sbatch was never called
+        if path.is_dir() and not has_record(path):
             shutil.rmtree(path, ignore_errors=True)
     unknown = [
         (submission, chunk)
@@ -74,4 +74,5 @@ def recover(folder: Path) -> None:
     known = {**accounted(names, since).jobs, **queue.ended, **queue.jobs}
     numbers = {task.array: job.array for task, job in known.items()}
     for submission, chunk in unknown:
-        submission.note(chunk, numbers.get(submission.name(chunk)))
+        with suppress(UserError):  # what is no regular file is left, and the plan names it
+            submission.note(chunk, numbers.get(submission.name(chunk)))

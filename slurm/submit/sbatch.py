@@ -19,6 +19,7 @@ from slurm.manifest import write_manifest
 from slurm.scheduler import SlurmTrouble, max_array_size, run
 from slurm.status.plan import Item, Plan
 from slurm.submission import Record, Submission
+from slurm.submit.container import runs_same_python
 from slurm.submit.profile import Profile
 from slurm.submit.recover import recover
 from slurm.submit.script import Array, job_script
@@ -83,7 +84,7 @@ def prepare(plan: Plan, batch: Batch, cluster: Cluster) -> Submission:
     for folder in vars(cluster.places).values():  # a container can bind only what exists
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [item.task for item in batch.items]
-    write_manifest(submission.manifest, tasks, cluster.places, cluster.options)
+    write_manifest(submission.manifest, tasks, cluster.options)
     submission.write()
     return submission
 
@@ -103,7 +104,11 @@ def arrays(
             at_a_time=share.at_a_time,
             mem_gb=submission.record.mem_gb,
             folder=submission.folder,
-            call=python_arguments("slurm.node.job:array_job", submission.manifest, chunk),
+            call=python_arguments(
+                "slurm.node.job:array_job",
+                *(submission.manifest, chunk, cluster.places.data, cluster.places.cache),
+                same=runs_same_python(cluster.profile),
+            ),
             places=cluster.places,
             follows=None if share.follows is None else names[share.follows],
         )
@@ -118,14 +123,15 @@ def _send(submission: Submission, cluster: Cluster, queue: Mapping[str, int], lo
     jobs = {number: number for number in queue}
     for chunk, array in enumerate(arrays(submission, cluster, queue)):
         lock.touch()
-        script = submission.script(chunk)
-        write_atomic(script, job_script(cluster.profile, array).encode())
+        script = job_script(cluster.profile, array)
+        # for people only: sbatch reads the text, and Slurm keeps a copy of its own
+        write_atomic(submission.script(chunk), script.encode(), mode=0o600)
         before = jobs[array.follows] if array.follows else surplus
         after = [f"--dependency=afterany:{before}"] if before else []
         # Killed between these two lines, the array is in the queue and nobody has its number: the
         # next submit finds it by its name (recover). So the record had to be written before.
         try:
-            output = run(["sbatch", "--parsable", *after, str(script)])
+            output = run(["sbatch", "--parsable", *after], text=script)
         except SlurmTrouble as trouble:
             recover(submission.folder.parent)  # a timeout may hide that the array was accepted
             raise UserError(_refused(trouble, submission)) from None

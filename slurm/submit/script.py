@@ -13,7 +13,9 @@ from pathlib import Path
 
 from submitit.slurm.slurm import _make_sbatch_string
 
+from petl.errors import UserError
 from petl.places import Places
+from petl.runs.provenance import without_secrets
 from slurm.exits import HOLD, INTERRUPTED
 from slurm.submit.container import image, python_command, srun_arguments
 from slurm.submit.profile import Charliecloud, Profile
@@ -39,7 +41,19 @@ class Array:
     """The array whose end this one waits for. Its number is not known here: sbatch gets it."""
 
 
+def refuse_folders(places: Places) -> None:
+    """A newline would begin another line of a job script, and Slurm replaces %j in a log's name."""
+    for name, folder in vars(places).items():
+        wrong = next((c for c in str(folder) if not c.isprintable()), "")
+        if wrong or (name == "runs" and "%" in str(folder)):
+            raise UserError(
+                f"{name} folder {folder}: jobs cannot have {wrong or '%'!r} in its path; "
+                f"choose another with --{name} or PETL_{name.upper()}"
+            )
+
+
 def job_script(profile: Profile, array: Array) -> str:
+    refuse_folders(array.places)
     folders = [str(folder) for folder in vars(array.places).values()]
     text: str = _make_sbatch_string(
         command=f"{python_command(profile, folders)} {shlex.join(array.call)}",
@@ -82,7 +96,7 @@ def _before(profile: Profile, cache: Path) -> list[str]:
         f"export OMP_NUM_THREADS={profile.cpus} MKL_NUM_THREADS={profile.cpus}",
     ]
     if name := image(profile):
-        lines += [f"export PETL_IMAGE={shlex.quote(name)}", *_caches(cache)]
+        lines += [f"export PETL_IMAGE={shlex.quote(without_secrets(name))}", *_caches(cache)]
     if isinstance(profile.container, Charliecloud):
         lines.append("export USER=${USER:-$(id -un)}  # ch-run needs it, and cron does not set it")
     return [*lines, *profile.setup]

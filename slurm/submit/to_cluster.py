@@ -10,6 +10,7 @@ from petl.runs.claim import Claim
 from petl.terminal import agrees, console, echo, interruptible
 from slurm.format import several
 from slurm.status.plan import Item, Plan
+from slurm.status.selection import warn
 from slurm.submission import submissions_folder
 from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints
 from slurm.submit.recover import alone, recover
@@ -35,6 +36,7 @@ def submit_to(
     with alone(folder, _print) as lock:
         recover(folder)
         plan, planned_at = Plan(study, cluster.places.runs), time.monotonic()
+        warn(plan.damage)
         choice = choose(plan.items)
         _show(plan, choice, cluster)
         if not choice.to_submit:
@@ -57,6 +59,7 @@ def submit_to(
 
 def print_scripts(study: Study, cluster: Cluster) -> None:
     plan = Plan(study, cluster.places.runs)
+    warn(plan.damage)
     for batch in batches(choose(plan.items, cluster.profile), cluster.profile):
         submission = intended(plan, batch, cluster)
         for chunk, array in enumerate(arrays(submission, cluster, plan.in_queue())):

@@ -106,7 +106,7 @@ def test_a_refused_job_is_quoted_with_what_the_nodes_have(tmp_path: Path, fake: 
 
 REFUSES_LARGE = """\
 [ "$1" = --version ] && exit
-/bin/grep -q -- --array=0-9 "$2" || exit 0
+/bin/grep -q -- --array=0-9 || exit 0
 echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2
 exit 1
 """

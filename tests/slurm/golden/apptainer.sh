@@ -30,7 +30,7 @@ module load apptainer
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/project,/scratch/runs,/scratch/data,/scratch/my cache' --cleanenv /images/petl-ast.sif python3 -u -c 'import sys; sys.path = [p for p in sys.path if p]; from slurm.node.job import array_job; sys.exit(array_job(*sys.argv[1:]))' /scratch/runs/table1/slurm/261120-1311-fd6285/manifest.jsonl 0
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=8 apptainer exec --nv --bind '/project,/scratch/runs,/scratch/data,/scratch/my cache' --cleanenv /images/petl-ast.sif python3 -u -c 'import sys; sys.path = [*filter(None, sys.path)]; from slurm.node.job import array_job; sys.exit(array_job(*sys.argv[1:]))' /scratch/runs/table1/slurm/261120-1311-fd6285/manifest.jsonl 0 /scratch/data '/scratch/my cache'
 
 
 # teardown

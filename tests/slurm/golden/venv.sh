@@ -19,7 +19,7 @@ export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 /opt/petl/bin/python -u -c 'import sys; sys.path = [p for p in sys.path if p]; from slurm.node.job import array_job; sys.exit(array_job(*sys.argv[1:]))' /scratch/runs/table1/slurm/261120-1311-fd6285/manifest.jsonl 0
+srun --unbuffered --output /scratch/runs/table1/slurm/261120-1311-fd6285/%A_%a_%t_log.out --cpus-per-task=4 /opt/petl/bin/python -u -c 'import sys; sys.path = [*filter(None, sys.path)]; from slurm.node.job import array_job; sys.exit(array_job(*sys.argv[1:]))' /scratch/runs/table1/slurm/261120-1311-fd6285/manifest.jsonl 0 /scratch/data '/scratch/my cache'
 
 
 # teardown

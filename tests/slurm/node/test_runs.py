@@ -53,7 +53,7 @@ def test_a_run_that_never_gets_anywhere_stops(
     codes = []
     for restarts in ("", "1", "2"):
         job.setenv("SLURM_RESTART_COUNT", restarts)
-        codes.append(run_one(made, 0, told()))
+        codes.append(run_one(made, 0, places, told()))
     assert codes == [INTERRUPTED, INTERRUPTED, 1]
     (run,) = runs(loaded, places)
     failure = read_json(run.failure_file)
@@ -71,7 +71,7 @@ def test_whatever_writes_checkpoints_may_be_requeued_for_ever(
     for restarts in range(5):
         job.setenv("SLURM_RESTART_COUNT", str(restarts))
         run.resume_file.write_text(str(restarts))
-        assert run_one(made, 0, told()) == INTERRUPTED
+        assert run_one(made, 0, places, told()) == INTERRUPTED
     assert not run.failure_file.exists()
 
 
@@ -80,7 +80,7 @@ def test_the_third_failure_of_one_kind_asks_for_a_hold(
 ) -> None:
     bad = "when: [{method: linear, set: {backbone: {source: /nowhere/at/all}}}]\n"
     made = submission(study("linear", "all", SHORT, bad), places, hold_after=3)
-    assert [run_one(made, index, Stop()) for index in range(4)] == [1, 1, HOLD, HOLD]
+    assert [run_one(made, index, places, Stop()) for index in range(4)] == [1, 1, HOLD, HOLD]
     assert len(list(made.folder.glob("failed-*"))) == 3
 
 
@@ -91,7 +91,8 @@ def test_a_job_imports_nothing_from_the_folder_it_starts_in(
     made.note(0, None)
     for name in ("json", "random", "petl", "slurm", "yaml"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
-    arguments = python_arguments("slurm.node.job:array_job", made.manifest, 0)
+    words = (made.manifest, 0, places.data, places.cache)
+    arguments = python_arguments("slurm.node.job:array_job", *words)
     job = subprocess.run(
         [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
@@ -109,12 +110,12 @@ def test_several_runs_in_a_job_end_as_if_alone(
     loaded = study("[lora, linear]", "[0]", SHORT, rule)
     made = submission(loaded, places, tasks_per_job=2, side_by_side=side_by_side)
     assert made.size(0) == 1
-    assert array_job(made.manifest, 0, Stop()) == 1
+    assert array_job(made.manifest, 0, places, Stop()) == 1
     bad, good = runs(loaded, places)
     assert read_json(bad.failure_file)["class"] == "diverged"
     assert good.result() is not None
     before = bad.log_file.read_text()
-    assert array_job(made.manifest, 0, Stop()) == 1
+    assert array_job(made.manifest, 0, places, Stop()) == 1
     assert bad.log_file.read_text() == before
 
 
@@ -122,7 +123,7 @@ def test_a_packed_job_that_is_told_to_leave_wants_to_come_back(
     study: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
     made = submission(study("linear", "all", LONG), places, tasks_per_job=5)
-    assert array_job(made.manifest, 0, told()) == INTERRUPTED
+    assert array_job(made.manifest, 0, places, told()) == INTERRUPTED
     assert not any(run.path.exists() for run in runs(made_study(made), places))
 
 

@@ -84,7 +84,9 @@ def test_retry_asks_for_more_and_leaves_the_others_alone(
     loaded = study("linear", "all", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     petl("cancel", loaded.path, "--yes", places=places)
-    told = petl("retry", loaded.path, "fold=3", "--set", "resources.mem_gb=3", "-y", places=places)
+    again = ("retry", loaded.path, "fold=3", "--set", "resources.mem_gb=3", "--yes")
+    assert f"pass --cluster {held}" in petl(*again, places=places, code=2)
+    told = petl(*again, "--cluster", held, places=places)
     assert "submitted 1 run" in told
     (row,) = queue(in_cluster)
     assert row == "0 3G"

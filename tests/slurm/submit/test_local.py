@@ -178,11 +178,11 @@ def test_a_manifest_gives_back_what_was_written(
     study: Callable[..., Study], places: Places, tmp_path: Path
 ) -> None:
     tasks = study("[linear, conformer-pfeiffer]", "all", SHORT).tasks
-    path = tmp_path / "manifest.jsonl"
+    path = manifest_of_tiny(tmp_path)
     options = Options(threads=3, track=("tensorboard",))
-    write_manifest(path, tasks, places, options)
+    write_manifest(path, tasks, options)
     for index, task in enumerate(tasks):
-        assert read_manifest(path, index) == (task, places, options)
+        assert read_manifest(path, index) == (task, options)
 
 
 def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
@@ -192,9 +192,15 @@ def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
         raise RunIsTaken("somebody works on it")
 
     monkeypatch.setattr("petl.train.run.run_task", taken)
-    path = tmp_path / "manifest.jsonl"
-    write_manifest(path, study("linear", "0", SHORT).tasks, places, Options())
-    assert local_run(path, 0, Stop()) == 0
+    path = manifest_of_tiny(tmp_path)
+    write_manifest(path, study("linear", "0", SHORT).tasks, Options())
+    assert local_run(path, 0, places, Stop()) == 0
+
+
+def manifest_of_tiny(runs: Path) -> Path:
+    folder = runs / "tiny" / "jobs" / "now"
+    folder.mkdir(parents=True)
+    return folder / "manifest.jsonl"
 
 
 def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> None:

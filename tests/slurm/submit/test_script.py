@@ -23,7 +23,9 @@ ARRAY = Array(
     at_a_time=8,
     mem_gb=24.5,
     folder=FOLDER,
-    call=python_arguments("slurm.node.job:array_job", FOLDER / "manifest.jsonl", 0),
+    call=python_arguments(
+        "slurm.node.job:array_job", FOLDER / "manifest.jsonl", 0, PLACES.data, PLACES.cache
+    ),
     places=PLACES,
 )
 IMAGE = {"image": "/images/petl-ast.sif", "binds": ["/project"]}

@@ -153,5 +153,5 @@ def test_after_three_failures_of_one_kind_the_rest_is_held_and_the_user_told(
     told = petl("submit", study.path, "--cluster", "devcluster", "--yes", places=places)
     assert "3 left alone: 3 mistake in the data or the study" in told
     assert "nothing to submit" in told
-    told = petl("retry", study.path, "--yes", places=places)
+    told = petl("retry", study.path, "--yes", "--cluster", "devcluster", places=places)
     assert "released 2 held runs" in told and "submitted 3 runs" in told

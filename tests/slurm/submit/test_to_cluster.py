@@ -53,7 +53,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
         return made[-1]
 
     monkeypatch.setattr("slurm.status.plan.queued", queued)
-    monkeypatch.setattr(sbatch, "run", lambda command: "12\n")
+    monkeypatch.setattr(sbatch, "run", lambda command, text="": "12\n")
     monkeypatch.setattr(to_cluster, "Plan", plan)
     return made
 
