@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from petl.backbones.library import BUILTIN
+from petl.backbones.library import BUILTIN, read_config
 from petl.errors import UserError
-from petl.files import read_json
 
 _BASE = {
     "hidden_size": 768,
@@ -45,10 +44,9 @@ def shape_of(source: str) -> dict[str, Any]:
     if source in SHAPES:
         return SHAPES[source]
     folder = BUILTIN / source.removeprefix("builtin:") if source[:8] == "builtin:" else Path(source)
-    shape = read_json(folder / "config.json")
-    if not isinstance(shape, dict):
+    if not (folder / "config.json").exists():
         raise UserError(
             f"backbone.source: the shape of '{source}' is not known without a download; "
             f"give a folder with its config.json, or one of {', '.join(SHAPES)}"
         )
-    return shape
+    return read_config(folder / "config.json")

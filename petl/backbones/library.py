@@ -15,16 +15,24 @@ from petl.errors import UserError, nearest
 from petl.files import read_json
 
 BUILTIN = Path(__file__).resolve().parent
+MAX_CONFIG = 1_000_000
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The checkpoint's config and its tensors under the names it gives them."""
     config_file, weights_file = _locate(source)
-    config = read_json(config_file)
+    return read_config(config_file), read_tensors(weights_file)
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A config.json, which has a few kilobytes: a large one could exhaust memory."""
+    if file.is_file() and file.stat().st_size > MAX_CONFIG:
+        raise UserError(f"{file}: larger than {MAX_CONFIG:,} bytes, so it is no backbone's config")
+    config = read_json(file)
     if not isinstance(config, dict):
-        raise UserError(f"{config_file}: not a JSON object; a backbone needs its config.json")
-    return _Config(config_file, config), read_tensors(weights_file)
+        raise UserError(f"{file}: not a JSON object; a backbone needs its config.json")
+    return _Config(file, config)
 
 
 class _Config(dict[str, Any]):

@@ -6,26 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
 from petl import config
-from petl.backbones.families import bare_encoder
+from petl.backbones.families import OnMeta, bare_encoder
 from petl.model.build import Model, assemble, count_parameters
-
-FACTORIES = (torch.empty, torch.ones, torch.zeros, torch.tensor)
-
-
-class OnMeta(TorchFunctionMode):
-    """New tensors have a shape and no memory, as in PyTorch 2 under its `meta` device."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func in FACTORIES:
-            kwargs["device"] = "meta"
-        return func(*args, **kwargs)
 
 
 def without_memory(task: config.Task) -> Model:

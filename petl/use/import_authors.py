@@ -16,9 +16,10 @@ from petl.backbones.tensor_file import read_tensors
 from petl.config import Task
 from petl.config.study import PRESETS, expand
 from petl.config.yamlfile import read_yaml
-from petl.errors import UserError, nearest
+from petl.errors import UserError, nearest, reason
 from petl.files import read_json, write_atomic, write_json
 from petl.model.build import Model, assemble, trained_state
+from petl.model.count import without_memory
 from petl.use import released
 
 DATASETS = {
@@ -64,13 +65,17 @@ def import_checkpoint(checkpoint: Path, flags: Flags, out: Path) -> Task:
             f"{checkpoint}: no classification_head, so the released code did not write it"
         )
     task = task_of(flags, classes=len(head))
+    released.fill(without_memory(task), flags, state, complete=True)  # before anything is allocated
     model = assemble(bare_encoder(task.backbone, task.dataset.frames), task)
     released.fill(model, flags, state, complete=True)
     _positions_are_as_run(model)
     kept = {name: tensor.contiguous() for name, tensor in trained_state(model).items()}
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "task.json", task.to_json())
-    write_atomic(out / "weights.safetensors", save(kept))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "task.json", task.to_json())
+        write_atomic(out / "weights.safetensors", save(kept))
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {reason(error)}") from None
     return task
 
 
