@@ -145,12 +145,3 @@ def append_json_line(path: Path, value: Any) -> None:
 
 def json_lines(values: Iterable[Any]) -> bytes:
     return "".join(json.dumps(value, allow_nan=True) + "\n" for value in values).encode()
-
-
-def read_json_lines(path: Path) -> list[Any]:
-    """The complete lines of the file, without a last line that a kill cut short."""
-    try:
-        rows = read_regular(path).split(b"\n")[:-1]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [json.loads(row) for row in rows if row]

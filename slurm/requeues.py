@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from petl.files import read_json, write_json
 from petl.runs.directory import RunDir
@@ -22,11 +23,11 @@ class Requeues:
             self.forget()
             return 0
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-        before = read_json(self.file) or {}
+        before = self._before()
         if before.get("job") != job:
-            before = {"checkpoint": None, "fruitless": 0}
+            before = {"fruitless": 0}
         checkpoint = self._checkpoint()
-        is_new = checkpoint != before["checkpoint"]
+        is_new = checkpoint != before.get("checkpoint")
         fruitless = 0 if is_new else before["fruitless"] + 1
         self.run.path.mkdir(parents=True, exist_ok=True)
         write_json(
@@ -39,7 +40,15 @@ class Requeues:
         self.file.unlink(missing_ok=True)
 
     def times(self) -> int:
-        return int((read_json(self.file) or {}).get("times", 0))
+        return int(self._before().get("times", 0))
+
+    def _before(self) -> dict[str, Any]:
+        """What is damaged counts as the first time."""
+        before = read_json(self.file)
+        counts = ("times", "fruitless")
+        if isinstance(before, dict) and all(isinstance(before.get(key), int) for key in counts):
+            return before
+        return {}
 
     def _checkpoint(self) -> int | None:
         try:

@@ -54,11 +54,11 @@ def status(
       petl status experiments/table1.yaml --watch
     """
     folder = Places.choose(runs).runs
+    plans, items = plans_of(words, folder)
     if watch:
         with interruptible("the runs continue"):
-            watch_cluster(lambda: plans_of(words, folder)[0], console())
+            watch_cluster(lambda: [Plan(plan.study, folder) for plan in plans], console())
         return
-    plans, items = plans_of(words, folder)
     screen = console()
     for plan in plans:
         if plan.trouble:

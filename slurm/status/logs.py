@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 def files(item: Item) -> list[Path]:
     """What its last job printed, then what the run wrote itself."""
     jobs = [attempt.submission.log(attempt.job) for attempt in item.attempts if attempt.job]
-    return [file for file in (*jobs[-1:], item.run.log_file) if file.exists()]
+    return [file for file in (*jobs[-1:], item.run.log_file) if file.is_file()]
 
 
 def show(item: Item, say: Say) -> None:

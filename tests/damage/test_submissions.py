@@ -18,10 +18,13 @@ from petl.cli import app
 from petl.config.options import Options
 from petl.config.study import Study, load_study
 from petl.places import Places
+from petl.runs.directory import RunDir
+from slurm.requeues import Requeues
 from slurm.scheduler import Answer, ArrayTask, Job
 from slurm.status.plan import Plan
 from slurm.submission import Submission, read_submissions, submissions
 from slurm.submit import control, recover, sbatch
+from slurm.submit.local import run_local
 from slurm.submit.profile import Profile
 from slurm.submit.sbatch import Batch, Cluster, prepare
 
@@ -180,6 +183,29 @@ def test_without_a_study_the_others_are_told(study: Study, places: Places, slurm
     assert "squeue --name=petl-damaged-" in damaged
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b"[1]", b"7", b'{"times": {}}', b'"x"'])
+def test_a_damaged_count_of_requeues_is_the_first_time(
+    study: Study, places: Places, slurm: Slurm, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    submit(study, places, slice(0, 2))
+    run = RunDir.of(study.tasks[0], places.runs)
+    run.path.mkdir(parents=True)
+    requeues = Requeues(run)
+    requeues.file.write_bytes(content)
+    assert petl("status", study, places).exit_code == 0
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    assert (requeues.begin(), requeues.begin(), requeues.times()) == (1, 2, 2)
+
+
+def test_logs_wait_on_no_pipe(study: Study, places: Places, slurm: Slurm) -> None:
+    made = submit(study, places, slice(0, 2))
+    os.mkfifo(made.log("12_0"))
+    told = petl("logs", study, places, "fold=0")
+    assert told.exit_code == 0 and "no log yet" in told.output
+
+
 # --- folders that cannot be used ------------------------------------------------------------------
 
 COMMANDS = ("ls", "status", "plan", "submit", "retry", "cancel", "clean", "logs")
@@ -249,6 +275,8 @@ def test_a_full_disk_is_one_line_and_cancelling_needs_no_room(
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
         plan = Plan(study, places.runs)
+        with pytest.raises(OSError, match=r"File too large.*manifest\.jsonl"):
+            run_local(plan, places, 1, print)
         control.cancel(plan, control.jobs_of(plan, plan.items))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

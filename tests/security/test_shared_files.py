@@ -12,7 +12,7 @@ from petl.files import (
     append_json_line,
     open_to_append,
     read_json,
-    read_json_lines,
+    read_regular,
     write_atomic,
     write_json,
 )
@@ -39,7 +39,7 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_is_refused_at_once(tmp_path: Path
     (tmp_path / "folder").mkdir()
     assert read_json(pipe) is None and read_json(tmp_path / "folder") is None
     with pytest.raises(OSError, match="not a regular file"):
-        read_json_lines(pipe)
+        read_regular(pipe)
     for path in (pipe, tmp_path / "folder"):
         with pytest.raises(UserError, match="regular files only"):
             write_atomic(path, b"x")

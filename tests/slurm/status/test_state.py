@@ -123,7 +123,7 @@ def test_a_requeued_run_waits_and_says_how_often_it_did(
 ) -> None:
     scheduler.squeue = ["0-3|PENDING|N/A||Priority"]
     run = stopped(study.tasks[0], runs, 6)
-    write_json(run.path / "requeues.json", {"times": 2})
+    write_json(run.path / "requeues.json", {"times": 2, "fruitless": 0})
     assert told(study, runs)[0] == ("pending", "requeued 2 times; priority")
 
 
