@@ -5,6 +5,7 @@ Weights come from safetensors or from pytorch_model.bin; tensor_file.py reads bo
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,15 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
 
 
 def _from_hub(name: str) -> tuple[Path, Path]:
+    """Both files of one commit: the one that PETL_HF_REVISION names, else the newest."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import EntryNotFoundError
 
     try:
-        config = Path(hf_hub_download(name, "config.json"))
+        config = Path(hf_hub_download(name, "config.json", revision=_wanted(name)))
         for weights in WEIGHTS:
             try:
-                return config, Path(hf_hub_download(name, weights))
+                return config, Path(hf_hub_download(name, weights, revision=config.parent.name))
             except EntryNotFoundError:
                 continue
     except Exception as error:  # no network, no such name, no access: one line for all
@@ -95,3 +97,19 @@ def _from_hub(name: str) -> tuple[Path, Path]:
             f"backbone.source: cannot fetch '{name}' from Hugging Face: {reason}"
         ) from error
     raise UserError(f"backbone.source: '{name}' has neither {' nor '.join(WEIGHTS)}")
+
+
+def _wanted(name: str) -> str | None:
+    """PETL_HF_REVISION=owner/name@commit,... pins what is fetched."""
+    pins = os.environ.get("PETL_HF_REVISION", "").split(",")
+    return next((pin.rpartition("@")[2] for pin in pins if pin.startswith(f"{name}@")), None)
+
+
+def revision_of(source: str) -> str | None:
+    """The commit of a backbone that was fetched from Hugging Face; None for a folder."""
+    if source.count("/") != 1 or Path(source).is_dir():
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    file = try_to_load_from_cache(source, "config.json", revision=_wanted(source))
+    return Path(file).parent.name if isinstance(file, str) else None

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ Tell = Callable[[str, int, "int | None"], None]
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
+SLOWEST = 1000
+"""Bytes per second, over TIMEOUT_S: a server that sends less would hold a download for ever."""
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 UNREADABLE = (RuntimeError, NotImplementedError)
 """What zipfile raises for an encrypted member, and for a compression method it does not know."""
@@ -126,10 +129,16 @@ def _resume(url: str, part: Path, tell: Tell) -> bool:
             raise UserError(f"{url}: the server sent the bytes from {begin}, not from {have}")
         _check_space(part.parent, total, begin)
         with part.open("ab" if begin else "wb") as out:
+            enough, deadline = begin + SLOWEST * TIMEOUT_S, time.monotonic() + TIMEOUT_S
             while block := _read(response):
                 out.write(block)
                 begin += len(block)
                 tell("downloading", begin, total)
+                if begin >= enough:
+                    enough, deadline = begin + SLOWEST * TIMEOUT_S, time.monotonic() + TIMEOUT_S
+                elif time.monotonic() > deadline:
+                    slow = f"slower than {SLOWEST} bytes per second for {TIMEOUT_S} s"
+                    raise UserError(f"{url}: {slow}; run the same command again to resume")
             out.flush()
             os.fsync(out.fileno())
     return begin == total if total is not None else block is not None

@@ -62,6 +62,8 @@ class Environment(TypedDict, total=False):
     lock_hash: str | None
     image: str | None
     base_image: str | None
+    backbone_revision: str | None
+    """The commit of a backbone from Hugging Face."""
     python: str
     torch: str
     cuda: str | None

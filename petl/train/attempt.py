@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from petl import config
+from petl.backbones.library import revision_of
 from petl.config.options import Options
 from petl.data.load import TaskData, load
 from petl.errors import UserError, reason
@@ -96,11 +97,14 @@ class Attempt(Watcher):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with seeded(self.task.seed, self.task.fold, "init"):
             model = build_model(self.task).to(device)
+        self.revision = revision_of(self.task.backbone.source)
         return Fit(model, data, self.task)
 
     def _resume(self, data: TaskData) -> None:
         """Continue from the newest checkpoint that is whole and of this run, or from the start."""
         self.fit, self.rows = self._fit(data), []
+        if self.revision:
+            self.log(f"{self.task.backbone.source} of Hugging Face, commit {self.revision}")
         for file in self.checkpoints.files():
             try:
                 state = read(file)
@@ -179,7 +183,7 @@ class Attempt(Watcher):
             epochs=outcome.epochs,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
             peak_memory_mb=_peak_memory_mb(self.fit.device),
-            environment=environment(),
+            environment={**environment(), "backbone_revision": self.revision},
         )
 
     def explain(self, error: OSError) -> UserError:

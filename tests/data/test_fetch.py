@@ -42,6 +42,8 @@ class Server(ThreadingHTTPServer):
         self.holds_at: int | None = None
         """After so many bytes it waits until `go_on`."""
         self.go_on = threading.Event()
+        self.drips = False
+        """It sends a byte now and then."""
         self.claims: int | None = None
         """The length it announces, if not the true one."""
         self.asked: list[str | None] = []
@@ -85,6 +87,11 @@ class Handler(BaseHTTPRequestHandler):
             body = body[server.holds_at :]
             server.go_on.wait(30)
         try:
+            while server.drips and body:
+                self.wfile.write(body[:1])
+                self.wfile.flush()
+                body = body[1:]
+                server.go_on.wait(0.05)
             self.wfile.write(body)
         except OSError:  # whoever asked is gone
             self.close_connection = True
@@ -250,6 +257,27 @@ def test_a_connection_that_brings_nothing_ends_in_one_line_and_keeps_what_came(s
     assert "connection lost after 0.3 MB" in told.stderr
     assert told.stderr.count("\n") == 1
     assert (tmp_path / "ESC-50-master.zip.part").stat().st_size == 300_000
+
+
+def test_a_server_that_drips_ends_in_one_line_and_keeps_what_came(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("petl.data.fetch.TIMEOUT_S", 0.5)
+    server.drips = True
+    started = time.monotonic()
+    told = petl("esc50", "--url", server.url, "--data", tmp_path)
+    assert time.monotonic() - started < 5
+    assert told.exit_code == 2 and told.stderr.count("\n") == 1
+    assert "slower than 1000 bytes per second" in told.stderr
+    assert (tmp_path / "ESC-50-master.zip.part").stat().st_size > 0
+    server.drips = False
+    assert petl("esc50", "--url", server.url, "--data", tmp_path).exit_code == 0
+    assert held(tmp_path / "esc50") == FILES
+
+
+def test_a_server_that_falls_silent_ends_in_one_line(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("petl.data.fetch.TIMEOUT_S", 0.3)
+    server.holds_at = 0
+    told = petl("esc50", "--url", server.url, "--data", tmp_path)
+    assert told.exit_code == 2 and told.stderr.count("\n") == 1
 
 
 def test_a_server_that_knows_no_ranges_is_asked_for_all_of_it(server, tmp_path):
