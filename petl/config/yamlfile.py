@@ -102,7 +102,7 @@ def read_yaml(path: Path) -> YamlFile:
         line = mark.line + 1 if mark else 1
         raise UserError(f"{path}:{line}: {_yaml_problem(error, text, line)}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {error}") from None
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise UserError(f"{path}: nested too deeply") from None
     if data is None:
@@ -172,7 +172,7 @@ class _Builder:
         loader = _Loader("")
         try:
             return loader.construct_object(node)
-        except ValueError:  # `!!int many`, or a number of thousands of digits
+        except (ValueError, LookupError):  # `!!int many`, `!!bool x`, thousands of digits
             raise self._error(node, f"not a number: {node.value[:40]}") from None
         finally:
             loader.dispose()

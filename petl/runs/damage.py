@@ -33,7 +33,7 @@ class Damage(NamedTuple):
 
     def __str__(self) -> str:
         packed = f"run {self.run_id}, " if self.run_id not in self.file.parts else ""
-        return f"{packed}{self.file}: {self.problem}; {self.advice}"
+        return " ".join(f"{packed}{self.file}: {self.problem}; {self.advice}".splitlines())
 
 
 def damage_of(run: RunDir) -> list[Damage]:

@@ -93,9 +93,7 @@ def test_a_name_that_leads_out_of_the_run_is_not_read_and_not_written(
     assert all("cannot have a file" in RunDir(folder / run).state().reason for run in Runs(folder))
 
 
-@pytest.mark.parametrize(
-    "run_id", ["../../escaped", "/tmp/escaped", "", "..", "a\\u0000", "x" * 16]
-)
+@pytest.mark.parametrize("run_id", ["../../escaped", "/tmp/escaped", "", "..", "a\\u0000"])
 def test_a_run_id_that_is_a_path_makes_the_pack_unreadable(
     run_id: str, study: Study, folder: Path, tmp_path: Path
 ) -> None:
@@ -143,8 +141,6 @@ def test_a_run_that_is_a_link_is_named_and_left_and_the_others_are_packed(
     linked = folder / study.tasks[0].run_id
     linked.rename(tmp_path / "elsewhere")
     linked.symlink_to(tmp_path / "elsewhere")
-    (folder / f".going.{study.tasks[0].run_id}").symlink_to(tmp_path)  # of an older version
-    (folder / f".going.{study.tasks[0].run_id}").unlink()
     for _ in range(2):
         preview = preview_pack(folder)
         (reason,) = preview.left
