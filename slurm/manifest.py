@@ -16,17 +16,10 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from petl.config import Task
 from petl.config.options import Options
 from petl.errors import UserError
 from petl.files import json_lines, open_regular, write_atomic
-
-
-def runs_of(manifest: Path) -> Path:
-    """runs/<study>/slurm/<token>/manifest.jsonl; `jobs` instead of `slurm` on this machine."""
-    return manifest.absolute().parents[3]
 
 
 def write_manifest(path: Path, tasks: Iterable[Task], options: Options) -> None:
@@ -40,9 +33,8 @@ def read_manifest(path: Path, index: int) -> tuple[Task, Options]:
         with open_regular(path) as file:
             options = Options.from_json(json.loads(next(file))["options"])
             task = Task.model_validate_json(next(islice(file, index, None)))
-    except (StopIteration, ValueError, KeyError, TypeError, RecursionError) as error:
-        what = "does not describe a task" if isinstance(error, ValidationError) else "is damaged"
-        raise UserError(f"{path}:{index + 2}: {what}; submit the study again") from None
+    except (StopIteration, ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path}:{index + 2}: no valid task; submit the study again") from None
     if task.names.study != path.absolute().parents[2].name:
         raise UserError(f"{path}:{index + 2}: this task is of another study, {task.names.study}")
     return task, options

@@ -291,10 +291,8 @@ def has_record(folder: Path) -> bool:
     """Readable or not; only without one is it certain that sbatch was never called."""
     try:
         (folder / "submission.json").lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
     return True
 
 

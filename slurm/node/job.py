@@ -43,6 +43,5 @@ def local_run(manifest: str, index: str, data: str, cache: str) -> int:
 
 
 def _places(manifest: str, data: str, cache: str) -> Places:
-    from slurm.manifest import runs_of
-
-    return Places(runs_of(Path(manifest)), Path(data), Path(cache))
+    """The manifest is runs/<study>/slurm/<token>/manifest.jsonl; on this machine with `jobs`."""
+    return Places(Path(manifest).absolute().parents[3], Path(data), Path(cache))

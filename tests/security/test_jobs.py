@@ -22,7 +22,7 @@ from petl.errors import UserError
 from petl.places import Places
 from petl.runs.provenance import without_secrets
 from slurm.call import ROOT, python_arguments
-from slurm.manifest import read_manifest, runs_of
+from slurm.manifest import read_manifest
 from slurm.node.runs import array_job
 from slurm.node.stop import Stop
 from slurm.scheduler import Answer
@@ -124,16 +124,23 @@ def reads(submission: Submission, index: int) -> int:
 
 
 def test_a_manifest_sends_no_job_to_another_folder(
-    submission: Submission, places: Places, study: Study, tmp_path: Path
+    submission: Submission,
+    places: Places,
+    study: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs go beside the manifest; data and cache are words of the call, which Slurm copies."""
     elsewhere = {name: str(tmp_path / "private") for name in ("runs", "data", "cache")}
     head, *tasks = submission.manifest.read_text().splitlines()
     changed = json.dumps(json.loads(head) | elsewhere)
     submission.manifest.write_text("\n".join([changed, *tasks]) + "\n")
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # a job listens from its import on
+    from slurm.node.job import _places
+
     task, options = read_manifest(submission.manifest, 0)
     assert (task, options) == (study.tasks[0], Options())
-    assert runs_of(submission.manifest) == places.runs
+    assert _places(str(submission.manifest), str(places.data), str(places.cache)) == places
     for name in ("other", "..", "../../private", "study/../../private", "/tmp/private"):
         row = json.loads(tasks[0])
         row["names"]["study"] = name
