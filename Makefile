@@ -78,7 +78,8 @@ COMPILE = $(UV) pip compile --quiet --no-config --index-url https://pypi.org/sim
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
-	@python3 -m venv .lockenv && .lockenv/bin/python -m pip install --quiet uv
+	@python3 -m venv .lockenv && \
+		.lockenv/bin/python -m pip install --quiet --require-hashes -r docker/uv.txt
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements.in -o requirements.lock
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.lock
 	cd docker && ../$(COMPILE) --python-version 3.11 requirements-modern.in -o requirements-modern.lock

@@ -46,7 +46,8 @@ if [ "${PETL_PYTHON_DOWNLOAD:-1}" != 0 ]; then
     tried+=", uv's download"
     uv=$(command -v uv || echo "$store/uv/bin/uv")
     {
-        [ -x "$uv" ] || { python3 -m venv "$store/uv" && "$store/uv/bin/python" -m pip install --quiet uv; }
+        [ -x "$uv" ] || { python3 -m venv "$store/uv" &&
+            "$store/uv/bin/python" -m pip install --quiet --require-hashes -r "$(dirname "$0")/uv.txt"; }
         UV_PYTHON_INSTALL_DIR="$store/cpython" "$uv" python install --no-progress --no-bin "$version"
     } >>"$log" 2>&1 || true
     try_store

@@ -2,7 +2,7 @@
 # Make a virtual environment from lock files and install this project in it:
 #   docker/make_env.sh .venv 3.10 docker/requirements.lock docker/requirements-dev.lock
 # If the environment is up to date, do nothing; if the files have changed, rebuild it from scratch.
-# A *.lock is installed with --require-hashes. Any other file is a list for PyTorch's CPU index, installed without
+# A *.lock is installed with --require-hashes. Any other file is a list with hashes for PyTorch's CPU index, installed without
 # dependencies (requirements-modern.in explains why).
 # pip's own settings apply: if your home is small, point PIP_CACHE_DIR to scratch (torch alone is 2 GB).
 set -euo pipefail
@@ -50,8 +50,8 @@ install_locked() { pip install --require-hashes --only-binary :all: --no-deps -r
 # Use PyTorch's index if it can be reached, else the index that pip is configured for. Importing torch is part of the
 # step: an index without CPU builds offers a CUDA torch, which does not load without its dependencies.
 install_torch() {
-    pip install --no-deps -r "$1" --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15 ||
-        pip install --no-deps -r "$1" || return
+    pip install --no-deps --require-hashes -r "$1" --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15 ||
+        pip install --no-deps --require-hashes -r "$1" || return
     "$env/bin/python" -c 'import torch'
 }
 
@@ -62,7 +62,7 @@ if ! is .made-from "$key"; then
     for file in "$@"; do
         case $file in
             *.lock) step "$(grep -c '^[a-z].*==' "$file") packages of $file" install_locked "$file" ;;
-            *) step "$(grep '^[a-z]' "$file"), CPU" install_torch "$file" ;;
+            *) step "$(grep -o '^[a-z][^ ]*' "$file"), CPU" install_torch "$file" ;;
         esac
     done
     step "checking that they fit together" "$env/bin/python" -m pip check

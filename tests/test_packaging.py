@@ -100,8 +100,7 @@ def test_both_stacks_hold_what_the_project_asks_for():
 
 
 def modern_torch() -> str:
-    (torch,) = asked_for("torch-modern.txt")
-    return str(torch.specifier).removeprefix("==")
+    return re.search(r"^torch==(\S+)", (DOCKER / "torch-modern.txt").read_text(), re.M)[1]
 
 
 def test_the_modern_torch_is_named_in_one_place():
@@ -109,6 +108,15 @@ def test_the_modern_torch_is_named_in_one_place():
     files = [ROOT / "Makefile", ROOT / "pyproject.toml", *DOCKER.glob("*.*")]
     naming = [file.name for file in files if f"torch=={modern_torch()}" in file.read_text()]
     assert naming == ["torch-modern.txt"]
+
+
+@pytest.mark.parametrize("name", ["torch-modern.txt", "uv.txt"])
+def test_what_no_lock_has_is_pinned_with_hashes(name):
+    lines = [line for line in (DOCKER / name).read_text().splitlines() if line[0] != "#"]
+    assert re.fullmatch(r"\w+==[\d.]+ \\", lines[0])
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines[1:])
+    installs = [(ROOT / file).read_text() for file in ("Makefile", "docker/find_python.sh")]
+    assert all("--require-hashes -r" in text and "--quiet uv" not in text for text in installs)
 
 
 def test_conda_twin_agrees_with_the_lock():
