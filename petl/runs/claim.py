@@ -110,8 +110,9 @@ class Claim:
 def holder(path: Path) -> dict[str, Any] | None:
     """Who has claimed the run; None when the file does not name anybody."""
     claim = read_json(path)
-    whole = isinstance(claim, dict) and claim.keys() >= {"token", "host", "pid", "born"}
-    return claim if whole else None
+    if not isinstance(claim, dict) or not claim.keys() >= {"token", "host", "pid", "born"}:
+        return None
+    return claim if type(claim["pid"]) is int else None  # it becomes a path below /proc
 
 
 def is_alive(path: Path) -> bool:

@@ -16,7 +16,7 @@ from petl.errors import reason
 from petl.runs.archive import archive
 from petl.runs.claim import holder
 from petl.runs.directory import RunDir, Runs, content_of, epochs_of, is_named, json_mapping
-from petl.runs.result import damaged_json, parse_result, problem
+from petl.runs.result import Result, damaged_json, problem
 
 TRAIN = "submit the study again: training writes it anew and keeps this one as *.damaged"
 ASIDE = "restore it, or move the run aside with `petl clean --damaged` and train it again"
@@ -62,8 +62,8 @@ def _in_folder(run: RunDir) -> Iterator[tuple[Path, str, str]]:
     except OSError as error:
         yield run.path, reason(error), "ask its owner for permission to read it"
         return
-    done = run.result() is not None
-    advice = ASIDE if done else TRAIN
+    result = run.result()
+    advice = ASIDE if result else TRAIN
     for name in there:
         file = run.path / name
         if kind := _kind(file, name):
@@ -71,22 +71,24 @@ def _in_folder(run: RunDir) -> Iterator[tuple[Path, str, str]]:
         elif name in (run.task_file.name, run.result_file.name, run.metrics_file.name):
             content, wrong = content_of(file)
             if content is not None:
-                wrong = _wrong(run, name, content)
+                wrong = _wrong(run, name, content, result)
             if wrong:
                 yield file, wrong, advice
         elif name == run.failure_file.name and run.failure() is None:
             yield file, content_of(file)[1] or "not a whole JSON mapping", TRAIN
         elif name == run.claim_file.name and holder(file) is None:
             yield file, content_of(file)[1] or "it names no process", REMOVE
-    if done and run.task_file.name not in there:
+    if result and run.task_file.name not in there:
         yield run.task_file, "missing", ASIDE
 
 
-def _wrong(run: RunDir, name: str, content: bytes) -> str:
+def _wrong(run: RunDir, name: str, content: bytes, result: Result | None) -> str:
     if name == run.metrics_file.name:
-        return "; ".join(epochs_of(content)[1][:3])
+        rows, problems = epochs_of(content)
+        if result and not problems and len(rows) < result["epochs"]:
+            return f"it has {len(rows)} of {result['epochs']} epochs"
+        return "; ".join(problems[:3])
     if name == run.result_file.name:
-        result = parse_result(content)
         if result is None:
             return problem(content)
         of = result["run_id"]

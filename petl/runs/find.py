@@ -8,7 +8,7 @@ from typing import Any
 
 from petl.config import Task
 from petl.config.validate import validate
-from petl.errors import UserError, nearest
+from petl.errors import UserError, nearest, reason
 from petl.runs.directory import RunDir, Runs
 
 LISTED = 4
@@ -19,12 +19,15 @@ def find_run(name: str, runs: Path) -> RunDir:
 
     A packed run has no folder; the name that its folder would have finds it.
     """
-    for folder in (Path(name), runs / name):
-        if RunDir(folder).read("task.json") is not None:
-            return RunDir(folder)
-    if Path(name).is_dir():
-        raise UserError(f"{name}: not a run, it has no task.json{_runs_inside(Path(name))}")
-    have = list(_all(runs))
+    try:
+        for folder in (Path(name), runs / name):
+            if RunDir(folder).read("task.json") is not None:
+                return RunDir(folder)
+        if Path(name).is_dir():
+            raise UserError(f"{name}: not a run, it has no task.json{_runs_inside(Path(name))}")
+        have = list(_all(runs))
+    except OSError as error:  # a name that is too long, a folder of somebody else
+        raise UserError(f"{error.filename!s:.200}: {reason(error)}") from None
     matching = [path for path in have if _begins(path, name)]
     if len(matching) == 1:
         return RunDir(matching[0])
