@@ -39,6 +39,7 @@ STYLE = {
     "ytick.color": INK,
     "text.color": INK,
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,  # a dollar sign in a name is not the start of a formula
     "pdf.fonttype": 42,  # type 3, the default, is refused by some publishers
 }
 KINDS = ("png", "pdf")
@@ -80,8 +81,7 @@ def dress(axis: Axes) -> None:
 
 
 def entitle(axis: Axes, title: str) -> None:
-    """A title on the left. A dollar sign in a name is not the start of a formula."""
-    axis.set_title(title, loc="left", size=8, weight="bold", color=INK).set_parse_math(False)
+    axis.set_title(title, loc="left", size=8, weight="bold", color=INK)
 
 
 def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
@@ -97,8 +97,8 @@ def annotate(figure: Figure, banner: str, notes: Sequence[str]) -> Figure:
         legend.borderaxespad += 72 * above / legend.get_texts()[0].get_size()
     if banner:
         title = figure.suptitle(banner, y=1 - 2 / 72 / whole, va="top", **BANNER)
-        title.set(parse_math=False, in_layout=False)
-    look = {"size": SMALL, "color": "#555555", "va": "bottom", "parse_math": False}
+        title.set_in_layout(False)
+    look = {"size": SMALL, "color": "#555555", "va": "bottom"}
     figure.text(2 / 72 / width, 2 / 72 / whole, "\n".join(foot), **look)
     return figure
 

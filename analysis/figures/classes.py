@@ -160,9 +160,9 @@ def _names(axis: Axes, table: pd.DataFrame, shown: bool) -> None:
         axis.set_yticks([])
     small = 5.2 if table.shape[1] > MOST_IN_A_COLUMN else 6.5
     for text in axis.get_xticklabels():
-        text.set(size=small, parse_math=False)
+        text.set_size(small)
     for text in axis.get_yticklabels():
-        text.set(size=small if table.shape[0] > MOST_IN_A_COLUMN else 7, parse_math=False)
+        text.set_size(small if table.shape[0] > MOST_IN_A_COLUMN else 7)
 
 
 def _scale(figure: Figure, axes: Any, label: str, orientation: str = "vertical") -> None:

@@ -108,8 +108,7 @@ def convergence(
         entries = [_entry(label, **line_look(i)) for i, label in enumerate(labels)]
         columns = min(len(entries), 3 if width == ONE_COLUMN else 6)
         legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
-        for text in figure.legend(handles=entries, **legend).get_texts():
-            text.set_parse_math(False)
+        figure.legend(handles=entries, **legend)
     return sign(figure, frame, *[BAND] * several_runs)
 
 

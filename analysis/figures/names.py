@@ -142,7 +142,7 @@ class _Layout:
 
 
 def _size(axis: Axes, name: str) -> tuple[float, float]:
-    text = axis.text(0, 0, name, parse_math=False)
+    text = axis.text(0, 0, name)
     box, scale = text.get_window_extent(), axis.figure.dpi / 72
     text.remove()
     return box.width / scale, box.height / scale
@@ -161,5 +161,4 @@ def _write(axis: Axes, point: Named, position: Position) -> None:
         arrowprops=line | {"relpos": position[2:]} if position.distance > NEAR else None,
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         zorder=5,
-        parse_math=False,  # a dollar in a name is a dollar
     ).set_in_layout(False)

@@ -36,10 +36,8 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
         _strips(axis, table, column, numbers)
         if column + across >= len(axes):
             axis.set_xlabel(in_words(measure))
-    labels = [f"{row.label}" for row in table.rows]
-    for text in axes[0].set_yticks(range(len(labels)), labels):
-        text.label1.set_parse_math(False)
-    axes[0].set_ylim(len(labels) - 0.4, -0.6)
+    axes[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
+    axes[0].set_ylim(len(table.rows) - 0.4, -0.6)
     entries = [Line2D([], [], ls="", label="Fold")]
     entries += [Line2D([], [], label=f"{fold}", **_marker(i)) for i, fold in enumerate(numbers)]
     legend = {"ncols": min(len(entries), 12), "handlelength": 1.2, "handletextpad": 0.1}
@@ -114,8 +112,7 @@ def _bars(axis: Axes, table: pd.DataFrame) -> None:
     dress(axis)
     axis.grid(False, axis="y")
     axis.margins(x=0.12)
-    for text in axis.set_yticks(rows, table.index):
-        text.label1.set_parse_math(False)
+    axis.set_yticks(rows, table.index)
     axis.set_ylim(len(table) - 0.4, -0.6)
     axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.tick_params(axis="y", length=0)

@@ -190,8 +190,7 @@ def _draw(
         entries = [Line2D([], [], label=label, **look) for label, look in looks.items()]
         columns = min(len(entries), 3 if figure.get_figwidth() == ONE_COLUMN else 6)
         legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
-        for text in figure.legend(handles=entries, handlelength=2.6, **legend).get_texts():
-            text.set_parse_math(False)
+        figure.legend(handles=entries, handlelength=2.6, **legend)
     hollow = any(not point.cell.complete for line in lines for point in line.points)
     return sign(figure, frame, BAR, *["Hollow: with runs missing"] * hollow)
 

@@ -41,7 +41,7 @@ def draw(panels: Sequence[Panel], frames: int) -> Figure:
         extent = (0.0, len(spectrogram) / 100, 0.0, float(spectrogram.shape[1]))
         look = {"cmap": "magma", "vmin": quiet, "vmax": loud, "interpolation": "nearest"}
         axis.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, **look)
-        axis.set_title(title, size=7, color=INK, pad=2).set_parse_math(False)
+        axis.set_title(title, size=7, color=INK, pad=2)
         axis.set(xlim=(0, frames / 100), yticks=[])
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.tick_params(length=2, width=0.6, labelsize=6.5)

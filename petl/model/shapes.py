@@ -55,7 +55,7 @@ def write(
     axis: Axes, x: float, y: float, text: str, size: float = NAME, color: str = INK, **more: str
 ) -> None:
     settings = {"ha": "left", "va": "center_baseline"} | more
-    axis.text(x, y, text, size=size, color=color, zorder=5, parse_math=False, **settings)
+    axis.text(x, y, text, size=size, color=color, zorder=5, **settings)
 
 
 def rectangle(
