@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,8 +32,10 @@ from pydantic_core import to_json
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
+from petl.runs.damage import damage_of
 from petl.runs.directory import Runs
 from petl.runs.result import SPLITS, Summary
+from petl.terminal import echo
 
 Source: TypeAlias = "Study | str | Path | Sequence[str | Path]"
 """A study, its YAML file, or folders of runs: of one study or of many."""
@@ -66,12 +69,17 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
     """One row per task of a study, in its order, or per run in folders; accuracies stay in 0..1.
 
     `runs` is the folder of all studies' runs, by default that of PETL_RUNS. A run that lies in
-    several folders counts once; `frame.attrs["duplicates"]` lists the others.
+    several folders counts once; `frame.attrs["duplicates"]` lists the others. Damaged files of runs
+    without a result are named on stderr.
     """
     selection = _Selection(what, runs)
     columns: dict[str, list[Any]] = defaultdict(lambda: [nan] * len(selection.runs))
     for i, run in enumerate(selection.runs):
-        for name, value in _values(run).items():
+        values = _values(run)
+        if values["state"] != "done" and run.run_id in run.study:
+            for damage in damage_of(run.study.run(run.run_id)):
+                echo(damage, err=True)
+        for name, value in values.items():
             columns[name][i] = value
     frame = pd.concat([pd.DataFrame(columns), selection.settings_of(selection.runs)], axis=1)
     frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *columns, *ALWAYS, *frame])))
@@ -114,9 +122,8 @@ def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
 
 def refuse_unfinished(frame: pd.DataFrame, study: Study, runs: Path) -> None:
     if not (frame["state"] == "done").any():
-        raise UserError(
-            f"{study.name} has no finished run in {runs}; run it with: petl submit {study.path}"
-        )
+        run_it = f"petl submit {quote(str(study.path))}"
+        raise UserError(f"{study.name} has no finished run in {runs}; run it with: {run_it}")
 
 
 def metrics(frame: pd.DataFrame) -> list[str]:

@@ -22,7 +22,9 @@ from petl.config.study import Study, load_study
 from petl.errors import UserError, nearest
 from petl.picture import KINDS, WIDTHS, save
 from petl.places import Places
+from petl.runs.damage import damage_of
 from petl.runs.directory import RunDir, Runs
+from petl.terminal import echo
 
 Draw = Callable[[pd.DataFrame, Measure, "float | None"], Figure]
 More = Callable[[pd.DataFrame, Path], pd.DataFrame]
@@ -41,10 +43,15 @@ def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last")
 
 
 def with_epochs(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """`epochs`: each run's lines of metrics.jsonl so far."""
+    """`epochs`: each run's lines of metrics.jsonl so far. Damaged ones are named on stderr."""
     views = {study: Runs(folder / study) for study in frame["study"].unique()}
     who = frame[["study", "run_id"]].itertuples(index=False)
-    epochs = [views[study].run(run_id).metrics() for study, run_id in who]
+    runs = [views[study].run(run_id) for study, run_id in who]
+    for run, state in zip(runs, frame["state"], strict=True):
+        for damage in damage_of(run) if state == "done" else ():  # `load` has named the others
+            if damage.file == run.metrics_file:
+                echo(damage, err=True)
+    epochs = [run.metrics() for run in runs]
     return frame.assign(epochs=pd.Series(epochs, frame.index, object))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ TROUBLES = ("failed", "broken", "stopped", "running", "waiting")
 """The order of the list: errors first."""
 MOST_MISSING = 300
 """The list ends here; each cell of the table still names its own missing runs."""
+TASK = ("dataset", "backbone", "method", "fold", "seed")
 OPEN = 12
 """A longer list is closed at first."""
 
@@ -60,12 +62,11 @@ def _missing(report: Report) -> Html:
 
 def _missing_row(run: pd.Series, file: str) -> list[Any]:
     name = f"{run['dataset_label']} · {run['method_label']} · fold {run['fold']}"
-    who = f"--dataset {run['dataset']} --backbone {run['backbone']} --method {run['method']}"
-    alone = f"petl train {file} {who} --fold {run['fold']} --seed {run['seed']}"
+    who = " ".join(f"--{key} {quote(str(run[key]))}" for key in TASK)
     return [
         f"{name} · seed {run['seed']}",
         el("span", run["state"], class_=f"state {run['state']}"),
         run["reason"] or "",
         el("code", run["run_id"]),
-        el("code", alone),
+        el("code", f"petl train {file} {who}"),
     ]

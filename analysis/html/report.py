@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 
@@ -55,12 +56,12 @@ class Report:
 
     @property
     def file(self) -> str:
-        """The study's path as one types it here; a page does not show folders of this machine."""
+        """The study's path as one types it in a shell here, without this machine's folders."""
         path = self.study.path.absolute()
         for base in (Path.cwd(), EXPERIMENTS.parent):
             if path.is_relative_to(base):
-                return str(path.relative_to(base))
-        return path.name
+                return quote(str(path.relative_to(base)))
+        return quote(path.name)
 
 
 def _others(frame: pd.DataFrame, reported: str) -> list[str]:

@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Tabulated:
-    """`warnings` is what a reader must know: missing, broken and mixed runs."""
+    """`warnings` is what a reader must know: missing and mixed runs."""
 
     folder: Path
     frame: pd.DataFrame
@@ -112,7 +112,6 @@ def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:
         states = frame.loc[~done, "state"].value_counts()
         kinds = ", ".join(f"{count} {state}" for state, count in states.items())
         lines.append(f"{(~done).sum()} of {len(frame)} runs are missing: {kinds}.")
-    lines += _few([f"Broken: {reason}" for reason in frame[frame["state"] == "broken"]["reason"]])
     lines += _few([f"Counted once: {line}" for line in frame.attrs.get("duplicates", [])])
     lines += _few(
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -106,16 +107,25 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
             test = comparison.tests.get((i, j)) if comparison else None
             limit = extras.tolerance
             lines.append(
-                (
-                    *(table.study, table.measure.column, "percent" * table.measure.percent),
-                    *(dataset.name, row.backbone, row.method, dataset.label, row.label),
-                    *(cell.mean, cell.std, cell.finished, cell.expected, cell.params),
-                    *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
-                    *(theirs.get("published"), theirs.get("reproduction")),
-                    None if limit is None or not apart else any(map(extras.outside, apart)),
-                    *(comparison and comparison.reference, test and test.mean),
-                    *(test and test.p, test and test.adjusted),
+                map(
+                    _no_formula,
+                    (
+                        *(table.study, table.measure.column, "percent" * table.measure.percent),
+                        *(dataset.name, row.backbone, row.method, dataset.label, row.label),
+                        *(cell.mean, cell.std, cell.finished, cell.expected, cell.params),
+                        *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
+                        *(theirs.get("published"), theirs.get("reproduction")),
+                        None if limit is None or not apart else any(map(extras.outside, apart)),
+                        *(comparison and comparison.reference, test and test.mean),
+                        *(test and test.p, test and test.adjusted),
+                    ),
                 )
             )
     frame = pd.DataFrame(lines, columns=list(CSV_COLUMNS)).astype({"params": "Int64"})
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(value: Any) -> Any:
+    """A spreadsheet would execute a label such as `=1+1`; after an apostrophe it is a text."""
+    dangerous = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if dangerous else value

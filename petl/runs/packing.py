@@ -41,7 +41,7 @@ NOT_KEPT = frozenset(
 """Files that a finished run does not need."""
 
 PACKED, AT_WORK = "packed", "still being worked on"
-DAMAGED = "damaged and left packed: petl doctor STUDY --runs"
+DAMAGED = "damaged and left packed: petl doctor STUDY"
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and the total."""

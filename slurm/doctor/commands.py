@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from petl.config.study import load_study
 from petl.places import Places
+from petl.runs.damage import damage_in
+from petl.runs.directory import Runs
 from petl.terminal import CacheDir, ClusterName, DataDir, RunsDir, console, echo, interruptible
 from slurm.doctor.compare import judge
 from slurm.doctor.findings import Check, Context, Finding, run_checks, warning
@@ -31,6 +34,10 @@ WIDTH, INDENT = 100, 11
 
 
 def doctor(
+    study: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY]", help="List damaged files of its runs, and nothing else."),
+    ] = None,
     cluster: ClusterName = None,
     job: Annotated[
         bool, typer.Option("--job/--no-job", help="Run a probe job of about a minute on a node.")
@@ -51,7 +58,11 @@ def doctor(
     Example:
       petl doctor --cluster example
       petl doctor --cluster example --no-job
+      petl doctor experiments/table1.yaml
     """
+    if study:
+        _damage(study, Places.choose(runs).runs)
+        return
     name = cluster or os.environ.get("PETL_CLUSTER")
     profile = load_profile(name) if name else Profile(time="60")
     context = Context(name, profile, Places.choose(runs, data, cache), SlurmInfo())
@@ -67,6 +78,17 @@ def doctor(
     bad = [several(counts[level], level) for level in ("failure", "warning")]
     screen.print(", ".join([*bad, f"{counts['ok']} ok"]))
     if counts["failure"]:
+        raise typer.Exit(1)
+
+
+def _damage(study: Path, runs: Path) -> None:
+    loaded = load_study(study)
+    view = Runs(runs / loaded.name)
+    damage = list(damage_in(view))
+    for one in damage:
+        echo(one)
+    echo(f"{several(len(damage), 'damaged file')} in {several(len(list(view)), 'run')}")
+    if damage:
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ from petl.terminal import RunsDir, StudyFile, Words, console, echo, interruptibl
 from slurm.status import logs as run_logs
 from slurm.status.plan import Plan
 from slurm.status.selection import plans_of, warn
-from slurm.status.view import line, lines, overview, progress, troubles
+from slurm.status.view import line, lines, name_damage, overview, progress, troubles
 from slurm.status.watch import watch_cluster
 
 
@@ -30,6 +30,7 @@ def plan(
     """
     plan = Plan(load_study(study), Places.choose(runs).runs)
     warn(plan.damage)
+    name_damage(plan.items)
     if each:
         console().print(*lines(plan), sep="\n", soft_wrap=True)
     else:
@@ -60,6 +61,7 @@ def status(
             watch_cluster(lambda: [Plan(plan.study, folder) for plan in plans], console())
         return
     screen = console()
+    name_damage(items)
     for plan in plans:
         if plan.trouble:
             screen.print(f"warning: {plan.trouble}", soft_wrap=True)
@@ -83,6 +85,7 @@ def ls(words: Words = None, runs: RunsDir = None) -> None:
       petl ls experiments/table1.yaml method=conformer-* fold=0-2
     """
     _, items = plans_of(words, Places.choose(runs).runs)
+    name_damage(items)
     console().print(*map(line, items), sep="\n", soft_wrap=True)
 
 
@@ -106,6 +109,7 @@ def logs(
         some = "".join(f"\n{line(item)}" for item in items[:10])
         echo(f"{len(items)} runs match; select one by the first digits of its id:{some}")
         raise typer.Exit(2)
+    name_damage(items)
     if not follow and items[0].kind != "done" and not run_logs.files(items[0]):
         screen.print(f"{items[0].task}: {items[0].kind}, no log yet", soft_wrap=True)
         return

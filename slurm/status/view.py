@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from statistics import fmean
 from typing import Literal
 
@@ -14,6 +16,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from petl.runs.damage import damage_of
+from petl.terminal import echo
 from slurm.format import duration
 from slurm.status.plan import Group, Item, Left, Means, Plan, count
 from slurm.status.state import Kind
@@ -119,8 +123,17 @@ def lines(plan: Plan) -> Iterator[str]:
     """For grep: each run with the options that select it."""
     for item in plan.items:
         task, names = item.task, item.task.names
-        selectors = f"--dataset {names.dataset} --backbone {names.backbone} --method {names.method}"
+        chosen = {"dataset": names.dataset, "backbone": names.backbone, "method": names.method}
+        selectors = " ".join(f"--{key} {quote(name)}" for key, name in chosen.items())
         yield f"{task.run_id}  {item.kind:7}  {selectors} --fold {task.fold} --seed {task.seed}"
+
+
+def name_damage(items: Iterable[Item]) -> None:
+    """On stderr, a line for each damaged file of runs that have no result."""
+    for item in items:
+        if item.kind != "done" and os.path.lexists(item.run.path):
+            for damage in damage_of(item.run):
+                echo(damage, err=True)
 
 
 def line(item: Item) -> str:

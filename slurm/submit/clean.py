@@ -1,16 +1,24 @@
-"""What may be removed of a study: never a finished run of it, nothing that is in use."""
+"""What may be removed of a study: never a finished run of it, nothing that is in use.
+
+Damaged runs are moved aside, never removed.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from petl.errors import UserError, reason
 from petl.runs.claim import is_alive
+from petl.runs.damage import Damage, damage_of
 from petl.runs.directory import RunDir
 from slurm.format import several, size
-from slurm.status.plan import Plan
+from slurm.status.plan import Item, Plan
 
 SHOWN = 5
 
@@ -47,6 +55,27 @@ def removable(plan: Plan, finished: bool) -> list[Group]:
         paths = [run.path for run in done]
         groups.append(Group("FINISHED runs that are no longer in the study", paths))
     return [group for group in groups if group.paths]
+
+
+def damaged(items: Sequence[Item]) -> dict[Path, list[Damage]]:
+    """What is damaged in the folders of these runs; nobody works on them."""
+    folders = [item.run for item in items if os.path.lexists(item.run.path)]
+    by_folder = {run.path: damage_of(run) for run in folders if not is_alive(run.claim_file)}
+    return {folder: damage for folder, damage in by_folder.items() if damage}
+
+
+def move_aside(folder: Path) -> Path:
+    """To `damaged` in the study's folder, where no command looks for runs; nothing is removed."""
+    aside = folder.parent / "damaged"
+    if aside.is_symlink():
+        raise UserError(f"{aside}: a link, and petl moves runs only into a real folder")
+    target = aside / f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    try:
+        aside.mkdir(exist_ok=True)
+        folder.rename(target)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be moved to {target}: {reason(error)}") from None
+    return target
 
 
 def remove(groups: Sequence[Group]) -> None:

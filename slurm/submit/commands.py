@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ from petl.terminal import (
     Yes,
     agrees,
     console,
+    echo,
     interruptible,
 )
 from slurm.format import several
@@ -32,8 +34,8 @@ from slurm.status.plan import Item, Plan
 from slurm.status.selection import of, plans_of
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
+from slurm.submit import clean as clean_up
 from slurm.submit import control
-from slurm.submit.clean import removable, remove
 from slurm.submit.local import default_workers, run_local
 from slurm.submit.policy import choose, failed
 from slurm.submit.profile import is_path, load_profile
@@ -142,6 +144,9 @@ def clean(
         bool,
         typer.Option("--finished", help="Also finished runs that are no longer in the study."),
     ] = False,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Instead, move damaged runs aside, to train again.")
+    ] = False,
     yes: Yes = False,
     runs: RunsDir = None,
 ) -> None:
@@ -150,17 +155,32 @@ def clean(
     \b
     Example:
       petl clean experiments/table1.yaml
+      petl clean experiments/table1.yaml --damaged
     """
-    plans, _ = plans_of(words, Places.choose(runs).runs)
+    plans, items = plans_of(words, Places.choose(runs).runs)
+    if damaged:
+        _move_damaged(items, yes)
+        return
     screen = console()
     for plan in plans:
-        groups = removable(plan, finished)
+        groups = clean_up.removable(plan, finished)
         for group in groups:
             screen.print(group.title, *group.some(), sep="\n  ", soft_wrap=True)
         if not groups:
             screen.print(f"{plan.study.path}: nothing to clean", soft_wrap=True)
         elif yes or agrees("Remove them?"):
-            remove(groups)
+            clean_up.remove(groups)
+
+
+def _move_damaged(items: Sequence[Item], yes: bool) -> None:
+    by_folder = clean_up.damaged(items)
+    for damage in (damage for found in by_folder.values() for damage in found):
+        echo(damage)
+    if not by_folder:
+        echo("no run is damaged")
+    elif yes or agrees(f"Move {several(len(by_folder), 'run folder')} aside?"):
+        for folder in by_folder:
+            echo(f"{folder} is now {clean_up.move_aside(folder)}")
 
 
 def _run_here(path: Path, local: int | None, places: Places) -> None:
@@ -170,7 +190,9 @@ def _run_here(path: Path, local: int | None, places: Places) -> None:
     if not todo:
         screen.print(f"{summary(plan)}, nothing to do")
         return
-    with interruptible(f"finished runs are kept; `petl submit {path}` submits the rest"):
+    with interruptible(
+        f"finished runs are kept; `petl submit {quote(str(path))}` submits the rest"
+    ):
         prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))
         with watch(plan, workers, screen) as show:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from shlex import quote
 
 from petl.config.study import Study
 from petl.runs.claim import Claim
@@ -81,7 +82,7 @@ def _show(plan: Plan, choice: Choice, cluster: Cluster) -> None:
 
 
 def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:
-    again = f"`petl submit {plan.study.path}`"
+    again = f"`petl submit {quote(str(plan.study.path))}`"
     with interruptible(f"{again} submits only the rest"):
         submissions = submit(plan, batches(choice, cluster.profile), cluster, lock)
     if not submissions:
@@ -89,7 +90,7 @@ def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:
     for submission in submissions:
         numbers = ", ".join(submission.job_numbers.values())
         _print(f"submitted {several(len(submission.record.runs), 'run')}: array {numbers}")
-    _print(f"`petl status {plan.study.path}` shows how far they are")
+    _print(f"`petl status {quote(str(plan.study.path))}` shows how far they are")
 
 
 def _print(line: str) -> None:

@@ -7,8 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-
-import yaml
+from random import Random
 
 from petl.config.study import Study, load_study
 from petl.runs.synthetic import fabricate
@@ -17,7 +16,14 @@ NOBODY = 65534
 FINISHED = ("task.json", "result.json", "metrics.jsonl", "log.txt", "weights.safetensors")
 UNFINISHED = ("task.json", "metrics.jsonl", "failure.json", "claim.json", "log.txt")
 MORE = {
-    "claim.json": {"token": "ab", "host": "gpu7", "boot": "b", "namespace": 1, "pid": 7, "born": "1"},
+    "claim.json": {
+        "token": "ab",
+        "host": "gpu7",
+        "boot": "b",
+        "namespace": 1,
+        "pid": 7,
+        "born": "1",
+    },
     "failure.json": {"kind": "ValueError", "message": "loss is nan", "class": "error"},
 }
 FILE = """
@@ -80,10 +86,6 @@ def _of_another_user(file: Path) -> None:
         os.chown(file, NOBODY, NOBODY)
 
 
-def _deep(value: dict) -> dict:
-    return {**value, "schema": [value]}
-
-
 WAYS: dict[str, Callable[[Path], None]] = {
     "empty": _written(lambda old: b""),
     "half": _written(lambda old: old[: len(old) // 2]),
@@ -109,11 +111,28 @@ WAYS: dict[str, Callable[[Path], None]] = {
 }
 
 
+TEXT = tuple(way for way in WAYS if way not in ("pipe", "folder") and "link" not in way)
+HARMLESS: dict[tuple[bool, str], tuple[str, ...]] = {
+    (True, "task.json"): ("other schema",),
+    (True, "metrics.jsonl"): ("other schema",),
+    (True, "log.txt"): TEXT,
+    (True, "weights.safetensors"): TEXT,
+    (False, "task.json"): ("other schema",),
+    (False, "metrics.jsonl"): ("other schema", "empty", "half", "nul", "half nul"),
+    (False, "failure.json"): (*("other schema", "no keys", "keys of other types", "null values"),),
+    (False, "claim.json"): ("other schema", "keys of other types", "null values"),
+    (False, "log.txt"): TEXT,
+}
+"""No damage, by whether the run is finished: these files have no schema, a killed run leaves half
+a line of metrics, a failure may lack keys, and nobody reads a log or weights as data here."""
+
+
 class Damaged:
     """A study with a damaged run for each file and way, and as many whole ones."""
 
     def __init__(self, folder: Path):
         self.folder, self.runs = folder, folder / "runs"
+        folder.mkdir(exist_ok=True)
         file = folder / "damaged.yaml"
         file.write_text(FILE)
         self.study: Study = load_study(file)
@@ -121,6 +140,7 @@ class Damaged:
         cases = [(True, file, way) for file in FINISHED for way in WAYS]
         cases += [(False, file, way) for file in UNFINISHED for way in WAYS]
         ids = [task.run_id for task in self.study.tasks]
+        Random(0).shuffle(ids)
         self.of: dict[str, tuple[bool, str, str]] = dict(zip(ids, cases, strict=False))
         """By run id: whether it was finished, the damaged file, and the way."""
         self.whole = ids[len(cases) :]
@@ -134,6 +154,7 @@ class Damaged:
             (run / "result.json").unlink()
         if not finished and name in MORE:
             (run / name).write_text(json.dumps(MORE[name]))
+            os.utime(run / name, (0, 0))
         WAYS[way](run / name)
 
     def runs_with(self, name: str, finished: bool = True) -> dict[str, str]:
