@@ -15,7 +15,8 @@ from typing import NamedTuple
 from petl.errors import reason
 from petl.runs.archive import archive
 from petl.runs.claim import holder
-from petl.runs.directory import RunDir, Runs, content_of, epochs_of, is_named, json_mapping
+from petl.runs.directory import RunDir, Runs
+from petl.runs.reading import content_of, epochs_of, is_named, json_mapping
 from petl.runs.result import Result, damaged_json, problem
 
 TRAIN = "submit the study again: training writes it anew and keeps this one as *.damaged"

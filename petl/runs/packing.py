@@ -17,30 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from petl.errors import UserError, reason
-from petl.runs.archive import (
-    DATA,
-    FOLDER,
-    INDEX,
-    LEVELS,
-    NEW,
-    RUN_ID,
-    Archive,
-    Damaged,
-    Writer,
-    archive,
-)
+from petl.runs.archive import DATA, FOLDER, INDEX, NEW, Archive, Damaged, archive
 from petl.runs.claim import Claim, RunIsTaken, is_alive
 from petl.runs.directory import RunDir
+from petl.runs.packable import AT_WORK, Unpackable, files_of, finished, run_folders
+from petl.runs.writer import Writer
 
 GOING, COMING = ".going.", ".coming."
 """Prefixes of a folder that is about to be removed, and of one that is being unpacked."""
 IDS = "[0-9a-f]" * 16
-NOT_KEPT = frozenset(
-    {"claim.json", "resume.safetensors", "resume.before.safetensors", "resume.new.safetensors"}
-)
-"""Files that a finished run does not need."""
-
-PACKED, AT_WORK = "packed", "still being worked on"
+PACKED = "packed"
 DAMAGED = "damaged and left packed: petl doctor STUDY"
 
 Tell = Callable[[str, int, int], None]
@@ -65,12 +51,12 @@ def preview_pack(study: Path, wanted: Collection[str] | None = None) -> Preview:
     """The finished runs. Reads names and sizes only."""
     begun = (*study.glob(GOING + IDS), *study.glob(COMING + IDS), *study.glob(f"{FOLDER}/{NEW}*"))
     preview = Preview(interrupted=bool(begun))
-    for run in _folders(study, wanted):
+    for run in run_folders(study, wanted):
         try:
-            files = _finished(run)
+            files = finished(run)
         except FileNotFoundError:  # another process has just packed or removed it
             continue
-        except _Unpackable as why:
+        except Unpackable as why:
             preview.left[str(why)] += 1
             continue
         preview.runs.append(run.path.name)
@@ -107,7 +93,7 @@ def pack(study: Path, runs: Iterable[str], tell: Tell | None = None) -> Counter[
                 tell("packing", i, len(new))
                 try:
                     _add(RunDir(study / run_id), writer)
-                except _Unpackable as why:
+                except Unpackable as why:
                     result[str(why)] += 1
             for older in sorted(packed.packs, key=lambda pack: pack.size):
                 few = writer.lines and older.size <= writer.size  # so there are never many pairs
@@ -213,62 +199,17 @@ def _check_room(study: Path, runs: Iterable[str]) -> None:
 # --- runs as folders ------------------------------------------------------------------------------
 
 
-class _Unpackable(Exception):
-    """Why a run stays a folder."""
-
-
-def _folders(study: Path, wanted: Collection[str] | None) -> Iterator[RunDir]:
-    if not study.is_dir():
-        raise UserError(f"{study}: there are no runs; choose the folder with --runs or PETL_RUNS")
-    with os.scandir(study) as entries:
-        names = sorted(entry.name for entry in entries if RUN_ID.fullmatch(entry.name))
-    yield from (RunDir(study / name) for name in names if wanted is None or name in wanted)
-
-
-def _files(folder: Path, prefix: str = "") -> dict[str, Path]:
-    """The files of a run that are kept, by name."""
-    if prefix.count("/") >= LEVELS:
-        raise _Unpackable(f"contains over {LEVELS} levels of folders")
-    files: dict[str, Path] = {}
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                files |= _files(Path(entry.path), f"{name}/")
-            elif not entry.is_file(follow_symlinks=False):
-                raise _Unpackable("contains something that is not a plain file")
-            elif name not in NOT_KEPT and not name.startswith("."):
-                files[name] = Path(entry.path)
-    return files
-
-
-def _finished(run: RunDir) -> dict[str, Path]:
-    if run.path.is_symlink():
-        raise _Unpackable(f"{run.path.name} is a link, and petl packs folders")
-    try:
-        files = _files(run.path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _Unpackable(f"{run.path.name}: {reason(error)}") from None
-    if run.result_file.name not in files or run.task_file.name not in files:
-        raise _Unpackable("unfinished")
-    if is_alive(run.claim_file):
-        raise _Unpackable(AT_WORK)
-    return files
-
-
 def _add(run: RunDir, writer: Writer) -> None:
     """Pack a run, if it is finished and its result is whole."""
     try:
-        content = {name: path.read_bytes() for name, path in _finished(run).items()}
+        content = {name: path.read_bytes() for name, path in finished(run).items()}
         result = run.result()
     except FileNotFoundError:
-        raise _Unpackable("removed by another process") from None
+        raise Unpackable("removed by another process") from None
     except OSError as error:
-        raise _Unpackable(f"{run.path.name}: {reason(error)}") from None
+        raise Unpackable(f"{run.path.name}: {reason(error)}") from None
     if result is None or result["run_id"] != run.path.name:
-        raise _Unpackable("its result is damaged or belongs to another run")
+        raise Unpackable("its result is damaged or belongs to another run")
     writer.add(result, content.items())
 
 
@@ -296,9 +237,9 @@ def _holds_all_of(packed: Archive, folder: Path, run_id: str) -> bool:
         pieces = pack.files(run_id)
         return all(
             name in pieces and path.read_bytes() == pack.read(pieces[name])
-            for name, path in _files(folder).items()
+            for name, path in files_of(folder).items()
         )
-    except (_Unpackable, Damaged):
+    except (Unpackable, Damaged):
         return False
 
 
@@ -307,7 +248,7 @@ def _unpack(folder: Path, packed: Archive) -> None:
     pack = packed.of[folder.name]
     pieces = pack.files(folder.name)
     if os.path.lexists(folder):
-        same = _files(folder).keys() == pieces.keys()
+        same = files_of(folder).keys() == pieces.keys()
         if not (same and _holds_all_of(packed, folder, folder.name)):
             raise UserError(f"{folder}: exists and differs from the packed run; move it away")
         return

@@ -30,8 +30,9 @@ from petl.files import (
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
-from petl.runs.directory import RunDir, content_of, epochs_of
+from petl.runs.directory import RunDir
 from petl.runs.provenance import environment
+from petl.runs.reading import content_of, epochs_of
 from petl.runs.result import Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
