@@ -6,6 +6,7 @@ The result is a checkpoint in the library's format, which petl reads like any ot
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,8 +66,11 @@ class Pretrain(Settings):
 def pretrain_checkpoint(settings_file: Path, out: Path, report: Callable[[str], None]) -> Path:
     """Train as the settings say; write config.json and model.safetensors to a new folder."""
     weights = out / "model.safetensors"
-    if weights.exists():
+    if os.path.lexists(weights):
         raise UserError(f"{weights} exists already; choose another folder with --out")
+    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):  # before the long training
+        raise UserError(f"cannot write {out}: {there} is not a folder that you may write to")
     source = read_yaml(settings_file)
     settings = validate(Pretrain, source.data, source.where)
     torch.set_num_threads(settings.threads)
