@@ -15,7 +15,7 @@ from datetime import datetime
 
 from petl.errors import UserError
 from slurm.call import without_here
-from slurm.submission import ArrayTask
+from slurm.record import ArrayTask
 
 TIMEOUT_S = 60
 ENDED = {

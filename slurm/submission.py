@@ -26,67 +26,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pydantic import Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import ValidationError
 
-from petl.config.base import Count
 from petl.errors import UserError, reason
 from petl.files import json_lines, read_regular, write_atomic, write_json
 from petl.runs.directory import RunDir
-from slurm.format import several
-
-ABANDONED = "abandoned"
-
-
-class ArrayTask(NamedTuple):
-    """A job as both petl and Slurm can name it before it has a number."""
-
-    array: str
-    """The array's name."""
-    task_id: int
-    """SLURM_ARRAY_TASK_ID."""
-
-
-Number = Annotated[float, Field(ge=0, le=1e10)]
-
-
-@dataclass(frozen=True)
-class Record:
-    """submission.json."""
-
-    study: str
-    """The study's file."""
-    cluster: str
-    """The profile, as the user named it."""
-    user: str
-    host: str
-    when: Number
-    mem_gb: Number
-    gpus: int
-    per_job: Count
-    per_array: Count
-    """Jobs in each array but the last."""
-    side_by_side: Count
-    fruitless_requeues: int
-    hold_after: int
-    runs: tuple[str, ...]
-    """Run ids, in the order of the manifest."""
-
-
-class ArrayRow(TypedDict):
-    chunk: int
-    job: Annotated[str, Field(pattern=rf"^(\d+|{ABANDONED})$")]
-
-
-class CancelledRow(TypedDict):
-    jobs: list[str]
-
-
-Row = TypeVar("Row")
-RECORD = TypeAdapter(Record)
-ARRAY, CANCELLED = TypeAdapter(ArrayRow), TypeAdapter(CancelledRow)
+from slurm.record import (
+    ABANDONED,
+    ARRAY,
+    CANCELLED,
+    RECORD,
+    ArrayTask,
+    Record,
+    read_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -194,7 +149,7 @@ class Submission:
     @cached_property
     def arrays(self) -> dict[int, str]:
         """By chunk, its job number or ABANDONED. One that is missing here is not known."""
-        rows, _ = _rows(self.arrays_file, ARRAY)
+        rows, _ = read_rows(self.arrays_file, ARRAY)
         return {row["chunk"]: row["job"] for row in rows}
 
     def was_abandoned(self, chunk: int) -> bool:
@@ -206,12 +161,15 @@ class Submission:
 
     @cached_property
     def cancelled(self) -> set[str]:
-        rows, _ = _rows(self.cancelled_file, CANCELLED)
+        rows, _ = read_rows(self.cancelled_file, CANCELLED)
         return {job for row in rows for job in row["jobs"]}
 
     def damage(self) -> list[str]:
         """A line for each damaged file but the record: what they tell, Slurm's queue tells too."""
-        arrays, cancelled = _rows(self.arrays_file, ARRAY), _rows(self.cancelled_file, CANCELLED)
+        arrays, cancelled = (
+            read_rows(self.arrays_file, ARRAY),
+            read_rows(self.cancelled_file, CANCELLED),
+        )
         troubles = {self.arrays_file: arrays[1], self.cancelled_file: cancelled[1]}
         return [f"{file}: {what}; ignored" for file, what in troubles.items() if what]
 
@@ -232,23 +190,6 @@ def _prefix(folder: Path) -> str:
     """Of its arrays' names."""
     study = re.sub(r"[^\w.-]", "_", folder.parent.parent.name)
     return f"petl-{study}-{folder.name}"
-
-
-def _rows(file: Path, kind: TypeAdapter[Row]) -> tuple[list[Row], str]:
-    """The whole lines of this kind, and what is wrong with the file, if anything."""
-    try:
-        lines = read_regular(file).split(b"\n")
-    except FileNotFoundError:
-        return [], ""
-    except OSError as error:
-        return [], reason(error)
-    rows, broken = list[Row](), 0
-    for line in filter(None, lines):
-        try:
-            rows.append(kind.validate_json(line))
-        except ValidationError:
-            broken += 1
-    return rows, f"{several(broken, 'line')} cannot be read" if broken else ""
 
 
 class Attempt(NamedTuple):

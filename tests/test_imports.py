@@ -19,7 +19,7 @@ LIGHT = (
     "petl.config.presets",
     "petl.config.study",
     "petl.runs.directory",
-    "petl.runs.packing",
+    "petl.runs.archive.packing",
     "petl.runs.synthetic",
     "petl.config.schema",
     "slurm.status.plan",

@@ -19,7 +19,7 @@ from petl.terminal import (
 )
 
 if TYPE_CHECKING:
-    from petl.runs.packing import Preview
+    from petl.runs.archive.packing import Preview
 
 
 def compact(
@@ -45,7 +45,7 @@ def compact(
     from petl.config.selection import select, setting
     from petl.config.study import load_study
     from petl.places import Places
-    from petl.runs.packing import pack, preview_pack, preview_unpack, unpack
+    from petl.runs.archive.packing import pack, preview_pack, preview_unpack, unpack
 
     loaded = load_study(study)
     folder = Places.choose(runs).runs / loaded.name

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from petl.errors import reason
-from petl.runs.archive import archive
+from petl.runs.archive.format import archive
 from petl.runs.claim import holder
 from petl.runs.directory import RunDir, Runs
 from petl.runs.reading import content_of, epochs_of, is_named, json_mapping

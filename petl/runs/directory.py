@@ -12,7 +12,7 @@
       log.txt         for people: each epoch, and the traceback of a failure
 
 task.json and result.json decide. claim.json and metrics.jsonl are hints about a run in progress. A
-finished run may have moved into runs/<study>/packed/ (petl/runs/archive.py); the readers here find
+finished run may have moved into runs/<study>/packed/ (petl/runs/archive/): the readers here find
 it in both places.
 """
 
@@ -30,7 +30,7 @@ from typing import Any, Literal
 from petl.config import Task
 from petl.errors import UserError, reason
 from petl.files import write_json
-from petl.runs.archive import RUN_ID, Damaged, archive
+from petl.runs.archive.format import RUN_ID, Damaged, archive
 from petl.runs.claim import is_alive
 from petl.runs.reading import content_of, epochs_of, is_named, json_mapping
 from petl.runs.result import (

@@ -16,9 +16,10 @@ from petl.places import Places
 from petl.runs.claim import Claim
 from slurm.call import python_arguments
 from slurm.manifest import write_manifest
+from slurm.record import Record
 from slurm.scheduler import SlurmTrouble, max_array_size, run
 from slurm.status.plan import Item, Plan
-from slurm.submission import Record, Submission
+from slurm.submission import Submission
 from slurm.submit.container import runs_same_python
 from slurm.submit.profile import Profile
 from slurm.submit.recover import recover

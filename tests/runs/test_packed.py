@@ -22,11 +22,11 @@ from petl.cli import app
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.files import write_json
-from petl.runs.archive import Archive, archive
+from petl.runs.archive.format import Archive, archive
+from petl.runs.archive.packing import DAMAGED, pack, preview_pack, unpack
 from petl.runs.claim import Claim
 from petl.runs.damage import damage_in
 from petl.runs.directory import RunDir, Runs
-from petl.runs.packing import DAMAGED, pack, preview_pack, unpack
 from petl.runs.result import BULKY
 from petl.runs.synthetic import fabricate
 from slurm.status.plan import Plan
@@ -252,7 +252,7 @@ def test_a_reader_sees_every_run_while_they_are_packed_and_unpacked(tmp_path: Pa
     fabricate(study, tmp_path)
     folder = tmp_path / study.name
     code = (
-        "import sys; from pathlib import Path; from petl.runs.packing import *\n"
+        "import sys; from pathlib import Path; from petl.runs.archive.packing import *\n"
         "folder = Path(sys.argv[1])\n"
         "for _ in range(2):\n"
         "    pack(folder, preview_pack(folder).runs); unpack(folder, list(archive(folder)))"

@@ -33,10 +33,10 @@ from petl.config.study import EXPERIMENTS, load_study
 from petl.config.yamlfile import parse_value
 from petl.data import features
 from petl.errors import UserError
-from petl.runs import archive as archives
+from petl.runs.archive import format as archives
+from petl.runs.archive.packing import pack, preview_unpack, unpack
 from petl.runs.damage import damage_in
 from petl.runs.directory import Runs
-from petl.runs.packing import pack, preview_unpack, unpack
 from petl.runs.synthetic import fabricate
 from slurm.submit.profile import load_profile
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from petl.config.study import Study, load_study
-from petl.runs import archive as module
-from petl.runs.archive import LEVELS, archive
+from petl.runs.archive import format as module
+from petl.runs.archive.format import LEVELS, archive
+from petl.runs.archive.packing import DAMAGED, pack, preview_pack, preview_unpack, unpack
 from petl.runs.damage import damage_in
 from petl.runs.directory import RunDir, Runs
-from petl.runs.packing import DAMAGED, pack, preview_pack, preview_unpack, unpack
 from petl.runs.synthetic import fabricate
 
 STUDY = """

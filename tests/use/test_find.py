@@ -13,9 +13,9 @@ from petl.config.study import EXPERIMENTS, load_study
 from petl.errors import UserError
 from petl.model.build import trained_state
 from petl.places import Places
+from petl.runs.archive.packing import pack
 from petl.runs.directory import RunDir
 from petl.runs.find import find_run
-from petl.runs.packing import pack
 from petl.use.load import load_run
 
 

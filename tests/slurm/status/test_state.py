@@ -14,11 +14,12 @@ from petl.config.study import Study, load_study
 from petl.files import write_json
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
+from slurm.record import Record
 from slurm.scheduler import Answer, Job, ranges, sacct_line, squeue_line
 from slurm.status import plan as planning
 from slurm.status.plan import Item, Plan
 from slurm.status.view import progress
-from slurm.submission import Record, Submission
+from slurm.submission import Submission
 from slurm.submit.policy import batches, choose, difference, hints
 from slurm.submit.profile import Profile
 

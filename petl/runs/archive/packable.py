@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from petl.errors import UserError, reason
-from petl.runs.archive import LEVELS, RUN_ID
+from petl.runs.archive.format import LEVELS, RUN_ID
 from petl.runs.claim import is_alive
 from petl.runs.directory import RunDir
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from petl.errors import UserError, reason
-from petl.runs.archive import DATA, FOLDER, INDEX, NEW, Archive, Damaged, archive
+from petl.runs.archive.format import DATA, FOLDER, INDEX, NEW, Archive, Damaged, archive
+from petl.runs.archive.packable import AT_WORK, Unpackable, files_of, finished, run_folders
+from petl.runs.archive.writer import Writer
 from petl.runs.claim import Claim, RunIsTaken, is_alive
 from petl.runs.directory import RunDir
-from petl.runs.packable import AT_WORK, Unpackable, files_of, finished, run_folders
-from petl.runs.writer import Writer
 
 GOING, COMING = ".going.", ".coming."
 """Prefixes of a folder that is about to be removed, and of one that is being unpacked."""

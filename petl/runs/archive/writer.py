@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from petl.runs.archive import DATA, INDEX, NEW, OWN, SCHEMA, SUM, WHAT, Line, Pack, Piece
+from petl.runs.archive.format import DATA, INDEX, NEW, OWN, SCHEMA, SUM, WHAT, Line, Pack, Piece
 from petl.runs.result import Result, Summary, summary
 
 
