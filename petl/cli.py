@@ -16,7 +16,7 @@ from petl import __version__
 from petl.terminal import Petl
 
 COMMANDS = {
-    "plan": ("slurm.status.commands:plan", "Show what is done and what is left."),
+    "plan": ("slurm.submit.commands:plan", "Show what is done and what is left."),
     "submit": ("slurm.submit.commands:submit", "Submit what is not done, queued or running."),
     "status": ("slurm.status.commands:status", "Show the progress of the runs."),
     "ls": ("slurm.status.commands:ls", "List runs, one per line."),

@@ -1,4 +1,4 @@
-"""Commands that look at a study: plan, status, ls, logs."""
+"""Commands that look at a study's runs: status, ls, logs."""
 
 from __future__ import annotations
 
@@ -6,35 +6,13 @@ from typing import Annotated
 
 import typer
 
-from petl.config.study import load_study
 from petl.places import Places
-from petl.terminal import RunsDir, StudyFile, Words, console, echo, interruptible
+from petl.terminal import RunsDir, Words, console, echo, interruptible
 from slurm.status import logs as run_logs
 from slurm.status.plan import Plan
-from slurm.status.selection import plans_of, warn
-from slurm.status.view import line, lines, name_damage, overview, progress, troubles
+from slurm.status.selection import plans_of
+from slurm.status.view import line, name_damage, progress, troubles
 from slurm.status.watch import watch_cluster
-
-
-def plan(
-    study: StudyFile,
-    each: Annotated[bool, typer.Option("--list", help="Print a line for each run.")] = False,
-    runs: RunsDir = None,
-) -> None:
-    """Show how much of a study is done, how much is left, and how long that takes.
-
-    \b
-    Example:
-      petl plan experiments/table1.yaml
-      petl plan experiments/table1.yaml --list | grep lora
-    """
-    plan = Plan(load_study(study), Places.choose(runs).runs)
-    warn(plan.damage)
-    name_damage(plan.items)
-    if each:
-        console().print(*lines(plan), sep="\n", soft_wrap=True)
-    else:
-        console().print(overview(plan))
 
 
 def status(

@@ -1,10 +1,11 @@
-"""Commands that change what is queued: submit, retry, cancel, clean."""
+"""Commands before and after the queue: plan, submit, retry, cancel, clean."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from petl.config.options import Options, tracked
-from petl.config.study import load_study
+from petl.config.study import Study, load_study
 from petl.data.ready import prepare_all
 from petl.errors import UserError
 from petl.places import Places
@@ -31,8 +32,8 @@ from petl.terminal import (
 )
 from slurm.format import several
 from slurm.status.plan import Item, Plan
-from slurm.status.selection import of, plans_of
-from slurm.status.view import summary, troubles
+from slurm.status.selection import of, plans_of, warn
+from slurm.status.view import lines, name_damage, overview, summary, troubles
 from slurm.status.watch import watch
 from slurm.submit import clean as clean_up
 from slurm.submit import control
@@ -42,6 +43,30 @@ from slurm.submit.profile import is_path, load_profile
 from slurm.submit.sbatch import Cluster
 from slurm.submit.script import refuse_folders
 from slurm.submit.to_cluster import print_scripts, submit_to
+
+
+def plan(
+    study: StudyFile,
+    each: Annotated[bool, typer.Option("--list", help="Print a line for each run.")] = False,
+    runs: RunsDir = None,
+    data: DataDir = None,
+) -> None:
+    """Show how much of a study is done, how much is left, and how long that takes.
+
+    \b
+    Example:
+      petl plan experiments/table1.yaml
+      petl plan experiments/table1.yaml --list | grep lora
+    """
+    places, loaded = Places.choose(runs, data), load_study(study)
+    plan = Plan(loaded, places.runs)
+    warn(plan.damage)
+    name_damage(plan.items)
+    _check_data(loaded, places)
+    if each:
+        console().print(*lines(plan), sep="\n", soft_wrap=True)
+    else:
+        console().print(overview(plan))
 
 
 def submit(
@@ -181,6 +206,21 @@ def _move_damaged(items: Sequence[Item], yes: bool) -> None:
     elif yes or agrees(f"Move {several(len(by_folder), 'run folder')} aside?"):
         for folder in by_folder:
             echo(f"{folder} is now {clean_up.move_aside(folder)}")
+
+
+def _check_data(study: Study, places: Places) -> None:
+    """What training would refuse about the corpora that are here, without decoding any sound."""
+    objects = {id(task.dataset): task.dataset for task in study.tasks}  # few, of many tasks
+    for dataset in dict.fromkeys(objects.values()):
+        folder = places.data / dataset.corpus
+        if not folder.is_dir() or find_spec("numpy") is None:
+            continue
+        from petl.data import layouts
+
+        try:
+            layouts.read(folder, dataset)
+        except UserError as error:
+            echo(f"warning: {error}", err=True)
 
 
 def _run_here(path: Path, local: int | None, places: Places) -> None:
