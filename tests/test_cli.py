@@ -58,7 +58,7 @@ def test_a_bug_gets_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(path: Path) -> Study:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("slurm.status.commands.load_study", bug)
+    monkeypatch.setattr("slurm.submit.commands.load_study", bug)
     assert isinstance(petl("plan", QUICKSTART).exception, ZeroDivisionError)
 
 
@@ -66,7 +66,7 @@ def test_a_mistake_of_several_lines_is_told_in_one(monkeypatch: pytest.MonkeyPat
     def mistake(path: Path) -> Study:
         raise UserError("one\n  two")
 
-    monkeypatch.setattr("slurm.status.commands.load_study", mistake)
+    monkeypatch.setattr("slurm.submit.commands.load_study", mistake)
     assert petl("plan", QUICKSTART).stderr == "petl: one two\n"
 
 
