@@ -20,7 +20,7 @@ from petl.runs.reading import content_of, epochs_of, is_named, json_mapping
 from petl.runs.result import Result, damaged_json, problem
 
 TRAIN = "submit the study again: training writes it anew and keeps this one as *.damaged"
-ASIDE = "restore it, or move the run aside with `petl clean --damaged` and train it again"
+ASIDE = "restore it, or move the run aside with `petl clean STUDY --damaged` and submit it again"
 REMOVE = "remove it"
 RESTORE = "restore it from a backup"
 

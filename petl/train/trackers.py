@@ -111,7 +111,7 @@ class Trackers:
         for name, tracker in list(self.started.items()):
             try:
                 call(tracker)
-            except Exception as error:
+            except Exception as error:  # a dashboard that fails must not end the run
                 del self.started[name]
                 log.warning("%s failed and is off: %s; metrics.jsonl continues", name, error)
 

@@ -27,7 +27,7 @@ Kind = Literal["done", "running", "pending", "failed", "stopped", "lost", "unkno
 
 @dataclass(frozen=True)
 class RunState:
-    """`reason` is for a person; by `cause`, the class of an end, slurm.submit.policy decides."""
+    """`reason` is for people; slurm.submit.policy decides by `cause`, the class of the end."""
 
     kind: Kind
     reason: str = ""
