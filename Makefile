@@ -1,6 +1,6 @@
 # `make` without a target lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: audit help setup setup-modern demo demo-slurm rehearse test test-modern test-slurm image-test bench lint lock clean
+.PHONY: audit help setup setup-modern demo demo-slurm rehearse test test-slow test-modern test-slurm image-test bench lint lock clean
 
 # make demo WORKERS=4, make test ARGS="-k fbank -x"
 WORKERS ?= 2
@@ -38,13 +38,16 @@ rehearse: setup  ## short runs on a real Slurm while jobs, nodes and daemons fai
 
 # One process per core, one thread each: models this small gain nothing from torch's threads.
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile
-test test-modern test-slurm: export OMP_NUM_THREADS = 1
+test test-slow test-modern test-slurm: export OMP_NUM_THREADS = 1
 
-test: setup  ## run the tests on the pinned stack
+test: setup  ## run the everyday tests on the pinned stack; under 4 minutes on 2 cores
 	.venv/bin/python $(PYTEST) $(ARGS)
 
-test-modern: setup-modern  ## run the same tests on the current stack
-	.venv-modern/bin/python $(PYTEST) $(ARGS)
+test-slow: setup  ## run the tests that take more than three seconds each
+	.venv/bin/python $(PYTEST) -m "slow and not slurm" $(ARGS)
+
+test-modern: setup-modern  ## run both on the current stack
+	.venv-modern/bin/python $(PYTEST) -m "not slurm and not rehearsal" $(ARGS)
 
 test-slurm: setup  ## run the tests that start a Slurm of their own; needs root and Slurm's packages
 	.venv/bin/python -m pytest -m slurm $(ARGS)

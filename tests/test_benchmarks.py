@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 
 
@@ -38,7 +39,6 @@ def test_a_quick_run_tells_what_the_loop_adds() -> None:
     assert float(loop[3]) == pytest.approx(float(loop[1]) / float(bare[1]), rel=0.01)
 
 
-@pytest.mark.slow
 def test_a_small_run_tells_what_very_many_runs_cost_as_folders_and_packed() -> None:
     command = [sys.executable, "-m", "benchmarks.scale", "--runs", "30"]
     out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout

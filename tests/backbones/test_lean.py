@@ -21,6 +21,7 @@ def full_size() -> tuple[Model, Tensor, Tensor]:
     return ours(FULL), *clips(FULL, 1)
 
 
+@pytest.mark.slow
 def test_a_clip_keeps_at_most_200_mb_and_no_matrix_of_scores(full_size) -> None:
     model, x, _ = full_size
     sizes = kept(model, x)
@@ -29,6 +30,7 @@ def test_a_clip_keeps_at_most_200_mb_and_no_matrix_of_scores(full_size) -> None:
     assert floats <= TOKENS * 4 * FULL.hidden < FULL.heads * TOKENS**2  # inside the FFN; scores
 
 
+@pytest.mark.slow
 def test_a_clip_keeps_at_most_45_mb_with_layer_checkpointing(full_size) -> None:
     model, x, _ = full_size
     model.backbone.layer_checkpointing = True

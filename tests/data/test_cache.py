@@ -266,6 +266,7 @@ def begin(*processes: subprocess.Popen[str]) -> None:
         process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_of_four_processes_one_computes_and_all_read_the_same(tiny, tmp_path):
     four = [preparer(tiny, tmp_path, pause=0.02) for _ in range(4)]
     begin(*four)

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_damaged_and_hostile_inputs_are_read_or_refused_in_one_line() -> None:
     """In a process of its own, because it needs the main thread's alarm."""
     command = [sys.executable, "-m", "tests.security.fuzz", "0.1"]

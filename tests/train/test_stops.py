@@ -110,6 +110,7 @@ def train_in_little_memory(task, free, said):
         said.put((str(error), failure_class(error)))
 
 
+@pytest.mark.slow
 def test_out_of_memory_says_what_would_fit(tasks):
     """A limit on the address space: the allocator really refuses. What is promised really fits."""
     task = by_method(tasks, "full", batch_size=64, epochs=1)

@@ -19,6 +19,7 @@ from analysis.html.report import Report, write
 from petl.config.study import Study, load_study
 from petl.runs.synthetic import fabricate
 
+pytestmark = pytest.mark.slow
 PHONE, DESK = 390, 1280
 LABEL = "<script>boom()</script><img src=x onerror=boom()>"
 STUDY = f"""\

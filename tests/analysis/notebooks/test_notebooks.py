@@ -95,6 +95,7 @@ def pages(made: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.slow
 def test_a_notebook_becomes_a_page_that_needs_no_network(file: Path, pages: dict[str, str]) -> None:
     page = pages[file.stem]
     links = Links()
