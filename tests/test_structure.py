@@ -38,6 +38,7 @@ MODULES = 10
 LARGER = {
     "petl.config": "one module for each part of a study's file, none over 300 lines",
     "petl.backbones": "three encoders, and for each what reads its checkpoints",
+    "petl.runs": "a module for each file that a run leaves, and for what reads it",
     "petl.methods": "one module for each family of methods",
     "petl.data": "the stages from a file to a batch, one module for each",
     "petl.train": "the stages of a run, one module for each",

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import petl
+from petl.runs.machine import driver
 from petl.runs.result import Environment, SlurmJob
 
 
@@ -30,6 +31,7 @@ def environment() -> Environment:
         "torch": torch.__version__,
         "cuda": torch.version.cuda if gpu else None,
         "gpu": torch.cuda.get_device_name() if gpu else None,
+        "driver": driver(),
         "threads": torch.get_num_threads(),
         "host": socket.gethostname(),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),

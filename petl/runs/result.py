@@ -69,7 +69,11 @@ class Environment(TypedDict, total=False):
     cuda: str | None
     gpu: str | None
     """None on a CPU."""
+    driver: str | None
+    """NVIDIA's; None without one."""
     threads: int
+    machine: str
+    """The hash of packages and processor, listed in runs/environments/ (petl/runs/machine.py)."""
     host: str
     slurm_job_id: str | None
     slurm: SlurmJob | None

@@ -31,6 +31,7 @@ from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
+from petl.runs.machine import record_machine
 from petl.runs.provenance import environment
 from petl.runs.reading import content_of, epochs_of
 from petl.runs.result import Result, new_result
@@ -184,7 +185,11 @@ class Attempt(Watcher):
             epochs=outcome.epochs,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
             peak_memory_mb=_peak_memory_mb(self.fit.device),
-            environment={**environment(), "backbone_revision": self.revision},
+            environment={
+                **environment(),
+                "machine": record_machine(self.run.path.parents[1]),
+                "backbone_revision": self.revision,
+            },
         )
 
     def explain(self, error: OSError) -> UserError:
