@@ -85,7 +85,7 @@ lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
 		.lockenv/bin/python -m pip install --quiet --require-hashes -r docker/uv.txt
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements.in -o requirements.lock
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.lock
-	cd docker && ../$(COMPILE) --python-version 3.11 requirements-modern.in -o requirements-modern.lock
+	cd docker && ../$(COMPILE) --python-version 3.11 --override without-torch.txt requirements-modern.in -o requirements-modern.lock
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements-audit.in -o requirements-audit.lock
 	python3 docker/conda_twin.py
 	@rm -rf .lockenv
