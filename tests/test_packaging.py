@@ -162,9 +162,9 @@ def test_image_keeps_every_output_and_cache_out_of_the_home():
 def test_an_image_keeps_what_results_quote_where_a_runtime_cannot_drop_it():
     """Charliecloud passes none of an image's variables on."""
     written = set(re.findall(r">/opt/petl/venv/([\w.-]+)", "".join(stages())))
-    read = set(
-        re.findall(r'_left_behind\("(.+?)"\)', (ROOT / "petl/runs/provenance.py").read_text())
-    )
+    readers = ("provenance.py", "code/checkout.py")
+    texts = "".join((ROOT / "petl/runs" / name).read_text() for name in readers)
+    read = set(re.findall(r'left_behind\("(.+?)"\)', texts))
     assert written == read == {"lock.sha256", "git-commit", "base-image"}
 
 

@@ -7,11 +7,10 @@ import platform
 import re
 import resource
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import petl
+from petl.runs.code.archive import running
+from petl.runs.code.checkout import left_behind
 from petl.runs.machine import driver
 from petl.runs.result import Environment, SlurmJob
 
@@ -69,30 +68,14 @@ def _slurm() -> SlurmJob | None:
 
 
 def git_commit() -> str | None:
-    """The image's build argument, else the checkout's; `-dirty` marks uncommitted changes."""
-    if known := os.environ.get("PETL_GIT_COMMIT") or _left_behind("git-commit"):
-        return known
-    folder = str(Path(petl.__file__).parent)
-    command = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    """Of the code that this process imports; `-dirty` marks uncommitted changes."""
+    return running().commit
 
 
 def lock_hash() -> str | None:
-    return os.environ.get("PETL_LOCK_HASH") or _left_behind("lock.sha256")
+    return os.environ.get("PETL_LOCK_HASH") or left_behind("lock.sha256")
 
 
 def base_image() -> str | None:
     """The image that ours was built from. With the commit and the lock, it defines the image."""
-    return _left_behind("base-image")
-
-
-def _left_behind(name: str) -> str | None:
-    """A file that the Dockerfile or docker/make_env.sh wrote into the environment."""
-    try:
-        return (Path(sys.prefix) / name).read_text().strip() or None
-    except OSError:
-        return None
+    return left_behind("base-image")
