@@ -86,6 +86,8 @@ lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements.in -o requirements.lock
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.lock
 	cd docker && ../$(COMPILE) --python-version 3.11 --override without-torch.txt requirements-modern.in -o requirements-modern.lock
+	cd docker && ../$(COMPILE) --python-version 3.11 --extra train --extra analysis ../pyproject.toml \
+		requirements-modern-cuda.in -o requirements-modern-cuda.lock
 	cd docker && ../$(COMPILE) --python-version 3.10 requirements-audit.in -o requirements-audit.lock
 	python3 docker/conda_twin.py
 	@rm -rf .lockenv
@@ -93,7 +95,7 @@ lock:  ## rewrite docker/*.lock from docker/*.in, and environment.yml
 audit:  ## known vulnerabilities of the locked packages, asked of the public databases; needs a network
 	@python3 -m venv .lockenv && \
 		.lockenv/bin/python -m pip install --quiet --require-hashes -r docker/requirements-audit.lock
-	@for lock in requirements requirements-modern; do \
+	@for lock in requirements requirements-modern requirements-modern-cuda; do \
 		printf '\n=== docker/%s.lock\n' "$$lock"; \
 		.lockenv/bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/$$lock.lock || failed=yes; \
 	done; rm -rf .lockenv; [ -z "$$failed" ]

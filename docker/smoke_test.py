@@ -26,6 +26,7 @@ UID = 54321
 LIMIT_S = 900
 TASK = ("--method", "lora", "--fold", "0")
 IMPORTS = "import petl.cli, slurm, analysis, librosa, seaborn, soundfile, torch, transformers"
+LOCKS = {"pinned": "requirements.lock", "modern": "requirements-modern-cuda.lock"}
 SAME = ("run_id", "task", "params", "metrics", "best_epoch", "epochs")
 
 
@@ -89,12 +90,12 @@ def prepare(folder: Path) -> list[str]:
 
 
 def check_origin(run: Run, labels: dict[str, str], image: str) -> None:
-    lock = hashlib.sha256((ROOT / "docker" / "requirements.lock").read_bytes()).hexdigest()
+    lock = hashlib.sha256((ROOT / "docker" / LOCKS[labels["petl-ast.stack"]]).read_bytes())
     expected = {
         "image": image,
         "base_image": labels["org.opencontainers.image.base.name"],
         "git_commit": labels["org.opencontainers.image.revision"],
-        "lock_hash": lock,
+        "lock_hash": lock.hexdigest(),
     }
     found = {key: run.result["environment"][key] for key in expected}
     if found != expected or not all(expected.values()):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCKER = ROOT / "docker"
 
 every_stack = pytest.mark.parametrize(
-    "stack", ["requirements", "requirements-dev", "requirements-modern"]
+    "stack", ["requirements", "requirements-dev", "requirements-modern", "requirements-modern-cuda"]
 )
 
 
@@ -103,11 +103,18 @@ def modern_torch() -> str:
     return re.search(r"^torch==(\S+)", (DOCKER / "torch-modern.txt").read_text(), re.M)[1]
 
 
+def test_the_modern_image_has_the_versions_that_the_tests_run_on():
+    tested, image = locked("requirements-modern"), locked("requirements-modern-cuda")
+    assert unmet(project_asks_for(but="notebooks"), image) == []
+    assert image["torch"] == modern_torch()
+    assert {name: image[name] for name in image.keys() & tested.keys()}.items() <= tested.items()
+
+
 def test_the_modern_torch_is_named_in_one_place():
     assert "torch" not in locked("requirements-modern")
     files = [ROOT / "Makefile", ROOT / "pyproject.toml", *DOCKER.glob("*.*")]
     naming = [file.name for file in files if f"torch=={modern_torch()}" in file.read_text()]
-    assert naming == ["torch-modern.txt"]
+    assert sorted(naming) == ["requirements-modern-cuda.lock", "torch-modern.txt"]
 
 
 @pytest.mark.parametrize("name", ["torch-modern.txt", "uv.txt"])
@@ -127,6 +134,11 @@ def test_conda_twin_agrees_with_the_lock():
     assert twin == locked("requirements")
 
 
+def image_locks() -> list[str]:
+    """Of the two images."""
+    return re.findall(r"\block=(\S+)", (DOCKER / "build.sh").read_text())[:2]
+
+
 def stages() -> list[str]:
     """The Dockerfile's stages, comments and line continuations removed."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
@@ -138,7 +150,7 @@ def test_image_installs_the_lock_and_checks_its_hashes():
     from_lock, project = (
         install.split() for install in re.findall(r"pip install [^&\n]*", builder)
     )
-    assert "--require-hashes" in from_lock and from_lock[-1] == "/src/docker/requirements.lock"
+    assert "--require-hashes" in from_lock and from_lock[-1] == "/src/docker/${LOCK}"
     assert "--no-deps" in project and "--no-index" in project and "-e" not in project
 
 
@@ -212,7 +224,7 @@ def test_what_the_image_copies_is_let_through_to_it():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
     needed = {name for name in packages if "." not in name}
-    assert needed | {"pyproject.toml", "docker/requirements.lock"} <= allowed
+    assert needed | {"pyproject.toml", *(f"docker/{lock}" for lock in image_locks())} <= allowed
 
 
 def test_a_wheel_holds_every_module_and_data_file(tmp_path):

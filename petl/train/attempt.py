@@ -29,6 +29,7 @@ from petl.files import (
 )
 from petl.model.build import build_model, count_parameters
 from petl.places import Places
+from petl.runs import gpus
 from petl.runs.claim import Claim
 from petl.runs.directory import RunDir
 from petl.runs.machine import record_machine
@@ -96,7 +97,7 @@ class Attempt(Watcher):
         return self.fit.run(self)
 
     def _fit(self, data: TaskData) -> Fit:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = gpus.device()
         with seeded(self.task.seed, self.task.fold, "init"):
             model = build_model(self.task).to(device)
         self.revision = revision_of(self.task.backbone.source)

@@ -21,6 +21,7 @@ from petl.errors import UserError
 from petl.files import read_json
 from petl.model.build import Model, build_model, trained_state
 from petl.places import Places
+from petl.runs import gpus
 from petl.runs.directory import RunDir
 from petl.runs.find import find_run, read_task, task_in
 from petl.runs.result import Result
@@ -112,7 +113,7 @@ def _load(
 ) -> LoadedRun:
     """`facts` are those of result.json or adapter.json."""
     tensors, about = read_tensors(weights), _metadata(weights)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpus.device()
     with seeded(task.seed, task.fold, "init"):
         model = build_model(task)
     # all that training changes, and nothing else: half a model would give wrong answers

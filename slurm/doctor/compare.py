@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from petl.runs.gpus import has_kernels
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.doctor.probe_job import ProbeResult
 from slurm.doctor.software import software_findings
@@ -71,26 +72,10 @@ def gpu(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding
         name = f"{gpu['name']} (compute capability {capability})"
         if not has_kernels(torch["built_for"], *gpu["capability"]):
             text = f"{version} has no kernels for {name}: only {', '.join(torch['built_for'])}"
-            todo = "build on the current stack (README), or set gpu_type to an older GPU"
+            todo = "use the other image (docs/container.md), or set gpu_type to another GPU"
             yield failure(text, todo)
         elif not torch["error"]:
             yield ok(f"{name}, {size(gpu['bytes'])}, computes with {version}")
-
-
-def has_kernels(built_for: list[str], major: int, minor: int) -> bool:
-    """Whether code for `sm_80` or `compute_90` runs on a GPU of this compute capability.
-
-    Machine code (sm_XY) runs on later GPUs of the same generation: same X, minor at least Y. PTX
-    (compute_XY) is compiled by the driver for all later generations.
-    """
-    for kind, _, version in (name.partition("_") for name in built_for):
-        digits = "".join(c for c in version if c.isdigit())  # sm_90a
-        built = (int(digits[:-1]), int(digits[-1]))
-        if kind == "compute" and built <= (major, minor):
-            return True
-        if kind == "sm" and built[0] == major and built[1] <= minor:
-            return True
-    return False
 
 
 def folders(context: Context, result: ProbeResult, facts: Facts) -> Iterator[Finding]:

@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from petl.errors import reason
+from petl.errors import UserError, reason
+from petl.runs.gpus import capability
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.format import size
+from slurm.submit.container import gpu_types, refuse_gpus
 from slurm.submit.container import image as image_name
 from slurm.submit.profile import Pyxis, Venv
 
@@ -64,10 +66,21 @@ def image(context: Context) -> Iterator[Finding]:
         yield ok(f"container: {name}")
 
 
+def gpu_type(context: Context) -> Iterator[Finding]:
+    try:
+        refuse_gpus(context.profile)
+    except UserError as error:
+        text, _, todo = str(error).partition("; ")
+        yield failure(text, todo)
+    for gpu in gpu_types(context.profile):
+        if capability(gpu) is None:
+            yield ok(f"GPU type {gpu}: petl does not know it; a job finds out when it starts")
+
+
 def _existing(folder: Path) -> Path:
     """The folder, or where it will be made."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 FOLDERS = (writable, room)
-CONTAINER = (image,)
+CONTAINER = (image, gpu_type)

@@ -37,6 +37,7 @@ from slurm.status.view import lines, name_damage, overview, summary, troubles
 from slurm.status.watch import watch
 from slurm.submit import clean as clean_up
 from slurm.submit import control
+from slurm.submit.container import refuse_gpus
 from slurm.submit.local import default_workers, run_local
 from slurm.submit.policy import choose, failed
 from slurm.submit.profile import is_path, load_profile
@@ -270,5 +271,6 @@ def _last_cluster(plan: Plan, items: Sequence[Item]) -> str:
 def _cluster(name: str, places: Places, changes: Sequence[str] = ()) -> Cluster:
     profile = load_profile(name, changes)
     refuse_folders(places)
+    refuse_gpus(profile)
     threads = max(1, profile.cpus // profile.side_by_side)
     return Cluster(name, profile, places, Options(threads=threads, track=tracked()))

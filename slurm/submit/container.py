@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from petl.errors import UserError
+from petl.runs.gpus import BUILT_FOR, capability, has_kernels
 from slurm.submit.profile import Apptainer, Charliecloud, Image, Profile, Pyxis, Venv
 
 
@@ -46,6 +48,38 @@ def srun_arguments(profile: Profile, folders: Sequence[str]) -> list[str]:
 def image(profile: Profile) -> str | None:
     container = profile.container
     return container.image if isinstance(container, Apptainer | Pyxis | Charliecloud) else None
+
+
+def refuse_gpus(profile: Profile) -> None:
+    """Those that the image's torch has no code for. What petl does not know is left to the job."""
+    container = profile.container
+    if not isinstance(container, Image) or container.stack == "other":
+        return
+    for gpu in gpu_types(profile):
+        found = capability(gpu)
+        if found is None or has_kernels(BUILT_FOR[container.stack], *found):
+            continue
+        fits = next((name for name, built in BUILT_FOR.items() if has_kernels(built, *found)), None)
+        todo = (
+            f"build the image '{fits}' (docs/container.md) and set `stack: {fits}` in `container:`"
+            if fits
+            else "ask for another GPU"
+        )
+        raise UserError(
+            f"the image '{container.stack}' has no kernels for the GPU type {gpu} "
+            f"(compute capability {'.'.join(map(str, found))}); {todo}"
+        )
+
+
+def gpu_types(profile: Profile) -> Iterator[str]:
+    """As `gpu_type` or sbatch's own options name them: `a100`, of `--gpus=a100:2`."""
+    if profile.gpus and profile.gpu_type:
+        yield profile.gpu_type
+    for option in ("gres", "gpus", "G", "gpus-per-node", "gpus-per-task"):
+        for asked in str(profile.sbatch.get(option, "")).split(","):
+            name = asked.removeprefix("gres/").removeprefix("gpu:").partition(":")[0]
+            if name and name != "gpu" and not name.isdecimal():
+                yield name
 
 
 def _binds(container: Image, folders: Sequence[str]) -> list[str]:

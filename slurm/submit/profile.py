@@ -41,6 +41,8 @@ class Image(Settings):
     """Folders besides runs, data and cache; each has the same path inside."""
     options: Words = ()
     """More arguments for the container's own command."""
+    stack: Literal["pinned", "modern", "other"] = "pinned"
+    """Which of the two images it is: each has kernels for other GPUs. `other`: of neither."""
 
 
 class Apptainer(Image):

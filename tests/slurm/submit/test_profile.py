@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from petl.errors import UserError
+from slurm.submit.container import refuse_gpus
 from slurm.submit.profile import SHIPPED, Profile, load_profile
 
 
@@ -50,6 +51,47 @@ def test_a_change_on_the_command_line_is_checked_like_the_file() -> None:
         load_profile("devcluster", ["memgb=64"])
     with pytest.raises(UserError, match="write KEY=VALUE"):
         load_profile("devcluster", ["mem_gb"])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "stack", "told"),
+    [
+        (
+            "gpu_type: h100",
+            "pinned",
+            r"h100 \(compute capability 9.0\); build .* 'modern'",
+        ),
+        ("gpu_type: v100", "modern", "build the image 'pinned' .* set `stack: pinned`"),
+        ("sbatch: {gres: 'gpu:h200:2'}", "pinned", "GPU type h200"),
+        ("sbatch: {gpus: 'a100:1,b200:1'}", "pinned", "GPU type b200"),
+        ("gpu_type: k80", "modern", "'pinned'"),
+    ],
+)
+def test_a_gpu_that_the_image_has_no_kernels_for_is_refused_with_the_other_image(
+    tmp_path: Path, gpus: str, stack: str, told: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    container = f"{{kind: apptainer, image: /petl.sif, stack: {stack}}}"
+    path.write_text(f"time: 1\n{gpus}\ncontainer: {container}\n")
+    with pytest.raises(UserError, match=told):
+        refuse_gpus(load_profile(str(path)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gpu_type: h100\ncontainer: {kind: pyxis, image: a, stack: modern}",
+        "gpu_type: h100\ncontainer: {kind: pyxis, image: a, stack: other}",
+        "gpu_type: h100\ngpus: 0\ncontainer: {kind: pyxis, image: a}",
+        "gpu_type: 1g.10gb\ncontainer: {kind: pyxis, image: a}",
+        "sbatch: {gres: 'gpu:2'}\ncontainer: {kind: pyxis, image: a}",
+        "gpu_type: l40s\ncontainer: {kind: charliecloud, image: a}",
+        "gpu_type: h100",  # no image
+    ],
+)
+def test_a_gpu_that_fits_or_that_petl_does_not_know_is_submitted(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"time: 1\n{text}\n")
+    refuse_gpus(load_profile(str(tmp_path / "mine.yaml")))
 
 
 def test_more_memory_is_twice_as_much_up_to_what_there_is() -> None:
