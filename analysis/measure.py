@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.collect import ALWAYS, is_metric
+from petl.config.kinds import HEADLINES, metric
 from petl.errors import UserError, nearest
 
-SHARES = re.compile(r"(\w+_)?(accuracy|precision|recall|f1)")
-ERRORS = re.compile(r"(mae|rmse)(_.+)?|loss")
 COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
-PRIMARY = ("accuracy", "ccc")
-"""Of classifications and regressions: it chooses the best epoch, and `test_last` means it."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +33,11 @@ class Measure:
 
     @property
     def percent(self) -> bool:
-        return bool(SHARES.fullmatch(self.name))
+        return metric(self.name).percent
 
     @property
     def lowest_first(self) -> bool:
-        return bool(ERRORS.fullmatch(self.name)) or self.column in COSTS
+        return metric(self.name).lowest_first or self.column in COSTS
 
     @property
     def in_words(self) -> str:
@@ -60,9 +56,9 @@ class Measure:
 
 
 def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measure:
-    """`test_best.loss`, `gpu_hours`, or `test_best` for the primary metric."""
+    """`test_best.loss`, `gpu_hours`, or `test_best` for the headline metric of these tasks."""
     known = measured(frame)
-    names = [wanted, *(f"{wanted}.{metric}" for metric in PRIMARY)]
+    names = [wanted, *(f"{wanted}.{headline}" for headline in HEADLINES)]
     column = next((name for name in names if name in known), None)
     if column is None and names[1] in frame:
         column = names[1]  # NaN in all runs: the table shows it

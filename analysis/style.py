@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.collect import synthetic
 from analysis.measure import Measure
+from petl.config.kinds import metric
 from petl.picture import ONE_COLUMN, TWO_COLUMNS, annotate, entitle, sheet
 
 MADE_UP = "SYNTHETIC: made-up numbers, nothing was trained"
@@ -19,7 +20,8 @@ LISTED = 4
 def in_words(measure: Measure) -> str:
     split, _, name = measure.column.partition(".")
     where = {"test": "Test", "val": "Validation", "train": "Training"}.get(split.partition("_")[0])
-    words = " ".join(filter(None, (where, name.replace("_", " ")))).capitalize()
+    words = " ".join(filter(None, (where, metric(name).title)))
+    words = words[0].upper() + words[1:]
     return f"{words} (%)" if measure.percent else words
 
 

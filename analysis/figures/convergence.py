@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.measure import PRIMARY, Measure
-from analysis.style import sign
+from analysis.measure import Measure
+from analysis.style import in_words, sign
+from petl.config.kinds import HEADLINES
 from petl.errors import UserError
 from petl.picture import (
     INK,
@@ -37,7 +38,6 @@ from petl.runs.directory import RunDir
 from petl.runs.find import read_task
 
 Epochs = list[dict[str, Any]]
-SCORES = dict(zip(PRIMARY, ("Validation accuracy (%)", "Validation CCC"), strict=True))
 BAND = "Thin: runs; thick: their mean, in a band of one standard deviation"
 MARKS, DASH = 6, 5
 """Markers along a line; the length of a dash where lines coincide."""
@@ -115,7 +115,8 @@ def convergence(
 def _panels(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
     """Loss, score and learning rate; or the score alone, if there is room for no more."""
     metric = _metric(groups)
-    factor = 100 if metric == "accuracy" else 1
+    shown = Measure.of(f"val.{metric}")
+    factor = shown.scaled(1)
     score = axes[len(axes) // 2]
     thin = len(groups) <= MOST_WITH_RUNS
     for i, group in enumerate(groups):
@@ -126,7 +127,8 @@ def _panels(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
             _plot(axes[0], group, "train_loss", i, "--", thin)
             _plot(axes[0], group, "val_loss", i, "-", thin)
             _plot(axes[2], group, "lr", i, _taking_turns(groups, i), thin)
-    labels = ("Loss", SCORES[metric], "Learning rate") if len(axes) > 1 else (SCORES[metric],)
+    title = in_words(shown)
+    labels = ("Loss", title, "Learning rate") if len(axes) > 1 else (title,)
     for axis, label in zip(axes, labels, strict=True):
         dress(axis)
         axis.set(xlabel="Epoch", ylabel=label)
@@ -139,14 +141,14 @@ def _panels(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
 
 
 def _metric(groups: Sequence[Group]) -> str:
-    """The one that chooses the best epoch; classifications and regressions share no axis."""
+    """The one that chooses the best epoch; different kinds of task share no axis."""
     firsts = [epochs[0] for group in groups for epochs in group.runs]
-    kinds = {next((m for m in SCORES if f"val_{m}" in first), "") for first in firsts}
+    kinds = {next((m for m in HEADLINES if f"val_{m}" in first), "") for first in firsts}
     if len(kinds) > 1:
-        raise UserError("a picture of one dataset cannot hold classifications and regressions")
+        raise UserError("a picture of one dataset cannot hold several kinds of task")
     metric = kinds.pop()
     if not metric:
-        raise UserError(f"metrics.jsonl has neither {' nor '.join(f'val_{m}' for m in SCORES)}")
+        raise UserError(f"metrics.jsonl has neither {' nor '.join(f'val_{m}' for m in HEADLINES)}")
     return metric
 
 

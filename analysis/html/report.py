@@ -11,8 +11,9 @@ from shlex import quote
 import pandas as pd
 
 from analysis import collect
-from analysis.measure import PRIMARY, measured
+from analysis.measure import measured
 from analysis.tables.tabulate import Options, Tabulated, tabulate
+from petl.config.kinds import HEADLINES, KINDS
 from petl.config.study import EXPERIMENTS, Study
 from petl.files import refuse_foreign, write_output
 
@@ -65,14 +66,14 @@ class Report:
 
 
 def _others(frame: pd.DataFrame, reported: str) -> list[str]:
-    """The same metric of the other weights, and metrics that weigh the classes differently."""
+    """The same metric of the other weights, and the metrics that stand beside it."""
     split, _, metric = reported.partition(".")
     if split not in SPLITS:
-        wanted = [f"{split}.{name}" for split in SPLITS for name in PRIMARY]
+        wanted = [f"{split}.{name}" for split in SPLITS for name in HEADLINES]
     else:
         other = next(name for name in SPLITS if name != split)
         wanted = [f"{other}.{metric}"]
-        wanted += [f"{split}.{name}" for name in (*PRIMARY, "balanced_accuracy", "f1")]
+        wanted += [f"{split}.{name}" for k in KINDS for name in (k.headline, *k.beside)]
     known = measured(frame)
     return [name for name in dict.fromkeys(wanted) if name in known and name != reported]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
+from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
 
 RATE = 16_000
 """Samples per second of a model's input; files are resampled to it."""
@@ -25,6 +26,8 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "table": ("given", "ratio"),
 }
 """The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
+SEVERAL: tuple[str, ...] = ()
+"""The layouts in which a clip has several labels; a table has them with a `separator`."""
 
 if TYPE_CHECKING:
     Layout = str
@@ -79,11 +82,13 @@ class Table(Settings):
 
     `fold` names a column of numbers from 1: fold i tests the clips of fold i + 1 and validates on
     those of the fold before it. `part` names a column that holds train, validation or test.
+    With a `separator`, the label's column holds several labels: `rain; wind` with `";"`.
     """
 
     file: Annotated[str, Field(min_length=1)]
     path: Annotated[str, Field(min_length=1)]
     label: str | None = None
+    separator: Annotated[str, Field(min_length=1)] | None = None
     fold: str | None = None
     part: str | None = None
 
@@ -91,7 +96,8 @@ class Table(Settings):
 class Dataset(Settings):
     """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
 
-    `classes` makes it a classification; `targets`, columns of a table, makes it a regression.
+    `classes` makes it a classification, with one label for each clip or several; `targets`,
+    columns of a table, makes it a regression.
     """
 
     corpus: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -112,6 +118,13 @@ class Dataset(Settings):
     def outputs(self) -> int:
         return len(self.targets) or self.classes or 0
 
+    @property
+    def kind(self) -> Kind:
+        if self.targets:
+            return NUMBERS
+        separated = self.table is not None and self.table.separator is not None
+        return SEVERAL_LABELS if separated or self.layout in SEVERAL else ONE_LABEL
+
     @model_validator(mode="after")
     def _says_one_thing(self) -> Dataset:
         if (self.classes is None) == (not self.targets):
@@ -131,12 +144,14 @@ class Dataset(Settings):
             self._table_fits(self.table)
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
+        if self.kind is SEVERAL_LABELS and self.few_shot:
+            raise ValueError("dataset.few_shot is for clips with one label each")
         return self
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:
             raise ValueError("dataset.table.label is missing; it names the column with the class")
-        if self.targets and table.label is not None:
+        if self.targets and (table.label, table.separator) != (None, None):
             raise ValueError("dataset.table.label is for classes; a regression has none")
         splitting = [column for column in (table.fold, table.part) if column is not None]
         if len(splitting) != (self.split == "given"):

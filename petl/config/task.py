@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
 from petl.config.dataset import Dataset
+from petl.config.kinds import NUMBERS, SEVERAL_LABELS
 from petl.config.methods.base import Method
 from petl.config.train import Train
 
@@ -71,12 +72,17 @@ class Task(Settings):
                 "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
                 "set it to null"
             )
-        if self.dataset.targets and self.train.label_smoothing:
+        kind = self.dataset.kind
+        if kind is NUMBERS and self.train.label_smoothing:
             raise ValueError("train.label_smoothing is for classes; a regression has none")
-        if self.dataset.classes and self.train.loss != "mse":
+        if kind is SEVERAL_LABELS and self.train.label_smoothing:
+            raise ValueError("train.label_smoothing is for clips with one label each")
+        if kind is NUMBERS and self.train.sampling == "balanced":
+            raise ValueError("train.sampling 'balanced' is for classes; a regression has none")
+        if kind is not NUMBERS and self.train.loss != "mse":
             raise ValueError(
                 f"train.loss '{self.train.loss}' is for a regression; "
-                "a classification minimises cross-entropy"
+                f"a classification minimises {kind.loss}"
             )
         if self.train.micro_batch is not None and self.method.has_batch_norm:
             raise ValueError(

@@ -46,8 +46,10 @@ class Train(Settings):
     clip_norm: Rate | None = None
     label_smoothing: Fraction = 0.0
     loss: Literal["mse", "mae", "ccc"] = "mse"
-    """The loss of a regression; a classification minimises cross-entropy."""
+    """The loss of a regression; a classification minimises (binary) cross-entropy."""
     mixup: Mixup | None = None
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """balanced: as many clips, drawn with replacement; those of rare classes more often."""
     head_first: Fraction = 0.0
     """The share of the epochs in which only the head trains; then the method trains too."""
     later_batches: Annotated[tuple[LaterBatches, ...], Field(strict=False)] = ()

@@ -1,4 +1,4 @@
-"""SpecAugment and mixup, drawn for a whole epoch at once and applied batch by batch.
+"""SpecAugment, mixup, balanced sampling: drawn for a whole epoch at once, applied batch by batch.
 
 What happens to a clip depends on its position in the epoch's order. So an epoch that resumes in the
 middle, or has larger batches, gets the same masks. They are drawn on the CPU, so that they do not
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -105,3 +106,24 @@ def draw_mixup(clips: int, settings: Mixup, generator: torch.Generator) -> Mixin
 def _mixed(x: Tensor, partner: Tensor, share: Tensor) -> Tensor:
     share = share.to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
     return torch.lerp(x, x[partner], share)
+
+
+def balanced(targets: np.ndarray, classes: int) -> Tensor:
+    """How often to draw each clip: the weights of the AST's released recipe.
+
+    A class weighs 1000 / (its clips + 0.01), a clip the sum over its labels.
+    """
+    if targets.ndim == 1:
+        return torch.from_numpy(1000 / (np.bincount(targets, minlength=classes) + 0.01))[targets]
+    counts = targets.sum(axis=0, dtype=np.int64)
+    return torch.from_numpy(targets @ (1000 / (counts + 0.01)))
+
+
+def draw_clips(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """As many clips as there are weights, with replacement: a clip can be drawn several times.
+
+    Uniform numbers through the inverse of the distribution, as in `draw_mixup`.
+    """
+    upper = weights.cumsum(0)
+    drawn = torch.rand(len(weights), generator=generator, dtype=torch.float64) * upper[-1]
+    return torch.searchsorted(upper, drawn, right=True).clamp_max(len(weights) - 1)

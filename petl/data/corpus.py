@@ -21,6 +21,8 @@ class Clip:
     speaker: str = ""
     targets: tuple[float, ...] = ()
     """Of a regression."""
+    labels: tuple[int, ...] = ()
+    """Where a clip can have several, or none; `label` means nothing then."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Corpus:
     clips: tuple[Clip, ...]
     classes: tuple[str, ...]
     """By label; empty for a regression."""
+    several: bool = False
+    """A clip can have several labels."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -40,10 +44,22 @@ class Corpus:
 
     @property
     def targets(self) -> np.ndarray:
-        """What a model predicts: labels (clips,), or a regression's numbers (clips, targets)."""
+        """What a model predicts.
+
+        Labels (clips,); of several labels 0 or 1 (clips, classes); a regression's numbers (clips,
+        targets).
+        """
+        if self.several:
+            found = np.zeros((len(self.clips), len(self.classes)), dtype=np.uint8)
+            for row, clip in zip(found, self.clips, strict=True):
+                row[list(clip.labels)] = 1
+            return found
         if self.classes:
             return self.labels
         return np.array([clip.targets for clip in self.clips], dtype=np.float32)
+
+    def labels_of(self, clip: Clip) -> tuple[int, ...]:
+        return clip.labels if self.several else (clip.label,)
 
 
 def first_few(items: list[str], shown: int = 5) -> str:

@@ -29,7 +29,7 @@ class TaskData:
     A read-only memory map: indexing it with an array copies.
     """
     targets: np.ndarray
-    """Labels (clips,), or a regression's numbers (clips, targets)."""
+    """As `Corpus.targets`."""
     split: Split
     classes: tuple[str, ...]
     """By label; empty for a regression."""

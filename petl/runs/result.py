@@ -16,6 +16,8 @@ from petl.config import Task
 
 SCHEMA = 1
 Scores = dict[str, float]
+PerClass = dict[str, list[Any]]
+"""Of several labels: average_precision, auc (None where undefined) and clips, by label."""
 _open = with_config(ConfigDict(extra="allow"))
 
 
@@ -108,6 +110,8 @@ class Result(Summary):
     """Names by label; empty for a regression."""
     confusion: NotRequired[dict[str, list[list[int]] | None] | None]
     """A matrix for `test_last` and `test_best`: a row for each class, a column for each answer."""
+    per_class: NotRequired[dict[str, PerClass]]
+    """The same for clips with several labels, which have no confusion matrix."""
 
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
@@ -123,6 +127,7 @@ def new_result(
     params: Params,
     metrics: Metrics,
     confusion: Mapping[str, list[list[int]] | None],
+    per_class: Mapping[str, PerClass | None] | None = None,
     best_epoch: int,
     epochs: int,
     timing: Timing,
@@ -142,13 +147,14 @@ def new_result(
         "params": params,
         "metrics": metrics,
         "confusion": dict(confusion),
+        "per_class": {name: part for name, part in (per_class or {}).items() if part},
         "best_epoch": best_epoch,
         "epochs": epochs,
         "timing": timing,
         "peak_memory_mb": peak_memory_mb,
         "environment": environment,
     }
-    for optional in ("synthetic", "clips"):
+    for optional in ("synthetic", "clips", "per_class"):
         if not result[optional]:
             del result[optional]
     return cast(Result, result)

@@ -182,6 +182,7 @@ class Attempt(Watcher):
             params=count_parameters(self.fit.model),
             metrics=outcome.metrics,
             confusion=outcome.confusion,
+            per_class=outcome.per_class,
             best_epoch=outcome.best_epoch,
             epochs=outcome.epochs,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},

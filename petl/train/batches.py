@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.data.augment import draw_masks, draw_mixup
+from petl.data.augment import balanced, draw_clips, draw_masks, draw_mixup
 from petl.data.features import normalise
 from petl.data.load import TaskData
 from petl.train.seeding import generator
@@ -40,7 +40,7 @@ class Batches:
         seed, fold = self.task.seed, self.task.fold
         dataset, settings = self.task.dataset, self.task.train
         train = self.data.split.train
-        order = torch.randperm(len(train), generator=generator(seed, fold, "order", epoch))
+        order = self._order(generator(seed, fold, "order", epoch))
         masks = mixing = None
         if dataset.spec_augment is not None:
             draws = generator(seed, fold, "spec-augment", epoch)
@@ -66,10 +66,18 @@ class Batches:
                 x, y = mixing.apply(x, self._mixable(y), step * size)
             yield x, y
 
+    def _order(self, draws: torch.Generator) -> Tensor:
+        """The positions among the training clips of an epoch's clips, one after the other."""
+        train, dataset = self.data.split.train, self.task.dataset
+        if self.task.train.sampling == "balanced":
+            weights = balanced(self.data.targets[train], dataset.classes)
+            return draw_clips(weights, draws)
+        return torch.randperm(len(train), generator=draws)
+
     def _mixable(self, y: Tensor) -> Tensor:
-        """Labels become one-hot vectors; the numbers of a regression can be mixed as they are."""
+        """A label becomes a one-hot vector; numbers, and 0 or 1 for each class, mix as they are."""
         classes = self.task.dataset.classes
-        return y if classes is None else torch.nn.functional.one_hot(y, classes).float()
+        return torch.nn.functional.one_hot(y, classes).float() if y.dim() == 1 else y.float()
 
     def _normalised(self, x: Tensor) -> Tensor:
         return x if self.data.statistics is None else normalise(x, self.data.statistics)

@@ -79,27 +79,20 @@ def train(
                 )
             except Interrupted:
                 leave(f"stopped; {RESUME}", INTERRUPTED)
-    primary = _primary(task)
-    last, best = (result["metrics"][name][primary] for name in ("test_last", "test_best"))
+    kind = task.dataset.kind
+    last, best = (result["metrics"][name][kind.headline] for name in ("test_last", "test_best"))
     screen.print(
-        f"test {_score(last, primary)} after the last epoch, {_score(best, primary)} after "
+        f"test {kind.title} {kind.text(last)} after the last epoch, {kind.text(best)} after "
         f"epoch {result['best_epoch']}, the best on the validation set"
     )
 
 
-def _primary(task: Task) -> str:
-    return "accuracy" if task.dataset.classes else "ccc"
-
-
-def _score(value: float, name: str) -> str:
-    return f"{value:.1%}" if name == "accuracy" else f"{name.upper()} {value:.3f}"
-
-
 def _epoch(metrics: dict[str, Any], task: Task) -> str:
-    primary = _primary(task)
+    kind = task.dataset.kind
+    score = f"{kind.title} {kind.text(metrics[f'val_{kind.headline}']):>6}"
     return (
         f"epoch {metrics['epoch']:3} of {task.train.epochs}   loss {metrics['train_loss']:.4f}   "
-        f"validation {_score(metrics[f'val_{primary}'], primary):>6}   {metrics['seconds']:.1f} s"
+        f"validation {score}   {metrics['seconds']:.1f} s"
     )
 
 

@@ -21,7 +21,7 @@ from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.subset import start_epoch
 from petl.model.build import Model, restore, trained_state
-from petl.runs.result import Metrics, Scores
+from petl.runs.result import Metrics, PerClass, Scores
 from petl.train.batches import Batches
 from petl.train.failures import memory, nonfinite
 from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
@@ -64,6 +64,7 @@ class Outcome:
     best_epoch: int
     epochs: int
     confusion: dict[str, list[list[int]] | None]
+    per_class: dict[str, PerClass | None]
     weights: dict[str, Tensor]
     """The weights that the task keeps; empty if it keeps none."""
 
@@ -153,8 +154,8 @@ class Fit:
             watcher.step(self)
         self.finite.finish()
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
-        validation, _ = self.evaluate(self.data.split.validation)
-        score = validation[self.objective.primary]
+        validation = self.objective.measure(*self.outputs(self.data.split.validation))
+        score = validation[self.task.dataset.kind.headline]
         if self.best.is_beaten_by(score):
             self.best = Best(score, self.epoch, validation, self._weights())
         metrics = {
@@ -214,10 +215,6 @@ class Fit:
 
     # --- measuring
 
-    def evaluate(self, indices: np.ndarray) -> tuple[Scores, list[list[int]] | None]:
-        outputs, targets = self.outputs(indices)
-        return self.objective.measure(outputs, targets), self.objective.confusion(outputs, targets)
-
     @torch.no_grad()
     def outputs(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         self.model.eval()
@@ -232,16 +229,18 @@ class Fit:
         return {name: t.detach().clone() for name, t in trained_state(self.model).items()}
 
     def _test(self) -> Outcome:
-        last = self._weights()
-        test_last, confusion_last = self.evaluate(self.data.split.test)
+        last, objective = self._weights(), self.objective
+        after = {"test_last": self.outputs(self.data.split.test)}
         restore(self.model, self.best.weights)
-        test_best, confusion_best = self.evaluate(self.data.split.test)
+        after["test_best"] = self.outputs(self.data.split.test)
+        test_last, test_best = (objective.measure(*found) for found in after.values())
         keep = {"none": {}, "last": last, "best": self.best.weights}
         return Outcome(
             {"test_last": test_last, "test_best": test_best, "val_best": self.best.scores},
             best_epoch=self.best.epoch,
             epochs=self.epoch - 1,
-            confusion={"test_last": confusion_last, "test_best": confusion_best},
+            confusion={name: objective.confusion(*found) for name, found in after.items()},
+            per_class={name: objective.per_class(*found) for name, found in after.items()},
             weights=keep[self.task.weights],
         )
 

@@ -1,12 +1,12 @@
-"""The loss and the metrics of a classification and of a regression.
+"""The loss and the metrics of each kind of task (petl/config/kinds.py).
 
 A loss is the mean over a batch, in float32 or more, whatever precision the model has. Metrics are
-computed over a whole split at once, in float64: the mean of the batches' CCCs is not the CCC. The
-`primary` metric chooses the best epoch on the validation set; higher is better.
+computed over a whole split at once, in float64: the mean of the batches' CCCs is not the CCC.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from petl import config
+from petl.config.kinds import SEVERAL_LABELS
 from petl.runs.confusion import averages
+from petl.runs.result import PerClass
+from petl.train.ranking import average_precision, roc_auc
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,6 @@ class Classification:
 
     classes: int
     label_smoothing: float = 0.0
-
-    primary = "accuracy"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         outputs = _at_least_float32(outputs)
@@ -50,6 +51,41 @@ class Classification:
         counts = torch.bincount(pairs, minlength=self.classes**2)
         return counts.reshape(self.classes, self.classes).tolist()
 
+    def per_class(self, outputs: Tensor, targets: Tensor) -> None:
+        """The confusion matrix says it."""
+        return None
+
+
+@dataclass(frozen=True)
+class SeveralLabels:
+    """Binary cross-entropy with 0 or 1, or shares between them, (clips, classes)."""
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        outputs = _at_least_float32(outputs)
+        return F.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype))
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Means over the classes that have clips here; the others are counted."""
+        found = self.per_class(outputs, targets)
+        return {
+            "map": _mean(found["average_precision"]),
+            "auc": _mean(found["auc"]),
+            "classes_without_clips": float(found["clips"].count(0)),
+            "loss": self.loss(outputs.double(), targets).item(),
+        }
+
+    def per_class(self, outputs: Tensor, targets: Tensor) -> PerClass:
+        scores, truth = outputs.double().cpu().numpy().T, targets.cpu().numpy().T
+        pairs = list(zip(truth, scores, strict=True))
+        return {
+            "average_precision": [_known(average_precision(*pair)) for pair in pairs],
+            "auc": [_known(roc_auc(*pair)) for pair in pairs],
+            "clips": truth.sum(axis=1, dtype=int).tolist(),
+        }
+
+    def confusion(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -57,8 +93,6 @@ class Regression:
 
     targets: tuple[str, ...]
     minimises: Literal["mse", "mae", "ccc"] = "mse"
-
-    primary = "ccc"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         outputs = _at_least_float32(outputs)
@@ -93,12 +127,17 @@ class Regression:
     def confusion(self, outputs: Tensor, targets: Tensor) -> None:
         return None
 
+    def per_class(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
 
-Objective = Classification | Regression
+
+Objective = Classification | SeveralLabels | Regression
 
 
 def objective(task: config.Task) -> Objective:
     dataset, train = task.dataset, task.train
+    if dataset.kind is SEVERAL_LABELS:
+        return SeveralLabels()
     if dataset.classes is not None:
         return Classification(dataset.classes, train.label_smoothing)
     return Regression(dataset.targets, train.loss)
@@ -127,6 +166,15 @@ def pearson(x: Tensor, y: Tensor) -> Tensor:
 def _centred(x: Tensor) -> tuple[Tensor, Tensor]:
     mean = x.mean(dim=0)
     return mean, x - mean
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _mean(values: list[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _constant(x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from petl import config
 from petl.backbones.naming import fill
 from petl.backbones.tensor_file import read_tensors
+from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
 from petl.config.validate import validate
 from petl.data.features import normalise
 from petl.errors import UserError
@@ -55,6 +56,13 @@ class LoadedRun:
     def names(self) -> tuple[str, ...]:
         """The name of each output: a class or a target."""
         return self.classes or self.task.dataset.targets
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Probabilities of the classes, which add up to 1 only if a clip has one label; numbers."""
+        kind = self.task.dataset.kind
+        if kind is SEVERAL_LABELS:
+            return outputs.sigmoid()
+        return outputs.softmax(dim=1) if kind is ONE_LABEL else outputs
 
     @torch.no_grad()
     def outputs(self, raw: np.ndarray) -> Tensor:

@@ -78,5 +78,4 @@ def _predict_batch(
 
 
 def _values(run: LoadedRun, inputs: np.ndarray) -> list[list[float]]:
-    outputs = run.outputs(inputs).double()
-    return (outputs.softmax(dim=1) if run.classes else outputs).tolist()
+    return run.answers(run.outputs(inputs).double()).tolist()

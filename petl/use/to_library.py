@@ -22,6 +22,7 @@ from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Wrapper
 from petl.backbones.naming import to_huggingface
 from petl.config.dataset import BINS, RATE
+from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.errors import UserError
 from petl.methods.apply import merge
 from petl.model.build import Model
@@ -34,6 +35,11 @@ POOLED = {
     "speech": "hidden[:, 2:].mean(dim=1)",
 }
 """How a separate head reads an ASTModel. Poolings of prompts are refused before."""
+PROBLEMS = {
+    ONE_LABEL: "single_label_classification",
+    SEVERAL_LABELS: "multi_label_classification",
+    NUMBERS: "regression",
+}
 
 CLASSIFIER = """\
 ```python
@@ -149,7 +155,7 @@ def _config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any
     )
     return config | {
         "architectures": ["ASTForAudioClassification" if classifier else "ASTModel"],
-        "problem_type": "single_label_classification" if run.classes else "regression",
+        "problem_type": PROBLEMS[run.task.dataset.kind],
         "id2label": {str(label): name for label, name in enumerate(run.names)},
         "label2id": {name: label for label, name in enumerate(run.names)},
     }

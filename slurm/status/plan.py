@@ -52,7 +52,8 @@ class Item:
     state: RunState
     log: Path
     seconds: float | None = None
-    accuracy: float | None = None
+    score: float | None = None
+    """The headline metric of its kind of task."""
     attempts: list[Attempt] = field(default_factory=list)
     """Its submissions to a cluster, the last one last."""
 
@@ -84,7 +85,7 @@ class Item:
             return
         self.state = RunState("done")
         self.seconds = float(result["timing"]["seconds"])
-        self.accuracy = result["metrics"][self.report].get("accuracy")  # a regression has none
+        self.score = result["metrics"][self.report].get(self.task.dataset.kind.headline)
 
 
 class Plan:

@@ -73,7 +73,7 @@ def shares(counts: Mapping[Kind, int], width: int) -> dict[Kind, int]:
 
 
 def progress(plan: Plan, room: int | None = None) -> Rows:
-    """A row for each group: its bar, its mean accuracy so far, a remark; then the total.
+    """A row for each group: its bar, its mean score so far, a remark; then the total.
 
     With room for fewer groups, the most interesting ones are shown and the rest is counted.
     """
@@ -83,9 +83,11 @@ def progress(plan: Plan, room: int | None = None) -> Rows:
     def cells(items: Sequence[Item]) -> list[RenderableType]:
         counts = count(items)
         done = f"{counts['done']}/{len(items)}"
-        return [Bar(counts), done, _mean_accuracy(items), _shrinking(_remark(items), QUIET)]
+        return [Bar(counts), done, _mean_score(items), _shrinking(_remark(items), QUIET)]
 
-    table = _table(shown, ("", "done", "accuracy"), ("left", "right", "right", "left"), cells)
+    titles = dict.fromkeys(items[0].task.dataset.kind.title for items in groups.values())
+    heads = ("", "done", " or ".join(titles))
+    table = _table(shown, heads, ("left", "right", "right", "left"), cells)
     rows: list[RenderableType] = [table, Text(""), Text(summary(plan), style="bold")]
     if hidden := [item for group in groups if group not in shown for item in groups[group]]:
         more = f"  {len(groups) - len(shown)} more rows: {in_words(count(hidden))}"
@@ -212,9 +214,9 @@ def _most_interesting(groups: Groups, room: int | None) -> Groups:
     return {group: items for group, items in groups.items() if group in chosen}
 
 
-def _mean_accuracy(items: Sequence[Item]) -> str:
-    accuracies = [item.accuracy for item in items if item.accuracy is not None]
-    return f"{100 * fmean(accuracies):.1f} %" if accuracies else ""
+def _mean_score(items: Sequence[Item]) -> str:
+    scores = [item.score for item in items if item.score is not None]
+    return items[0].task.dataset.kind.text(fmean(scores)) if scores else ""
 
 
 def _remark(items: Sequence[Item]) -> str:

@@ -112,7 +112,8 @@ def _end(item: Item) -> str:
     if item.kind != "done":
         return f"{item.kind:9}{item.task}: {item.state.reason}"
     took = duration(item.seconds or 0)
-    return f"done     {item.task}: {100 * (item.accuracy or 0):.1f} % in {took}"
+    score = "" if item.score is None else f"{item.task.dataset.kind.text(item.score)} in "
+    return f"done     {item.task}: {score}{took}"
 
 
 def _joined(*parts: str) -> str:

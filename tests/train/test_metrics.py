@@ -11,9 +11,10 @@ import sklearn.metrics
 import torch
 from torch.nn import functional as F
 
+from petl.config.dataset import Table
 from petl.runs.confusion import averages, per_class
 from petl.train.loop import Best
-from petl.train.metrics import Classification, Regression, objective
+from petl.train.metrics import Classification, Regression, SeveralLabels, objective
 
 CLASSES = 7
 TARGETS = ("valence", "arousal", "dominance")
@@ -209,11 +210,57 @@ def test_the_first_of_equal_epochs_is_best_and_nan_never() -> None:
 def test_the_task_chooses_the_objective(tasks) -> None:
     task = tasks[0]
     assert objective(task) == Classification(10)
-    assert objective(task).primary == "accuracy"
+    assert task.dataset.kind.headline == "accuracy"
     smooth = task.train.model_copy(update={"label_smoothing": 0.1})
     assert objective(task.model_copy(update={"train": smooth})) == Classification(10, 0.1)
+    table = Table(file="clips.csv", path="file", label="tags", separator=";")
+    tags = task.dataset.model_copy(update={"layout": "table", "table": table})
+    assert tags.kind.headline == "map"
+    assert objective(task.model_copy(update={"dataset": tags})) == SeveralLabels()
     rates = task.dataset.model_copy(update={"classes": None, "targets": TARGETS})
+    assert rates.kind.headline == "ccc"
     learns = objective(task.model_copy(update={"dataset": rates}))
     assert learns == dataclasses.replace(Regression(TARGETS), minimises="mse")
-    assert learns.primary == "ccc"
     assert learns.confusion(drawn(3, 3), drawn(3, 3)) is None
+
+
+# --- several labels -------------------------------------------------------------------------------
+
+
+def tagged(clips: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rare and frequent classes, many equal scores; class 5 has no clip, class 6 has all."""
+    truth = (torch.rand(clips, CLASSES, generator=torch.Generator().manual_seed(3))) < torch.tensor(
+        [0.01, 0.1, 0.3, 0.5, 0.9, 0.0, 1.0]
+    )
+    scores = drawn(clips, CLASSES) + truth
+    scores[:, 1:3] = (2 * scores[:, 1:3]).round() / 2
+    return scores, truth.to(torch.uint8)
+
+
+def test_map_and_auc_equal_scikit_learn() -> None:
+    scores, truth = tagged()
+    found = SeveralLabels().per_class(scores, truth)
+    theirs = [
+        sklearn.metrics.average_precision_score(truth[:, c], scores[:, c])
+        for c in (0, 1, 2, 3, 4, 6)
+    ]
+    precisions = [found["average_precision"][c] for c in (0, 1, 2, 3, 4, 6)]
+    assert precisions == pytest.approx(theirs, abs=1e-12)
+    areas = [sklearn.metrics.roc_auc_score(truth[:, c], scores[:, c]) for c in range(5)]
+    assert found["auc"][:5] == pytest.approx(areas, abs=1e-12)
+    assert found["average_precision"][5] is None and found["auc"][5:] == [None, None]
+    assert found["clips"] == truth.sum(dim=0).tolist()
+    assert SeveralLabels().measure(scores, truth) == {
+        "map": pytest.approx(np.mean(theirs), abs=1e-12),
+        "auc": pytest.approx(np.mean(areas), abs=1e-12),
+        "classes_without_clips": 1,
+        "loss": pytest.approx(
+            F.binary_cross_entropy_with_logits(scores, truth.float()).item(), rel=1e-5
+        ),
+    }
+
+
+def test_probabilities_rank_as_logits_do() -> None:
+    scores, truth = tagged()
+    by_logits, by_shares = (SeveralLabels().per_class(s, truth) for s in (scores, scores.sigmoid()))
+    assert by_logits == by_shares

@@ -114,7 +114,7 @@ def test_a_regression_is_drawn_by_its_own_metric(tasks) -> None:
     figure = draw([(tasks[0], rows(3, metric="ccc"))])
     assert panels(figure)[1].get_ylabel() == "Validation CCC"
     mixed = [(tasks[0], rows(3, metric="ccc")), (tasks[5], rows(3))]
-    with pytest.raises(UserError, match="classifications and regressions"):
+    with pytest.raises(UserError, match="several kinds of task"):
         draw(mixed)
 
 

@@ -85,7 +85,7 @@ def test_time_is_measured_on_the_same_group_else_the_same_dataset(study: Study, 
     plan = Plan(study, runs)
     assert plan.left() == ([200, 800, 800], 6)
     items = plan.groups()
-    assert [item.accuracy for item in items[Group("esc50", "ast", "lora")]] == [0.6, None, None]
+    assert [item.score for item in items[Group("esc50", "ast", "lora")]] == [0.6, None, None]
     told = shown(overview(plan))
     assert "about 30 min, one run after the other; 6 more runs of unknown length" in told
 

@@ -1,0 +1,70 @@
+"""The kinds of task: what a clip's answer is, and by which metric runs are compared.
+
+For a new kind, add it here, to `Dataset.kind`, to `objective` in petl/train/metrics.py and to
+`Corpus.targets`. Tables, figures, reports and progress read the rest from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    title: str
+    percent: bool = False
+    lowest_first: bool = False
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", percent=True),
+    "balanced_accuracy": Metric("balanced accuracy", percent=True),
+    "precision": Metric("precision", percent=True),
+    "recall": Metric("recall", percent=True),
+    "f1": Metric("f1", percent=True),
+    "map": Metric("mAP", percent=True),
+    "auc": Metric("AUC"),
+    "ccc": Metric("CCC"),
+    "pearson": Metric("Pearson"),
+    "mae": Metric("MAE", lowest_first=True),
+    "rmse": Metric("RMSE", lowest_first=True),
+    "loss": Metric("loss", lowest_first=True),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`headline` chooses the best epoch, and `test_last` alone means it; higher is better."""
+
+    name: str
+    headline: str
+    beside: tuple[str, ...]
+    """What a report shows beside it."""
+    loss: str
+
+    @property
+    def title(self) -> str:
+        return METRICS[self.headline].title
+
+    def text(self, value: float) -> str:
+        """A value of the headline for people: `87.5 %`."""
+        return f"{100 * value:.1f} %" if METRICS[self.headline].percent else f"{value:.3f}"
+
+
+ONE_LABEL = Kind("one label", "accuracy", ("balanced_accuracy", "f1"), "cross-entropy")
+SEVERAL_LABELS = Kind("several labels", "map", ("auc",), "binary cross-entropy")
+NUMBERS = Kind("numbers", "ccc", ("rmse",), "mse, mae or ccc")
+KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS)
+HEADLINES = tuple(kind.headline for kind in KINDS)
+
+
+def metric(name: str) -> Metric:
+    """Of `mae_valence` and `top5_accuracy` too: the known part decides how it is printed."""
+    if name in METRICS:
+        return METRICS[name]
+    first, _, rest = name.partition("_")
+    if first in METRICS:
+        known = METRICS[first]
+        return Metric(f"{known.title} {rest}", known.percent, known.lowest_first)
+    last = METRICS.get(name.rpartition("_")[2], Metric(""))
+    return Metric(name.replace("_", " "), last.percent, last.lowest_first)
