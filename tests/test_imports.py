@@ -105,7 +105,8 @@ petl.terminal.find_spec = lambda name: None
 from typer.testing import CliRunner
 from petl.cli import app
 for command in ("plan", "status", "submit", "table"):
-    result = CliRunner().invoke(app, [command, "experiments/quickstart.yaml", "--runs", "/nowhere"])
+    words = [command, "experiments/quickstart.yaml", "--runs", "/nowhere"]
+    result = CliRunner().invoke(app, words + ["--local", "1"] * (command == "submit"))
     print(command, result.exit_code, result.stderr.strip())
 """
     assert [line.rstrip() for line in python("-c", code).splitlines()] == [

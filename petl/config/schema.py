@@ -6,11 +6,11 @@ nothing of a task is required here; whether a task is complete is checked once i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from petl.config.overlay import TASK_PARTS
 from petl.config.study import PRESETS
-from petl.config.study_file import StudyFile
+from petl.config.study_file import Masks, StudyFile
 from petl.config.task import Task
 from petl.config.yamlfile import read_yaml
 
@@ -26,7 +26,10 @@ def study_schema() -> Schema:
         definitions |= _names(kind)
     definitions["Parts"] = {"type": "object", "properties": parts, "additionalProperties": False}
 
-    definitions["Preset"]["properties"] |= parts
+    for preset in ("Preset", "DatasetPreset"):
+        definitions[preset]["properties"] |= parts
+    masks = definitions["Dataset"]["properties"]["spec_augment"]
+    masks["anyOf"].append({"enum": [*get_args(Masks)]})
     for holder in (study, definitions["When"]):
         holder["properties"]["set"] = {"$ref": "#/$defs/Parts"}
     for model in ("Matrix", "When", "TaskMatch"):

@@ -18,11 +18,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from petl.config.overlay import Fragment, Overlay, fill, value_at
-from petl.config.study_file import Match, PresetFile, Report, StudyFile, TaskMatch, Tree
-from petl.config.task import STUDY_NAME, Task
+from petl.config.shorthands import fit_kernels, replace_masks
+from petl.config.study_file import (
+    Match,
+    PresetFile,
+    Report,
+    StudyFile,
+    TaskMatch,
+    Tree,
+    report_of,
+)
+from petl.config.task import STUDY_NAME, Task, Weights
 from petl.config.validate import validate
 from petl.config.yamlfile import KeyPath, Source, read_yaml
 from petl.errors import UserError, nearest
@@ -44,6 +53,8 @@ class Study:
     description: str
     report: Report
     tasks: list[Task]
+    notes: tuple[str, ...] = ()
+    """What was chosen for the user, a line for each choice."""
 
 
 def load_study(path: str | Path) -> Study:
@@ -69,10 +80,13 @@ def _study(source: Source, path: Path) -> Study:
             "digits, spaces and . _ + = , - and begin with a letter or a digit"
         )
     file = validate(StudyFile, source.data, source.where)
-    tasks = list(_Expansion(source, file).tasks())
+    expansion = _Expansion(source, file)
+    tasks = list(expansion.tasks())
     if not tasks:
         raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' exclude every task")
-    return Study(source.name, path, file.description, file.report, tasks)
+    return Study(
+        source.name, path, file.description, report_of(file), tasks, tuple(expansion.notes)
+    )
 
 
 def max_tasks() -> int:
@@ -97,6 +111,7 @@ class _Expansion:
 
     def __init__(self, source: Source, file: StudyFile):
         self.source, self.file = source, file
+        self.notes: list[str] = []
         self.presets = read_yaml(PRESETS)
         validate(PresetFile, self.presets.data, self.presets.where)
         self._check_matches()
@@ -125,11 +140,13 @@ class _Expansion:
                 f"set PETL_MAX_TASKS to more than {max_tasks():,}, or split the study"
             )
 
-    def _weights(self) -> Literal["none", "last", "best"]:
+    def _weights(self) -> Weights:
         """If any are kept, those that the study reports."""
-        if not self.file.keep_weights:
+        if self.file.keep_weights is False:
             return "none"
-        return "last" if self.file.report == "test_last" else "best"
+        if report_of(self.file) == "test_last":
+            return "last" if self.file.keep_weights else "last-if-small"
+        return "best" if self.file.keep_weights else "best-if-small"
 
     def _check_fold(self, task: Task, fold: int) -> None:
         if fold >= task.dataset.folds:
@@ -147,11 +164,14 @@ class _Expansion:
             fragments += chain
         fragments.append((self.source, ("set",)))
         for i, rule in enumerate(self.file.when):
-            if _matches(rule, dataset=dataset, backbone=backbone, method=method):
+            if rule.covers(dataset=dataset, backbone=backbone, method=method):
                 fragments.append((self.source, ("when", i, "set")))
 
         # which of the profile's switches apply depends on the method that the fragments choose
         tree = Overlay(fragments)
+        tree.data = deepcopy(tree.data)  # lists are still those of the presets
+        replace_masks(tree)
+        self._fit_kernel(tree, dataset, method)
         profile = self._profile(tree.data)
         tree.fill_from(Overlay([(self.presets, ("defaults",)), *profile]))
         self._fill_parts(tree.data)
@@ -168,11 +188,17 @@ class _Expansion:
         combination = f"{at}: {dataset}, {backbone}, {method}"
         return validate(Task, tree.data, lambda key: tree.where(key) or combination)
 
+    def _fit_kernel(self, tree: Overlay, dataset: str, method: str) -> None:
+        """A conformer's kernel suits the kind of sound, unless the study sets it itself."""
+        chain = [value_at(file.data, key) for file, key in self._preset_chain("datasets", dataset)]
+        sound = next((one["sound"] for one in reversed(chain) if one.get("sound")), None)
+        if kernel := fit_kernels(tree, sound, self.presets):
+            self.notes.append(f"{method} on {dataset}: kernel {kernel}, for `sound: {sound}`")
+
     def _fill_parts(self, task: Tree) -> None:
         """Each method of a combination gets the switches that it would get alone."""
         method = task.get("method")
         if isinstance(method, dict) and isinstance(method.get("methods"), list):
-            method["methods"] = deepcopy(method["methods"])  # the preset's own stay
             for part in filter(lambda part: isinstance(part, dict), method["methods"]):
                 profile = Overlay([*self._profile(task | {"method": part})])
                 fill(part, profile.data.get("method", {}))
@@ -231,7 +257,7 @@ class _Expansion:
     def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
         def asked_for(match: TaskMatch) -> bool:
             names = {"dataset": dataset, "backbone": backbone, "method": method}
-            return _matches(match, **names, fold=fold, seed=seed)
+            return match.covers(**names, fold=fold, seed=seed)
 
         if self.file.only and not any(map(asked_for, self.file.only)):
             return False
@@ -268,16 +294,3 @@ def _text_at(tree: Any, key: KeyPath) -> str:
     for part in key:
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree if isinstance(tree, str) else ""
-
-
-def _matches(rule: Match, **asked: str | int) -> bool:
-    for key, value in asked.items():
-        wanted = getattr(rule, key, None)
-        if wanted is None:
-            continue
-        if isinstance(value, str):
-            if not any(fnmatchcase(value, pattern) for pattern in wanted):
-                return False
-        elif value not in wanted:
-            return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -35,6 +36,9 @@ Tree = dict[str, Any]
 
 
 Report = Literal["test_last", "test_best"]
+Sound = Literal["speech", "other"]
+Masks = Literal["mild", "strong"]
+"""Names for the settings of SpecAugment."""
 
 
 class Matrix(Settings):
@@ -53,6 +57,18 @@ class Match(Settings):
     dataset: Names | None = None
     backbone: Names | None = None
     method: Names | None = None
+
+    def covers(self, **asked: str | int) -> bool:
+        for key, value in asked.items():
+            wanted = getattr(self, key, None)
+            if wanted is None:
+                continue
+            if isinstance(value, str):
+                if not any(fnmatchcase(value, pattern) for pattern in wanted):
+                    return False
+            elif value not in wanted:
+                return False
+        return True
 
 
 class TaskMatch(Match):
@@ -77,15 +93,22 @@ class Preset(Settings):
     train: Tree = Field(default={})
 
 
+class DatasetPreset(Preset):
+    sound: Sound | None = None
+    """What the clips are. It chooses the kernel of the presets' conformer adapters."""
+
+
 class StudyFile(Settings):
     model_config = ConfigDict(title="petl-ast study")
 
-    description: str
-    profile: Literal["as-run", "as-intended"]
-    report: Report
-    keep_weights: bool = False
+    description: str = ""
+    profile: Literal["as-run", "as-intended"] = "as-intended"
+    report: Report | None = None
+    """By default what the profile means: the last epoch as run, the best one as intended."""
+    keep_weights: bool | None = None
+    """By default, the weights are kept where they are small."""
     matrix: Matrix
-    datasets: dict[str, Preset] = Field(default={})
+    datasets: dict[str, DatasetPreset] = Field(default={})
     backbones: dict[str, Preset] = Field(default={})
     methods: dict[str, Preset] = Field(default={})
     set: Tree = Field(default={})
@@ -94,9 +117,13 @@ class StudyFile(Settings):
     except_: list[TaskMatch] = Field(default=[], alias="except")
 
 
+def report_of(file: StudyFile) -> Report:
+    return file.report or ("test_last" if file.profile == "as-run" else "test_best")
+
+
 class PresetFile(Settings):
     defaults: Tree
     profiles: dict[str, Tree]
-    datasets: dict[str, Preset]
+    datasets: dict[str, DatasetPreset]
     backbones: dict[str, Preset]
     methods: dict[str, Preset]

@@ -24,6 +24,11 @@ STUDY_NAME = r"[A-Za-z0-9][\w .+=,-]*"
 """It becomes a folder beside others: no slash, no `..`, nothing that a shell or Slurm expands."""
 
 
+Weights = Literal["none", "last", "best", "last-if-small", "best-if-small"]
+"""The trained weights that a run keeps: of its last or best epoch; small is under SMALL_MB."""
+SMALL_MB = 20
+
+
 class Names(Settings):
     """What people call the parts: the row and column of a table. Not part of the run id."""
 
@@ -45,7 +50,7 @@ class Task(Settings):
     train: Train
     fold: Annotated[int, Field(ge=0)]
     seed: Seed
-    weights: Literal["none", "last", "best"] = "none"
+    weights: Weights = "none"
     """Which trained weights the run keeps. Changes no number, so it is not part of the run id."""
 
     @model_validator(mode="after")

@@ -208,7 +208,8 @@ def save_weights(run: RunDir, task: Task, outcome: Outcome) -> None:
     """
     from safetensors.torch import save
 
-    epoch = outcome.epochs if task.weights == "last" else outcome.best_epoch
-    facts = json.dumps({"run_id": task.run_id, "weights": task.weights, "epoch": epoch})
+    weights = task.weights.removesuffix("-if-small")
+    epoch = outcome.epochs if weights == "last" else outcome.best_epoch
+    facts = json.dumps({"run_id": task.run_id, "weights": weights, "epoch": epoch})
     tensors = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     write_atomic(run.weights_file, save(tensors, {"petl": facts}))

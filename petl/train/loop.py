@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.subset import start_epoch
@@ -234,14 +235,13 @@ class Fit:
         restore(self.model, self.best.weights)
         after["test_best"] = self.outputs(self.data.split.test)
         test_last, test_best = (objective.measure(*found) for found in after.values())
-        keep = {"none": {}, "last": last, "best": self.best.weights}
         return Outcome(
             {"test_last": test_last, "test_best": test_best, "val_best": self.best.scores},
             best_epoch=self.best.epoch,
             epochs=self.epoch - 1,
             confusion={name: objective.confusion(*found) for name, found in after.items()},
             per_class={name: objective.per_class(*found) for name, found in after.items()},
-            weights=keep[self.task.weights],
+            weights=kept(self.task.weights, last, self.best.weights),
         )
 
     # --- failing
@@ -263,6 +263,15 @@ class Fit:
             f"the {value} in epoch {self.epoch}, step {bad.step + 1}{first}. "
             f"Try a learning rate lower than {self.task.train.lr:g}, warm_up, or clip_norm"
         )
+
+
+def kept(wanted: Weights, last: dict[str, Tensor], best: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that the task keeps. What is trained has the same size in every epoch."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in last.values())
+    epoch, _, small = wanted.partition("-")
+    if epoch == "none" or (small and size >= SMALL_MB * 1e6):
+        return {}
+    return last if epoch == "last" else best
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:

@@ -52,7 +52,7 @@ def evaluate(
 ) -> None:
     """Measure a trained run again on its own dataset, and compare with what training recorded.
 
-    The study needs `keep_weights: true`. With the same machine, packages and number of threads as
+    The run must have kept its weights. With the same machine, packages and number of threads as
     in training, the numbers are the same to the last bit.
 
     \b

@@ -16,6 +16,7 @@ from petl import config
 from petl.backbones.naming import fill
 from petl.backbones.tensor_file import read_tensors
 from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
+from petl.config.task import SMALL_MB
 from petl.config.validate import validate
 from petl.data.features import normalise
 from petl.errors import UserError
@@ -107,13 +108,11 @@ def _finished(run: RunDir, task: config.Task) -> Result:
 
 
 def _no_weights(run: RunDir, task: config.Task) -> str:
-    if task.weights != "none":
-        return f"{run.weights_file}: no such file, though the study has `keep_weights: true`"
-    study = f"{task.names.study}.yaml"
-    return (
-        f"{run.path}: this run kept no weights. Add `keep_weights: true` to {study}, move this "
-        f"folder away and train again: `petl submit {study}` runs only what has no result"
-    )
+    again = f"`petl submit {task.names.study}.yaml --retrain {task.run_id}` trains it again"
+    if task.weights in ("last", "best"):
+        return f"{run.weights_file}: no such file, though its study keeps weights; {again}"
+    why = "" if task.weights == "none" else f": what it trained is over {SMALL_MB} MB"
+    return f"{run.path}: this run kept no weights{why}; {again} and keeps them"
 
 
 def _load(
@@ -132,7 +131,7 @@ def _load(
         model=model.to(device).eval(),
         classes=tuple(facts.get("classes") or ()),
         statistics=_statistics(task, facts.get("statistics"), path),
-        weights=about.get("weights", task.weights),
+        weights=about.get("weights", task.weights.removesuffix("-if-small")),
         epoch=about.get("epoch"),
         result=result,
     )

@@ -108,7 +108,7 @@ def overview(plan: Plan) -> Rows:
 
     heads = ("runs", "done", "running", "failed", "to go", "time")
     table = _table(plan.groups(), heads, ["right"] * 6, cells)
-    remarks = [_time_left(plan.left())]
+    remarks = [*plan.study.notes, _time_left(plan.left())]
     if plan.shared:
         remarks.append(f"{plan.shared} more tasks have the same settings as one of these runs")
     return Rows(

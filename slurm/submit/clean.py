@@ -64,9 +64,9 @@ def damaged(items: Sequence[Item]) -> dict[Path, list[Damage]]:
     return {folder: damage for folder, damage in by_folder.items() if damage}
 
 
-def move_aside(folder: Path) -> Path:
-    """To `damaged` in the study's folder, where no command looks for runs; nothing is removed."""
-    aside = folder.parent / "damaged"
+def move_aside(folder: Path, name: str = "damaged") -> Path:
+    """To a folder in the study's, where no command looks for runs; nothing is removed."""
+    aside = folder.parent / name
     if aside.is_symlink():
         raise UserError(f"{aside}: a link, and petl moves runs only into a real folder")
     target = aside / f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
@@ -40,7 +39,8 @@ from slurm.submit import control
 from slurm.submit.container import refuse_gpus
 from slurm.submit.local import default_workers, run_local
 from slurm.submit.policy import choose, failed
-from slurm.submit.profile import is_path, load_profile
+from slurm.submit.profile import is_path, load_profile, own_profile
+from slurm.submit.retrain import retrained
 from slurm.submit.sbatch import Cluster
 from slurm.submit.script import refuse_folders
 from slurm.submit.to_cluster import print_scripts, submit_to
@@ -81,11 +81,15 @@ def submit(
     print_script: Annotated[
         bool, typer.Option("--print-script", help="Show the job scripts and submit nothing.")
     ] = False,
+    retrain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Also train this run again and keep its weights."),
+    ] = None,
     runs: RunsDir = None,
     data: DataDir = None,
     cache: CacheDir = None,
 ) -> None:
-    """Submit a study to a cluster, or run it on this machine.
+    """Submit a study to a cluster, or run it on this machine if there is no Slurm.
 
     Runs that are done, queued or running are left alone: submit again for the rest.
 
@@ -96,15 +100,20 @@ def submit(
     """
     if local is not None and (cluster or print_script):
         raise UserError("--local cannot be combined with --cluster or --print-script")
-    places = Places.choose(runs, data, cache)
+    if retrain and print_script:
+        raise UserError("--retrain cannot be combined with --print-script")
+    places, loaded = Places.choose(runs, data, cache), load_study(study)
     name = None if local else cluster or os.environ.get("PETL_CLUSTER")
-    if name is None:
-        if print_script:
-            raise UserError("--print-script needs a cluster: add --cluster PROFILE")
-        _run_here(study, local, places)
-        return
-    loaded, there = load_study(study), _cluster(name, places)
-    if print_script:
+    if name is None and print_script:
+        raise UserError("--print-script needs a cluster: add --cluster PROFILE")
+    if name is None and local is None:
+        name = own_profile()
+    there = _cluster(name, places) if name else None
+    if retrain:
+        loaded = retrained(loaded, retrain, places.runs)
+    if there is None:
+        _run_here(loaded, local, places)
+    elif print_script:
         print_scripts(loaded, there)
     else:
         submit_to(there, loaded, partial(choose, profile=there.profile), yes=yes)
@@ -224,15 +233,15 @@ def _check_data(study: Study, places: Places) -> None:
             echo(f"warning: {error}", err=True)
 
 
-def _run_here(path: Path, local: int | None, places: Places) -> None:
-    plan = Plan(load_study(path), places.runs)
+def _run_here(study: Study, local: int | None, places: Places) -> None:
+    plan = Plan(study, places.runs)
     todo = plan.to_run()
     screen = console()
     if not todo:
         screen.print(f"{summary(plan)}, nothing to do")
         return
     with interruptible(
-        f"finished runs are kept; `petl submit {quote(str(path))}` submits the rest"
+        f"finished runs are kept; `petl submit {quote(str(study.path))}` submits the rest"
     ):
         prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))

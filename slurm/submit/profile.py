@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from petl.config.base import Count, Settings
 from petl.config.validate import validate
 from petl.config.yamlfile import KeyPath, parse_value, read_yaml
 from petl.errors import UserError, nearest
+from petl.terminal import echo
 
 SHIPPED = Path(__file__).parents[1] / "clusters"
 OWN = Path("clusters")
@@ -139,6 +141,19 @@ def load_profile(name: str, changes: Sequence[str] = ()) -> Profile:
         return "--set" if key and key[0] in changed else source.where(key)
 
     return validate(Profile, source.data | changed, where)
+
+
+def own_profile() -> str | None:
+    """Without Slurm there is none and the study runs here; with it, the one in ./clusters."""
+    if shutil.which("sbatch") is None:
+        echo("there is no Slurm on this machine, so the runs train here (as --local does)")
+        return None
+    own = [path.stem for path in sorted(OWN.glob("*.yaml"))]
+    if len(own) == 1:
+        echo(f"cluster profile: {OWN / own[0]}.yaml")
+        return own[0]
+    known = f"--cluster PROFILE ({', '.join(own)})" if own else "`petl init --cluster` and then it"
+    raise UserError(f"this machine has Slurm: to submit to it, use {known}; to run here, --local 1")
 
 
 def _change(text: str) -> tuple[str, Any]:

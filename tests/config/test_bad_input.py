@@ -45,7 +45,16 @@ CASES: dict[str, tuple[str, int, str]] = {
         "'train.epoch'; did you mean 'epochs'?",
     ),
     "typo in a part": (GOOD + "set: {trian: {epochs: 3}}\n", 10, "'trian'; did you mean 'train'?"),
-    "missing key": (but("report: test_last\n", ""), 1, "'report' is missing"),
+    "unknown masks": (
+        GOOD + "set: {dataset: {spec_augment: midl}}\n",
+        10,
+        "spec_augment cannot be 'midl'; did you mean 'mild'?",
+    ),
+    "unknown sound": (
+        GOOD + "datasets: {esc50: {sound: music}}\n",
+        10,
+        "datasets.esc50.sound cannot be 'music'; it can be other, speech",
+    ),
     "missing matrix key": (but("  seed: 10\n", ""), 4, "'matrix.seed' is missing"),
     "unknown dataset": (but("esc50", "esc5"), 5, "unknown dataset 'esc5'; did you mean 'esc50'?"),
     "unknown method": (but("lora]", "loar]"), 7, "unknown method 'loar'; did you mean 'lora'?"),

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from petl.config.options import Options
+from petl.config.task import SMALL_MB
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
-from petl.train.loop import Diverged
+from petl.train.loop import Diverged, kept
 from petl.train.run import run_task
 
 
@@ -84,3 +85,13 @@ def test_test_last_and_test_best_are_different_weights(tasks, own_runs):
     assert result["best_epoch"] == scores.index(max(scores)) + 1
     assert result["metrics"]["val_best"]["accuracy"] == max(scores)
     assert result["metrics"]["test_best"] != result["metrics"]["test_last"]
+
+
+def test_weights_are_kept_where_they_are_small() -> None:
+    small = {"a": torch.zeros(1000)}
+    large = {"a": torch.zeros(SMALL_MB * 250_000)}  # of 4 bytes
+    best = {"a": torch.ones(1000)}
+    assert kept("last-if-small", small, best) is small
+    assert kept("best-if-small", small, best) is best
+    assert kept("last-if-small", large, best) == kept("none", small, best) == {}
+    assert kept("last", large, best) is large

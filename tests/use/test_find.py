@@ -72,9 +72,11 @@ def test_an_unfinished_run_says_how_far_it_is(tasks, tmp_path: Path) -> None:
         load_run(run.path, places_of(tmp_path))
 
 
-def test_missing_weights_suggest_keep_weights(tasks, tmp_path: Path) -> None:
+def test_missing_weights_name_the_command_that_makes_them(tasks, tmp_path: Path) -> None:
     run = finished(tasks[0], tmp_path)
-    with pytest.raises(UserError, match=r"`keep_weights: true` to quickstart.yaml.*train again"):
+    with pytest.raises(
+        UserError, match=rf"`petl submit quickstart.yaml --retrain {run.path.name}`"
+    ):
         load_run(run.path, places_of(tmp_path))
 
 
