@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, str] = {
     "petl.model": "petl.config petl.backbones petl.methods",
     "petl.train": "petl.config petl.runs petl.data petl.backbones petl.methods petl.model",
     "petl.use": "petl.config petl.runs petl.data petl.backbones petl.methods petl.model petl.train",
+    "petl.reproduce": "petl.config petl.runs",
     "slurm": "petl.config petl.runs",
     "slurm.node": "petl.config petl.runs petl.train slurm",
     "slurm.status": "petl.config petl.runs slurm",

@@ -1,6 +1,6 @@
 """What a machine is, beyond the few facts in each result: its packages and its processor.
 
-    runs/environments/<sha256>.json     packages, CPU, flags and system
+    runs/.environments/<sha256>.json     packages, CPU, flags and system
 
 Thousands of runs share a machine, so a result holds the hash, and the file is written once. A
 reader checks the hash: somebody else of the group may have written the file.
@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 from petl.errors import UserError
 from petl.files import open_regular, write_atomic
 
-FOLDER = "environments"
+FOLDER = ".environments"
 MOST = 2**20
 """Bytes of such a file; one of 100 packages has 5,000."""
 OWN = "petl-ast"

@@ -75,7 +75,7 @@ class Environment(TypedDict, total=False):
     """NVIDIA's; None without one."""
     threads: int
     machine: str
-    """The hash of packages and processor, listed in runs/environments/ (petl/runs/machine.py)."""
+    """The hash of packages and processor, listed in runs/.environments/ (petl/runs/machine.py)."""
     host: str
     slurm_job_id: str | None
     slurm: SlurmJob | None

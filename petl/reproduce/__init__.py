@@ -1,0 +1,1 @@
+"""Training a run again and comparing it, the environment, and bundles for reviewers."""
