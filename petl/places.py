@@ -15,11 +15,14 @@ class Places:
 
     @classmethod
     def choose(
-        cls, runs: Path | None = None, data: Path | None = None, cache: Path | None = None
+        cls,
+        runs: str | Path | None = None,
+        data: str | Path | None = None,
+        cache: str | Path | None = None,
     ) -> Places:
         """Options first, then the environment (PETL_RUNS, ...), then folders in the current one."""
         return cls(
-            (runs or Path(os.environ.get("PETL_RUNS", "runs"))).absolute(),
-            (data or Path(os.environ.get("PETL_DATA", "data"))).absolute(),
-            (cache or Path(os.environ.get("PETL_CACHE", "cache"))).absolute(),
+            Path(runs or os.environ.get("PETL_RUNS", "runs")).absolute(),
+            Path(data or os.environ.get("PETL_DATA", "data")).absolute(),
+            Path(cache or os.environ.get("PETL_CACHE", "cache")).absolute(),
         )

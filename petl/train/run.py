@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from petl import config
 from petl.config.options import Options
+from petl.data.ready import prepare_all
 from petl.errors import UserError, reason
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
@@ -15,7 +17,25 @@ from petl.train.attempt import Attempt
 from petl.train.failures.kinds import Interrupted
 from petl.train.loop import EpochMetrics
 
-__all__ = ["Interrupted", "run_task"]
+__all__ = ["Interrupted", "run_task", "train"]
+
+
+def train(
+    task: config.Task,
+    *,
+    runs: str | Path | None = None,
+    data: str | Path | None = None,
+    cache: str | Path | None = None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
+) -> Result:
+    """Train one task in this process and return its result, as in result.json.
+
+    A task that has a result is not trained again, and one that was stopped continues. `on_epoch` is
+    called with the metrics of each epoch.
+    """
+    places = Places.choose(runs, data, cache)
+    prepare_all([task], places)
+    return run_task(task, places, on_epoch=on_epoch)
 
 
 def run_task(
