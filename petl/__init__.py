@@ -11,7 +11,7 @@ from petl.errors import UserError
 
 if TYPE_CHECKING:
     from analysis.collect import load as results
-    from petl.config.study import expand
+    from petl.config.python import expand
     from petl.methods.apply import merge
     from petl.methods.subset import start_epoch
     from petl.model.attach import attach
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 NAMES = {
     "attach": "petl.model.attach:attach",
-    "expand": "petl.config.study:expand",
+    "expand": "petl.config.python:expand",
     "merge": "petl.methods.apply:merge",
     "results": "analysis.collect:load",
     "start_epoch": "petl.methods.subset:start_epoch",

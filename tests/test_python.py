@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import petl
 from petl import config
 from petl.backbones.families import build_encoder
-from petl.config.presets import PRESETS, method_of
+from petl.config.python import method_of
+from petl.config.study import PRESETS
 from petl.config.yamlfile import read_yaml
 from petl.methods.apply import apply_method
 from petl.model.build import Model

@@ -68,15 +68,9 @@ def study_of(mapping: Mapping[str, Any], name: str) -> Study:
     return _study(Source(name, dict(mapping)), Path(f"{name}.yaml"))
 
 
-def expand(study: Mapping[str, Any] | str | Path, name: str = "python") -> list[Task]:
-    """The tasks of a study: of its file, or of a mapping with what the file would contain.
-
-    A mapping has no lines, so an error names the key alone. `name` is the study's, and so that of
-    the folder of its runs.
-    """
-    if isinstance(study, Mapping):
-        return study_of(study, name).tasks
-    return load_study(study).tasks
+def expand(mapping: Mapping[str, Any], name: str) -> list[Task]:
+    """The tasks of a study without a file; an error names the key instead of a line."""
+    return study_of(mapping, name).tasks
 
 
 def _study(source: Source, path: Path) -> Study:

@@ -17,7 +17,7 @@ from petl.backbones import ast
 from petl.backbones.encoder import Encoder
 from petl.backbones.library import expect
 from petl.backbones.naming import load_library
-from petl.config.presets import Profile, method_of
+from petl.config.python import Profile, method_of
 from petl.errors import UserError
 from petl.methods.apply import apply_method
 
