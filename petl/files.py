@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,16 @@ from typing import Any, BinaryIO
 from petl.errors import UserError, reason
 
 
-def write_atomic(path: Path, data: bytes | memoryview, mode: int = 0o666) -> None:
-    """Write to a temporary name in the same folder, fsync, and rename it over the old file."""
+def write_atomic(
+    path: Path,
+    data: bytes | memoryview,
+    mode: int = 0o666,
+    check: Callable[[], object] = lambda: None,
+) -> None:
+    """Write to a temporary name in the same folder, fsync, and rename it over the old file.
+
+    `check` is called just before the rename: what it raises leaves the old file as it is.
+    """
     refuse_irregular(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -31,6 +39,7 @@ def write_atomic(path: Path, data: bytes | memoryview, mode: int = 0o666) -> Non
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        check()
         temporary.replace(path)
     except OSError as error:  # from a full disk it comes without a name
         error.filename = str(path)
@@ -115,11 +124,11 @@ def write_output(path: Path, data: bytes) -> None:
         raise UserError(f"cannot write {path}: {reason(error)}") from None
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, check: Callable[[], object] = lambda: None) -> None:
     """Indented, with a row of integers (as in a confusion matrix) on one line."""
     text = json.dumps(value, indent=1, allow_nan=True)
     text = re.sub(r"\[\n[\s\d,]*\]", lambda row: "[" + " ".join(row[0][1:-1].split()) + "]", text)
-    write_atomic(path, (text + "\n").encode())
+    write_atomic(path, (text + "\n").encode(), check=check)
 
 
 def read_json(path: Path) -> Any | None:

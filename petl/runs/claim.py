@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from petl.errors import UserError
 from petl.files import read_json, read_regular, write_json
@@ -24,6 +24,10 @@ from petl.files import read_json, read_regular, write_json
 SILENT_S = 600
 """A worker that cannot be looked up and has been silent for this long is taken for dead."""
 TOUCH_S = 10
+LATE_S = 60
+"""A file server's clients may see a touched file this much later: NFS keeps attributes so long."""
+EPOCHS = 3
+"""A silent worker may still be at work for this many times its longest epoch."""
 CLOCK_S = 60
 """How long a measured difference between two clocks is believed."""
 
@@ -56,29 +60,14 @@ class Claim:
         return self
 
     def _remove_dead(self) -> None:
-        """Make way, unless the holder lives.
-
-        The race: between looking and removing, another process may have removed this claim and
-        made its own, which we would then remove. So what was seen names a marker that only one
-        process at a time can make, and under the marker the claim is compared once more.
-        """
+        """Make way, unless the holder lives."""
         seen = _content(self.path)
         if seen is None:
             return
         if is_alive(self.path):
             who = _who(holder(self.path))
             raise RunIsTaken(f"{self.path.parent}: {who} is working on this run already")
-        marker = self.path.with_name(f".takeover.{hashlib.sha256(seen).hexdigest()[:16]}")
-        try:
-            marker.touch(exist_ok=False)
-        except FileExistsError:
-            _remove_if_old(marker)
-            raise RunIsTaken(f"{self.path.parent}: another process takes this run over") from None
-        try:
-            if _content(self.path) == seen:
-                self.path.unlink()
-        finally:
-            marker.unlink(missing_ok=True)
+        _remove(self.path, seen)
 
     def check(self) -> None:
         """Raise RunIsTaken if the run was taken over: to be called before anything is written.
@@ -107,6 +96,51 @@ class Claim:
             self.path.unlink(missing_ok=True)
 
 
+class Silence(NamedTuple):
+    """A worker that may be alive gives no sign of life for longer than its work explains."""
+
+    since: float
+    host: str
+
+    def __str__(self) -> str:
+        return f"no sign of life since {clock(self.since)} on {self.host}"
+
+
+def silence(path: Path, longest_s: float = 0.0) -> Silence | None:
+    """Of the holder, whose longest epoch took so long; None if it is heard, or dead for certain.
+
+    A worker touches its claim at every step. What may take longer is bounded by its own epochs and
+    by SILENT_S; a reader may see a touch late; and where the file server's clock cannot be
+    compared with ours, nobody is called silent.
+    """
+    held = holder(path)
+    if held is None or _is_dead(held):
+        return None
+    try:
+        seconds = age(path, guess=False)
+    except OSError:
+        return None
+    if seconds <= SILENT_S + EPOCHS * longest_s + TOUCH_S + LATE_S:
+        return None
+    return Silence(time.time() - seconds, str(held["host"]))
+
+
+def revoke(path: Path, longest_s: float = 0.0) -> bool:
+    """Take the run from a silent holder. When it wakes, it misses its token and leaves."""
+    seen = _content(path)
+    if seen is None or silence(path, longest_s) is None:
+        return False
+    _remove(path, seen)
+    return True
+
+
+def clock(when: float) -> str:
+    """`14:30`, with the date if it was not today."""
+    then = time.localtime(when)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", then)
+
+
 def holder(path: Path) -> dict[str, Any] | None:
     """Who has claimed the run; None when the file does not name anybody."""
     claim = read_json(path)
@@ -124,40 +158,72 @@ def is_alive(path: Path) -> bool:
     claim = holder(path)
     if claim is None:
         return False
-    if (claim.get("boot"), claim.get("namespace")) == (_boot(), _namespace()):
-        return bool(_born(claim["pid"]) == claim["born"] is not None)
+    if _is_from_here(claim):
+        return not _is_dead(claim)
     try:
         return age(path) < SILENT_S
     except FileNotFoundError:
         return False
 
 
-def age(path: Path) -> float:
+def _is_from_here(claim: dict[str, Any]) -> bool:
+    return (claim.get("boot"), claim.get("namespace")) == (_boot(), _namespace())
+
+
+def _is_dead(claim: dict[str, Any]) -> bool:
+    """For certain: its process was of this machine, and is gone."""
+    return _is_from_here(claim) and (claim["born"] is None or _born(claim["pid"]) != claim["born"])
+
+
+def age(path: Path, guess: bool = True) -> float:
     """Seconds since a file was touched, by the clock of the file server alone.
 
     Hosts' clocks differ, by minutes where nobody set them. A file written now beside the other
     one gets its time from the same server, and the difference is the age whatever our clock says.
+    Where we may not write, our own clock has to do, or with `guess=False` it is an OSError.
     """
     touched = path.stat().st_mtime
     device = path.parent.stat().st_dev
     ahead, measured = _clocks.get(device, (0.0, float("-inf")))
     if time.monotonic() - measured > CLOCK_S:
-        ahead = _clock_ahead(path.parent)
+        try:
+            ahead = _clock_ahead(path.parent)
+        except OSError:
+            if not guess:
+                raise
+            return time.time() - touched
         _clocks[device] = ahead, time.monotonic()
     return time.time() + ahead - touched
 
 
 def _clock_ahead(folder: Path) -> float:
-    """Where we may not write, our own clock has to do."""
     probe = folder / f".claim.clock.{secrets.token_hex(4)}"
     try:
         probe.touch(exist_ok=False)
         return probe.stat().st_mtime - time.time()
-    except OSError:
-        return 0.0
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def _remove(path: Path, seen: bytes) -> None:
+    """Remove a claim of this content.
+
+    The race: between looking and removing, another process may have removed this claim and made
+    its own, which we would then remove. So what was seen names a marker that only one process at a
+    time can make, and under the marker the claim is compared once more.
+    """
+    marker = path.with_name(f".takeover.{hashlib.sha256(seen).hexdigest()[:16]}")
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        _remove_if_old(marker)
+        raise RunIsTaken(f"{path.parent}: another process takes this run over") from None
+    try:
+        if _content(path) == seen:
+            path.unlink()
+    finally:
+        marker.unlink(missing_ok=True)
 
 
 def _linked(mine: Path, path: Path) -> bool:

@@ -31,7 +31,7 @@ from petl.config import Task
 from petl.errors import UserError, reason
 from petl.files import write_json
 from petl.runs.archive.format import RUN_ID, Damaged, archive
-from petl.runs.claim import is_alive
+from petl.runs.claim import Silence, is_alive, revoke, silence
 from petl.runs.reading import content_of, epochs_of, is_named, json_mapping
 from petl.runs.result import (
     Result,
@@ -44,7 +44,7 @@ from petl.runs.result import (
 
 FAILURE = ("class", "kind", "message", "traceback")
 """The keys of failure.json."""
-Kind = Literal["done", "running", "failed", "stopped", "waiting"]
+Kind = Literal["done", "running", "silent", "failed", "stopped", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,25 @@ class RunDir:
             return None
         return {key: str(failure.get(key, "")) for key in FAILURE}
 
+    def silence(self) -> Silence | None:
+        """Is the process that holds the run silent for longer than its epochs explain?"""
+        return silence(self.claim_file, self._longest_epoch_s())
+
+    def revoke(self) -> bool:
+        """Take the run from a process that is silent."""
+        return revoke(self.claim_file, self._longest_epoch_s())
+
+    def _longest_epoch_s(self) -> float:
+        return max((float(row.get("seconds", 0)) for row in self.metrics()), default=0.0)
+
     def state(self) -> State:
         if self.result() is not None:
             return State("done")
         metrics = self.metrics()
         epoch = metrics[-1]["epoch"] if metrics else 0
         if is_alive(self.claim_file):
+            if (silent := self.silence()) is not None:
+                return State("silent", f"{silent}, in epoch {epoch + 1}", epoch)
             return State("running", f"epoch {epoch}", epoch)
         if (failure := self.failure()) is not None:
             return State("failed", failure["message"], epoch)

@@ -57,7 +57,8 @@ class Attempt(Watcher):
     stop: Callable[[], bool]
 
     def __post_init__(self) -> None:
-        self.checkpoints = Checkpoints(self.run, self.options.checkpoint_minutes)
+        minutes = self.options.checkpoint_minutes
+        self.checkpoints = Checkpoints(self.run, minutes, self.claim.check)
         self.began = time.monotonic()
         self.earlier_s, self.tries = 0.0, 1
         self.rows: list[EpochMetrics] = []
@@ -72,10 +73,10 @@ class Attempt(Watcher):
             data_s = self._seconds()
             outcome = self._train(data)
         result = self._result(data, outcome, data_s)
-        self.claim.check()
+        self._mend_metrics()
         if outcome.weights:
-            save_weights(self.run, self.task, outcome)
-        write_json(self.run.result_file, result)
+            save_weights(self.run, self.task, outcome, self.claim.check)
+        write_json(self.run.result_file, result, self.claim.check)
         self.checkpoints.remove()
         self.log(f"done: {result['metrics']}")
         self.trackers.end(result)
@@ -129,6 +130,7 @@ class Attempt(Watcher):
         there may be a line too many: that epoch is going to train again. Anything else is damage.
         Trackers start after this, because they read from the file how far the run is.
         """
+        self.claim.check()
         file, wanted = self.run.metrics_file, json_lines(self.rows)
         found, wrong = content_of(file)
         if found == wanted or not (found or wrong or wanted):
@@ -138,8 +140,8 @@ class Attempt(Watcher):
             self.run.set_aside(file)
             self.log(f"{file.name}: restored up to {done}; a damaged one is kept as *.damaged")
         else:
-            self.log(f"{file.name}: cut after {done}, where training continues")
-        write_atomic(file, wanted)
+            self.log(f"{file.name}: cut after {done}")
+        write_atomic(file, wanted, check=self.claim.check)
 
     # --- while it trains
 
@@ -162,8 +164,10 @@ class Attempt(Watcher):
             self._save()
         self.claim.touch()
 
+    def batch(self) -> None:
+        self.claim.touch()
+
     def _save(self) -> None:
-        self.claim.check()
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}
         self.checkpoints.save({"run_id": self.task.run_id, "fit": self.fit.state()} | progress)
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ State = dict[str, Any]
 
 
 class Checkpoints:
-    def __init__(self, run: RunDir, minutes: float):
+    def __init__(self, run: RunDir, minutes: float, check: Callable[[], object] = lambda: None):
+        """`check` raises if the run is another process's by now."""
+        self.check = check
         self.newest, self.older = run.resume_file, run.older_resume_file
         self.incoming = self.newest.with_name("resume.new.safetensors")
         self.every_s = 60 * minutes
@@ -52,7 +55,7 @@ class Checkpoints:
         started = time.monotonic()
         content = _pack(state)
         try:
-            write_atomic(self.incoming, content)
+            write_atomic(self.incoming, content, check=self.check)
             if self.newest.exists():
                 self.newest.replace(self.older)
             self.incoming.replace(self.newest)
@@ -200,7 +203,9 @@ def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save_weights(run: RunDir, task: Task, outcome: Outcome) -> None:
+def save_weights(
+    run: RunDir, task: Task, outcome: Outcome, check: Callable[[], object] = lambda: None
+) -> None:
     """weights.safetensors: the trained tensors alone; the rest comes from the backbone's source.
 
     All facts are under one metadata key, because safetensors writes several keys in any order and
@@ -212,4 +217,4 @@ def save_weights(run: RunDir, task: Task, outcome: Outcome) -> None:
     epoch = outcome.epochs if weights == "last" else outcome.best_epoch
     facts = json.dumps({"run_id": task.run_id, "weights": weights, "epoch": epoch})
     tensors = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
-    write_atomic(run.weights_file, save(tensors, {"petl": facts}))
+    write_atomic(run.weights_file, save(tensors, {"petl": facts}), check=check)

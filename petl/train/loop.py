@@ -44,6 +44,9 @@ class Watcher:
     def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
         pass
 
+    def batch(self) -> None:
+        """After each batch of an evaluation."""
+
 
 @dataclass
 class Best:
@@ -89,6 +92,7 @@ class Fit:
         self.lr, self.seconds = 0.0, 0.0
         self.losses: list[Tensor] = []
         self.best = Best()
+        self.watcher = Watcher()
         self.free_at_start = memory.free_bytes(self.device)
 
     # --- what a checkpoint holds
@@ -127,7 +131,7 @@ class Fit:
 
     def run(self, watcher: Watcher | None = None) -> Outcome:
         """Train to the end; test the last weights and those with the best validation."""
-        watcher = watcher or Watcher()
+        self.watcher = watcher = watcher or self.watcher
         while not self._is_over():
             watcher.epoch(self, self._epoch(watcher))
         return self._test()
@@ -223,6 +227,7 @@ class Fit:
         for x, y in self.batches.of(indices):
             with autocast(self.task.train.precision, self.device):
                 pairs.append((self.model(x).float(), y))
+            self.watcher.batch()
         outputs, targets = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
         return outputs, targets
 

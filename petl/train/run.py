@@ -79,12 +79,13 @@ def _carry_out(attempt: Attempt, places: Places) -> Result:
     except Interrupted:
         attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
         raise
-    except OSError as error:
+    except Exception as error:
+        attempt.claim.check()  # what meets another process's files is no failure of the run
+        if not isinstance(error, OSError):
+            attempt.fail(error)
+            raise
         known = attempt.explain(error)
         attempt.fail(known)
         raise known from None
-    except Exception as error:
-        attempt.fail(error)
-        raise
     finally:
         attempt.trackers.end(None)

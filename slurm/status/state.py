@@ -13,7 +13,7 @@ from datetime import datetime
 from statistics import fmean
 from typing import Literal
 
-from petl.runs.claim import SILENT_S, holder
+from petl.runs.claim import LATE_S, SILENT_S, Silence, clock, holder, is_alive
 from petl.runs.directory import RunDir
 from slurm.exits import INTERRUPTED
 from slurm.format import duration, several
@@ -21,8 +21,10 @@ from slurm.requeues import Requeues
 from slurm.scheduler import Answer, Job
 from slurm.submission import Attempt
 
-Kind = Literal["done", "running", "pending", "failed", "stopped", "lost", "unknown", "waiting"]
-"""`waiting` to be submitted, `pending` in the scheduler's queue."""
+Kind = Literal[
+    "done", "running", "silent", "pending", "failed", "stopped", "lost", "unknown", "waiting"
+]
+"""`silent`: no sign of life; `pending` in the queue; `waiting` to be submitted."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ ENDS: dict[str, tuple[Kind, str, str]] = {
 INTERRUPTIONS = {INTERRUPTED, 15, 12}
 """Exit codes of a job that was told to leave, the last two before it could listen."""
 KILLED = 9
+START_S = 1800
+"""A job that has not begun its run for so long hangs: an image may take minutes to arrive."""
 ACCOUNTS_S = 120
 """After an outage slurmdbd may learn that a job has failed before it learns the exit code."""
 
@@ -72,6 +76,9 @@ def state_in_queue(run: RunDir, seen: RunState, last: Attempt, job: Job, epochs:
         return replace(seen, kind="pending", reason=_waiting(run, last, job), cause="")
     if seen.kind == "failed" and last.submission.has_failed(run):
         return seen  # its job is about to end, or has other runs to do
+    if (silent := _silence(run, last, job)) is not None:
+        reason = f"{silent}; {_progress(run, seen.epoch, epochs)}"
+        return replace(seen, kind="silent", reason=reason, cause="")
     if seen.kind == "running":
         return replace(seen, reason=_progress(run, seen.epoch, epochs))
     if job.state == "SUSPENDED":
@@ -82,9 +89,27 @@ def state_in_queue(run: RunDir, seen: RunState, last: Attempt, job: Job, epochs:
     return replace(seen, kind="running", reason=f"{word} on {job.node}", cause="")
 
 
+def _silence(run: RunDir, last: Attempt, job: Job) -> Silence | None:
+    """Of a run whose job runs: in its work, or before it began.
+
+    A claim that is older than the job is an earlier try's, and says nothing about this one.
+    """
+    if job.state != "RUNNING":
+        return None
+    began = start.timestamp() if (start := _when(job.start)) else 0.0
+    if (silent := run.silence()) is not None and silent.since > began - LATE_S:
+        return silent._replace(host=job.node)
+    in_turn = last.submission.record.per_job > 1
+    if began and not in_turn and max(began, _last_sign(run)) < time.time() - START_S:
+        return None if is_alive(run.claim_file) else Silence(began, job.node)
+    return None
+
+
 def explains_itself(run: RunDir, seen: RunState, last: Attempt) -> bool:
     """The run is alive, or has written why this attempt failed: Slurm need not be asked."""
-    return seen.kind == "running" or (seen.kind == "failed" and last.submission.has_failed(run))
+    return seen.kind in ("running", "silent") or (
+        seen.kind == "failed" and last.submission.has_failed(run)
+    )
 
 
 def state_after_queue(
@@ -154,7 +179,7 @@ def _waiting(run: RunDir, last: Attempt, job: Job) -> str:
     times = Requeues(run).times()
     requeued = f"requeued {several(times, 'time')}" if times else ""
     start = _when(job.start)
-    starts = f"starts about {_clock(start)}" if start and start > datetime.now() else ""
+    starts = f"starts about {clock(start.timestamp())}" if start and start > datetime.now() else ""
     return "; ".join(part for part in (requeued, why, starts) if part)
 
 
@@ -178,7 +203,7 @@ def _last_seen(run: RunDir) -> str:
         return "it never began (cancelled while it was pending?)"
     claim = holder(run.claim_file)
     on = f" on {claim['host']}" if claim else ""
-    return f"no result, last seen{on} at {_clock(datetime.fromtimestamp(sign))}"
+    return f"no result, last seen{on} at {clock(sign)}"
 
 
 def _when(text: str) -> datetime | None:
@@ -186,8 +211,3 @@ def _when(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _clock(when: datetime) -> str:
-    today = when.date() == datetime.now().date()
-    return when.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")

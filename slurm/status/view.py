@@ -26,6 +26,7 @@ from slurm.status.state import Kind
 KINDS: dict[Kind, tuple[str, str, str]] = {
     "done": ("●", "#", "green"),
     "running": ("◐", ">", "cyan"),
+    "silent": ("◑", "!", "bold yellow"),
     "pending": ("○", "-", "blue"),
     "failed": ("✗", "x", "bold red"),
     "lost": ("?", "?", "bold red"),
@@ -34,10 +35,10 @@ KINDS: dict[Kind, tuple[str, str, str]] = {
     "waiting": ("·", ".", "bright_black"),
 }
 BY_INTEREST: tuple[Kind, ...] = (
-    *("running", "failed", "lost", "stopped", "unknown", "pending", "waiting", "done"),
+    *("running", "silent", "failed", "lost", "stopped", "unknown", "pending", "waiting", "done"),
 )
 BAR = 20
-ENDS: tuple[Kind, ...] = ("failed", "lost", "stopped", "unknown")
+TROUBLED: tuple[Kind, ...] = ("silent", "failed", "lost", "stopped", "unknown")
 MOST_EPOCHS = 6
 Justify = Literal["left", "right"]
 Groups = Mapping[Group, list[Item]]
@@ -146,7 +147,7 @@ def line(item: Item) -> str:
 
 def troubles(items: Iterable[Item], most: int = 10) -> Iterator[str]:
     """Why runs failed, stopped or are lost, and which log tells more."""
-    bad = [item for item in items if item.kind in ENDS]
+    bad = [item for item in items if item.kind in TROUBLED]
     for item in bad[:most]:
         yield f"\n{item.kind:9}{item.task}"
         yield f"{'':9}{item.state.reason}"
@@ -221,7 +222,7 @@ def _mean_score(items: Sequence[Item]) -> str:
 
 def _remark(items: Sequence[Item]) -> str:
     counts = count(items)
-    remarks = [f"{counts[kind]} {kind}" for kind in ENDS if counts[kind]]
+    remarks = [f"{counts[kind]} {kind}" for kind in TROUBLED if counts[kind]]
     running = [item for item in items if item.kind == "running"]
     if len(running) == 1 and items[0].attempts:
         remarks.append(running[0].state.reason)

@@ -18,7 +18,7 @@ from slurm.status.view import QUIET, progress, summary
 LOOK_S = 5.0
 """Between two looks, each of which asks the scheduler."""
 REDRAW_S, PRINT_S = 0.5, 15.0
-UNDER_WAY = ("running", "pending", "unknown")
+UNDER_WAY = ("running", "silent", "pending", "unknown")
 Show = Callable[[str], None]
 
 

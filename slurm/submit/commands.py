@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from petl.config.options import Options, tracked
 from petl.config.study import Study, load_study
-from petl.data.ready import prepare_all
 from petl.errors import UserError
 from petl.places import Places
 from petl.terminal import (
@@ -27,22 +25,21 @@ from petl.terminal import (
     agrees,
     console,
     echo,
-    interruptible,
 )
 from slurm.format import several
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import of, plans_of, warn
-from slurm.status.view import lines, name_damage, overview, summary, troubles
-from slurm.status.watch import watch
+from slurm.status.view import lines, name_damage, overview
 from slurm.submit import clean as clean_up
 from slurm.submit import control
 from slurm.submit.container import refuse_gpus
-from slurm.submit.local import default_workers, run_local
+from slurm.submit.here import run_here
 from slurm.submit.policy import choose, failed
 from slurm.submit.profile import is_path, load_profile, own_profile
 from slurm.submit.retrain import retrained
 from slurm.submit.sbatch import Cluster
 from slurm.submit.script import refuse_folders
+from slurm.submit.silent import retry_silent
 from slurm.submit.to_cluster import print_scripts, submit_to
 
 
@@ -112,7 +109,8 @@ def submit(
     if retrain:
         loaded = retrained(loaded, retrain, places.runs)
     if there is None:
-        _run_here(loaded, local, places)
+        here = Plan(loaded, places.runs)
+        run_here(here, here.to_run(), local, places)
     elif print_script:
         print_scripts(loaded, there)
     else:
@@ -125,6 +123,10 @@ def retry(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the profile: mem_gb=64."),
     ] = None,
+    silent: Annotated[
+        bool,
+        typer.Option("--silent", help="Instead, start runs again that give no sign of life."),
+    ] = False,
     cluster: ClusterName = None,
     yes: Yes = False,
     runs: RunsDir = None,
@@ -136,18 +138,25 @@ def retry(
     \b
     Example:
       petl retry experiments/table1.yaml cause=out-of-memory --set mem_gb=64
+      petl retry experiments/table1.yaml --silent
     """
     places = Places.choose(runs, data, cache)
     plans, items = plans_of(words, places.runs)
+    named = cluster or os.environ.get("PETL_CLUSTER")
     for plan in plans:
         mine = of(plan, items)
+
+        there = partial(_last_or, named, plan, mine, places, changes or [])
+        if silent:
+            submitted = named or any(item.attempts for item in mine)
+            retry_silent(plan, mine, places, there if submitted else None, ask=not yes)
+            continue
+        chosen = there()  # it may refuse, and then nothing has been done yet
         if waiting := control.held(plan, mine):
             control.release(plan, waiting)
             console().print(f"released {several(len(waiting), 'held run')}")
-        name = cluster or os.environ.get("PETL_CLUSTER") or _last_cluster(plan, mine)
         ids = {item.task.run_id for item in mine}
-        there = _cluster(name, places, changes or [])
-        submit_to(there, plan.study, partial(failed, runs=ids), yes=yes)
+        submit_to(chosen, plan.study, partial(failed, runs=ids), yes=yes)
 
 
 def cancel(words: Words = None, yes: Yes = False, runs: RunsDir = None) -> None:
@@ -233,25 +242,10 @@ def _check_data(study: Study, places: Places) -> None:
             echo(f"warning: {error}", err=True)
 
 
-def _run_here(study: Study, local: int | None, places: Places) -> None:
-    plan = Plan(study, places.runs)
-    todo = plan.to_run()
-    screen = console()
-    if not todo:
-        screen.print(f"{summary(plan)}, nothing to do")
-        return
-    with interruptible(
-        f"finished runs are kept; `petl submit {quote(str(study.path))}` submits the rest"
-    ):
-        prepare_all([item.task for item in todo], places)
-        workers = min(local or default_workers(), len(todo))
-        with watch(plan, workers, screen) as show:
-            run_local(plan, places, workers, show)
-    bad = [item for item in todo if item.kind == "failed"]
-    for line in troubles(bad):
-        screen.print(line, soft_wrap=True)
-    if bad:
-        raise typer.Exit(1)
+def _last_or(
+    named: str | None, plan: Plan, items: Sequence[Item], places: Places, changes: Sequence[str]
+) -> Cluster:
+    return _cluster(named or _last_cluster(plan, items), places, changes)
 
 
 def _last_cluster(plan: Plan, items: Sequence[Item]) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,13 +37,15 @@ class Job(NamedTuple):
     log: Path
 
 
-def run_local(plan: Plan, places: Places, workers: int, show: Show) -> None:
-    """Run what is to be run, and return when all of it has ended, well or not.
+def run_local(
+    plan: Plan, places: Places, workers: int, show: Show, todo: Sequence[Item] | None = None
+) -> None:
+    """Run these, or what is to be run, and return when all of it has ended, well or not.
 
     `show` is called a few times a second with a remark, mostly empty, to bring a view up to date.
     """
-    elsewhere = [item for item in plan.items if item.kind == "running"]
-    todo = plan.to_run()
+    elsewhere = [item for item in plan.items if item.kind in ("running", "silent")]
+    todo = plan.to_run() if todo is None else todo
     for item in todo:
         item.state = RunState("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from petl.runs.claim import is_alive
 from slurm.format import several
 from slurm.status.plan import Item, Means, Plan
 from slurm.status.state import Kind
@@ -39,7 +40,7 @@ NEVER = {
     "no-progress": ("no progress", "allow more time with --set time=..."),
 }
 """It would only fail again. What to change before `petl retry`."""
-UNTOUCHED: tuple[Kind, ...] = ("running", "pending", "unknown")
+UNTOUCHED: tuple[Kind, ...] = ("running", "silent", "pending", "unknown")
 
 
 @dataclass
@@ -74,6 +75,12 @@ def failed(items: Iterable[Item], runs: Container[str]) -> Choice:
     kinds = ("failed", "stopped", "lost")
     again = [item for item in items if item.kind in kinds and item.task.run_id in runs]
     return Choice(again=again)
+
+
+def freed(items: Iterable[Item], runs: Container[str]) -> Choice:
+    """For `petl retry --silent`: those of these runs that nobody holds any more."""
+    mine = [item for item in items if item.task.run_id in runs and item.kind != "done"]
+    return Choice(again=[item for item in mine if not is_alive(item.run.claim_file)])
 
 
 def _is(item: Item, causes: Container[str]) -> bool:

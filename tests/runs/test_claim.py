@@ -184,6 +184,74 @@ def test_a_clock_that_is_wrong_neither_kills_nor_keeps(claim: Path, minutes, mon
     assert not is_alive(claim)
 
 
+# --- silence --------------------------------------------------------------------------------------
+
+
+def quiet(claim: Path, seconds: float, **other: object) -> None:
+    """A claim of another host, touched so long ago."""
+    write_json(claim, {"token": "t", **ELSEWHERE, **other})
+    os.utime(claim, (time.time() - seconds,) * 2)
+
+
+def test_a_holder_is_silent_after_longer_than_its_epochs_explain(claim: Path) -> None:
+    quiet(claim, SILENT_S + 200)
+    since = claims.silence(claim)
+    assert since is not None and since.host == "elsewhere"
+    assert abs(time.time() - SILENT_S - 200 - since.since) < 5
+    assert claims.silence(claim, longest_s=100) is None
+    quiet(claim, SILENT_S + 3 * 100 + 200)
+    assert claims.silence(claim, longest_s=100) is not None
+
+
+def test_a_touch_that_is_seen_late_makes_no_holder_silent(claim: Path, monkeypatch) -> None:
+    """NFS shows a file's time up to a minute late: here, without any margin but that."""
+    monkeypatch.setattr(claims, "SILENT_S", 0)
+    real = claims.age
+    monkeypatch.setattr(claims, "age", lambda path, guess=True: real(path, guess) + 59)
+    with Claim(claim):
+        os.utime(claim, (time.time() - claims.TOUCH_S + 2,) * 2)  # it is about to touch it again
+        assert claims.age(claim) > 60
+        assert claims.silence(claim) is None
+        monkeypatch.setattr(claims, "LATE_S", 0)
+        assert claims.silence(claim) is not None
+
+
+@pytest.mark.parametrize("minutes", [-60, 60])
+def test_a_wrong_clock_makes_no_holder_silent(claim: Path, minutes: int, monkeypatch) -> None:
+    monkeypatch.setattr(claims, "_clocks", {})
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + 60 * minutes)
+    write_json(claim, {"token": "t", **ELSEWHERE})
+    assert claims.silence(claim) is None
+    monkeypatch.setattr(claims, "_clocks", {})
+
+    def refused(folder: Path) -> float:
+        raise PermissionError
+
+    monkeypatch.setattr(claims, "_clock_ahead", refused)
+    assert claims.silence(claim) is None, "nobody knows the file server's clock"
+
+
+def test_the_dead_are_not_silent(claim: Path) -> None:
+    dead_claim(claim)
+    os.utime(claim, (0, 0))
+    assert claims.silence(claim) is None
+
+
+def test_a_silent_holder_is_dismissed_and_one_that_is_heard_is_not(claim: Path) -> None:
+    with Claim(claim) as first:
+        assert not claims.revoke(claim)
+        first.check()
+        os.utime(claim, (0, 0))
+        assert claims.revoke(claim) and not claims.revoke(claim)
+        with pytest.raises(RunIsTaken):
+            first.touch()
+        with Claim(claim) as second:
+            with pytest.raises(RunIsTaken):
+                first.check()
+            second.check()
+
+
 def test_whoever_lost_a_run_notices_before_writing(claim: Path) -> None:
     with Claim(claim) as first:
         first.check()

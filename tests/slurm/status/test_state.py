@@ -11,14 +11,14 @@ from made_runs import failed, finished, stopped
 from rich.console import Console
 
 from petl.config.study import Study, load_study
-from petl.files import write_json
-from petl.runs.claim import Claim
+from petl.files import read_json, write_json
+from petl.runs.claim import Claim, clock
 from petl.runs.directory import RunDir
 from slurm.record import Record
 from slurm.scheduler import Answer, Job, ranges, sacct_line, squeue_line
 from slurm.status import plan as planning
 from slurm.status.plan import Item, Plan
-from slurm.status.view import progress
+from slurm.status.view import progress, summary
 from slurm.submission import Submission
 from slurm.submit.policy import batches, choose, difference, hints
 from slurm.submit.profile import Profile
@@ -107,8 +107,8 @@ def test_what_waits_and_what_runs_is_told_with_its_reason(
 ) -> None:
     scheduler.squeue = [
         "2-3%1|PENDING|2099-01-01T14:30:00||JobArrayTaskLimit",
-        "0|RUNNING|2026-01-01T10:00:00|node7|None",
-        "1|RUNNING|2026-01-01T10:00:00|node8|None",
+        f"0|RUNNING|{time.strftime('%FT%T')}|node7|None",
+        f"1|RUNNING|{time.strftime('%FT%T')}|node8|None",
     ]
     with Claim(stopped(study.tasks[0], runs, 6).claim_file):
         assert told(study, runs) == [
@@ -117,6 +117,37 @@ def test_what_waits_and_what_runs_is_told_with_its_reason(
             ("pending", "throttle; starts about 2099-01-01 14:30"),
             ("pending", "throttle; starts about 2099-01-01 14:30"),
         ]
+
+
+def test_a_silent_run_says_since_when_and_where(
+    study: Study, runs: Path, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its work, before its work, and not because of what an earlier try has left."""
+    two_h = time.time() - 7200
+    start, now = (time.strftime("%FT%T", time.localtime(when)) for when in (two_h, time.time()))
+    scheduler.squeue = [
+        f"0|RUNNING|{start}|node7|None",
+        f"1|RUNNING|{start}|node8|None",
+        f"2|RUNNING|{now}|node9|None",
+        f"3|SUSPENDED|{start}|node9|None",
+    ]
+    for fold in (0, 2, 3):
+        with Claim(stopped(study.tasks[fold], runs, 6).claim_file) as claim:
+            held = read_json(claim.path)
+        elsewhere = {"host": "gpu7", "boot": "another"} if fold != 3 else {}
+        write_json(claim.path, held | elsewhere)
+        os.utime(claim.path, (two_h + 600,) * 2)
+    plan = Plan(study, runs)
+    assert [item.kind for item in plan.items] == ["silent", "silent", "running", "pending"]
+    since = [clock(two_h + 600), clock(two_h)]
+    reasons = [item.state.reason for item in plan.items]
+    assert reasons[0] == f"no sign of life since {since[0]} on node7; epoch 6/50, 44 s left"
+    assert reasons[1] == f"no sign of life since {since[1]} on node8; epoch 1/50"
+    assert reasons[2:] == ["starting on node9", "suspended on node9"]
+    assert summary(plan) == "0 of 4 done, 1 running, 2 silent, 1 pending"
+    choice = choose(plan.items, Profile(time="1"))
+    assert not choice.to_submit
+    assert difference(choice, plan.counts()) == "0 done, 1 running, 2 silent, 1 pending"
 
 
 def test_a_requeued_run_waits_and_says_how_often_it_did(

@@ -1,0 +1,35 @@
+"""`petl submit --local`: prepare the data, run the study on this machine, show how it goes."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+import typer
+
+from petl.data.ready import prepare_all
+from petl.places import Places
+from petl.terminal import console, interruptible
+from slurm.status.plan import Item, Plan
+from slurm.status.view import summary, troubles
+from slurm.status.watch import watch
+from slurm.submit.local import default_workers, run_local
+
+
+def run_here(plan: Plan, todo: list[Item], local: int | None, places: Places) -> None:
+    """Run these of a study's runs, show how far they are, and say why some failed."""
+    screen = console()
+    if not todo:
+        screen.print(f"{summary(plan)}, nothing to do")
+        return
+    with interruptible(
+        f"finished runs are kept; `petl submit {quote(str(plan.study.path))}` submits the rest"
+    ):
+        prepare_all([item.task for item in todo], places)
+        workers = min(local or default_workers(), len(todo))
+        with watch(plan, workers, screen) as show:
+            run_local(plan, places, workers, show, todo)
+    bad = [item for item in todo if item.kind == "failed"]
+    for line in troubles(bad):
+        screen.print(line, soft_wrap=True)
+    if bad:
+        raise typer.Exit(1)
