@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,8 @@ from slurm.call import without_here
 from slurm.record import ArrayTask
 
 TIMEOUT_S = 60
+ASK_S = 10.0
+"""How long all questions of one command wait for answers that do not come."""
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
@@ -83,7 +86,7 @@ def accounted(arrays: Sequence[str], since: float) -> Answer:
 
 def _ask(command: list[str], read: Callable[[str], Iterable[tuple[ArrayTask, Job]]]) -> Answer:
     try:
-        output = run(command)
+        output = ask(command)
     except SlurmTrouble as error:
         return Answer(trouble=str(error))
     jobs: dict[ArrayTask, Job] = {}
@@ -155,6 +158,28 @@ def run(command: Sequence[str], timeout_s: float = TIMEOUT_S, text: str = "") ->
     return done.stdout
 
 
+_unanswered_s = 0.0
+
+
+def start_asking() -> None:
+    """At the start of a command, or of each look of one that keeps looking."""
+    global _unanswered_s
+    _unanswered_s = 0.0
+
+
+def ask(command: Sequence[str]) -> str:
+    """What Slurm answers to a question. What changes something may take longer: `run`."""
+    global _unanswered_s
+    if _unanswered_s >= ASK_S:
+        raise SlurmTrouble(f"Slurm has not answered within {ASK_S:.0f} s")
+    began = time.monotonic()
+    try:
+        return run(command, ASK_S - _unanswered_s)
+    except SlurmTrouble:
+        _unanswered_s += time.monotonic() - began
+        raise
+
+
 def _environment() -> dict[str, str]:
     """Without the variables of a job we may be in, nor the user's own formats for squeue."""
     keep = ("SLURM_CONF", "SLURM_CLUSTERS")
@@ -168,7 +193,7 @@ def _environment() -> dict[str, str]:
 
 def max_array_size() -> int:
     try:
-        match = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]), re.M)
+        match = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]), re.M)
     except SlurmTrouble:
         return DEFAULT_MAX_ARRAY_SIZE
     return int(match[1]) if match else DEFAULT_MAX_ARRAY_SIZE

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from petl.places import Places
 from petl.terminal import RunsDir, Words, console, echo, interruptible
+from slurm.scheduler import start_asking
 from slurm.status import logs as run_logs
 from slurm.status.plan import Plan
 from slurm.status.selection import plans_of
@@ -36,13 +39,14 @@ def status(
     plans, items = plans_of(words, folder)
     if watch:
         with interruptible("the runs continue"):
-            watch_cluster(lambda: [Plan(plan.study, folder) for plan in plans], console())
+            watch_cluster(lambda: _look_again(plans, folder), console())
         return
     screen = console()
     name_damage(items)
     for plan in plans:
         if plan.trouble:
-            screen.print(f"warning: {plan.trouble}", soft_wrap=True)
+            files = "; this is what the files say" if plan.queue.trouble else ""
+            screen.print(f"warning: {plan.trouble}{files}", soft_wrap=True)
         if cost:
             from slurm.status.cost import costs
 
@@ -52,6 +56,11 @@ def status(
     if not cost:
         for line in troubles(items):
             screen.print(line, soft_wrap=True)
+
+
+def _look_again(plans: Sequence[Plan], folder: Path) -> list[Plan]:
+    start_asking()
+    return [Plan(plan.study, folder) for plan in plans]
 
 
 def ls(words: Words = None, runs: RunsDir = None) -> None:

@@ -11,6 +11,7 @@ from petl.config.selection import select, setting
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.terminal import echo
+from slurm.scheduler import start_asking
 from slurm.status.plan import Item, Plan
 from slurm.submission import read_submissions
 
@@ -37,6 +38,7 @@ def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
 
 
 def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[Item]]:
+    start_asking()
     named, rest = studies(words or [], runs)
     plans = [Plan(study, runs) for study in named]
     for plan in plans:

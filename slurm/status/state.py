@@ -118,6 +118,7 @@ def state_after_queue(
     """Of a run whose job is not in the queue, or whose scheduler does not answer."""
     name = f"job {last.job}" if last.job else f"submitted {last.submission.submitted_at()}"
     if queue.trouble:
+        name += f", {several(seen.epoch, 'epoch')} done" if seen.epoch else ""
         return replace(seen, kind="unknown", reason=f"{name}; {queue.trouble}", cause="")
     if last.job in last.submission.cancelled:
         return replace(seen, kind="stopped", cause="cancelled", reason="cancelled")

@@ -171,6 +171,11 @@ def cancel(words: Words = None, yes: Yes = False, runs: RunsDir = None) -> None:
     for plan in plans:
         mine = of(plan, items)
         jobs = control.jobs_of(plan, mine)
+        if plan.queue.trouble:
+            raise UserError(
+                f"{plan.study.path}: nothing is cancelled, because it is not known what is queued: "
+                f"{plan.queue.trouble}; try again later"
+            )
         if not jobs:
             screen.print(f"{plan.study.path}: none of these runs is in the queue", soft_wrap=True)
             continue

@@ -17,7 +17,7 @@ from petl.runs.claim import Claim
 from slurm.call import python_arguments
 from slurm.manifest import write_manifest
 from slurm.record import Record
-from slurm.scheduler import SlurmTrouble, max_array_size, run
+from slurm.scheduler import SlurmTrouble, ask, max_array_size, run
 from slurm.status.plan import Item, Plan
 from slurm.submission import Submission
 from slurm.submit.container import runs_same_python
@@ -152,7 +152,7 @@ def _make_room(throttle: int, queue: Mapping[str, int], submission: Submission) 
     for array, share in given.items():
         with suppress(SlurmTrouble):  # it is another user's, or has just ended
             run(["scontrol", "update", f"JobId={array}", f"ArrayTaskThrottle={share.at_a_time}"])
-    output = run(["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%F_%K"])
+    output = ask(["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%F_%K"])
     running = set(output.split())
     surplus = []
     for array, share in given.items():

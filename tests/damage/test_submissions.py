@@ -109,6 +109,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
         monkeypatch.setattr(f"{module}.accounted", lambda arrays, since: Answer())
     for room in (control, sbatch):
         monkeypatch.setattr(room, "run", fake.run)
+    monkeypatch.setattr(sbatch, "ask", fake.run)
     return fake
 
 
