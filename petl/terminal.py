@@ -150,21 +150,23 @@ class Bars:
         self.progress = progress
         self.tasks: dict[str, TaskID] = {}
 
-    def __call__(self, doing: str, done: int, total: int | None) -> None:
+    def __call__(self, doing: str, done: float, total: int | None) -> None:
         if doing not in self.tasks:
             self.tasks[doing] = self.progress.add_task(doing, total=total)
         self.progress.update(self.tasks[doing], completed=done, total=total)
 
 
 @contextmanager
-def progress_bars(unit: Literal["items", "bytes"] = "items") -> Iterator[Bars]:
+def progress_bars(
+    unit: Literal["items", "bytes"] = "items", stderr: bool = False
+) -> Iterator[Bars]:
     """Nothing is drawn if the output is not a terminal: in a log, bars are noise."""
     from rich import progress as rich
 
     items = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
     of_unit = items if unit == "items" else (rich.DownloadColumn(), rich.TransferSpeedColumn())
     columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *of_unit)
-    screen = console()
+    screen = console(stderr=stderr)
     off = not screen.is_terminal
     with rich.Progress(*columns, console=screen, transient=True, disable=off) as progress:
         yield Bars(progress)
@@ -180,3 +182,9 @@ def printable(text: str) -> str:
     the clipboard (OSC 52) or hide lines. Newlines and tabs stay; `\x1b` becomes visible.
     """
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def no_formula(value: Any) -> Any:
+    """A spreadsheet would execute a label such as `=1+1`; after an apostrophe it is a text."""
+    dangerous = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if dangerous else value

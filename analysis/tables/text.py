@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import Any
 
 import pandas as pd
 from rich import box
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from analysis.cells import Table
 from analysis.tables.layout import Entry, Extras, lay_out
-from petl.terminal import console
+from petl.terminal import console, no_formula
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
 MARKDOWN = {"best": "**", "second": "*", "": ""}
@@ -108,7 +107,7 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
             limit = extras.tolerance
             lines.append(
                 map(
-                    _no_formula,
+                    no_formula,
                     (
                         *(table.study, table.measure.column, "percent" * table.measure.percent),
                         *(dataset.name, row.backbone, row.method, dataset.label, row.label),
@@ -123,9 +122,3 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
             )
     frame = pd.DataFrame(lines, columns=list(CSV_COLUMNS)).astype({"params": "Int64"})
     return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _no_formula(value: Any) -> Any:
-    """A spreadsheet would execute a label such as `=1+1`; after an apostrophe it is a text."""
-    dangerous = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if dangerous else value

@@ -20,6 +20,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from petl.config.locate import EXPERIMENTS as EXPERIMENTS
+from petl.config.locate import find_study
 from petl.config.overlay import Fragment, Overlay, fill, value_at
 from petl.config.shorthands import fit_kernels, replace_masks
 from petl.config.study_file import (
@@ -36,11 +38,7 @@ from petl.config.validate import validate
 from petl.config.yamlfile import KeyPath, Source, read_yaml
 from petl.errors import UserError, nearest
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 PRESETS = EXPERIMENTS / "presets.yaml"
-
-NO_STUDIES = ("presets", "paper")
-"""Other files beside the studies: the presets, and the numbers that the paper published."""
 
 MAX_TASKS, MAX_LIKE = 200_000, 50
 
@@ -57,9 +55,9 @@ class Study:
     """What was chosen for the user, a line for each choice."""
 
 
-def load_study(path: str | Path) -> Study:
-    """`table1` alone is experiments/table1.yaml, unless there is a file of that name here."""
-    source = read_yaml(_study_file(Path(path)))
+def load_study(name: str | Path) -> Study:
+    """By its file, or by its name: `birds` is birds.yaml here, or else experiments/birds.yaml."""
+    source = read_yaml(find_study(name))
     return _study(source, source.path)
 
 
@@ -95,15 +93,6 @@ def max_tasks() -> int:
         return int(os.environ.get("PETL_MAX_TASKS", MAX_TASKS))
     except ValueError:
         raise UserError("PETL_MAX_TASKS: should be a whole number") from None
-
-
-def _study_file(path: Path) -> Path:
-    known = {file.stem: file for file in EXPERIMENTS.glob("*.yaml") if file.stem not in NO_STUDIES}
-    if len(path.parts) != 1 or path.suffix or path.exists():
-        return path
-    if path.name not in known:
-        raise UserError(f"no study '{path}' in {EXPERIMENTS}{nearest(path.name, known)}")
-    return known[path.name]
 
 
 class _Expansion:

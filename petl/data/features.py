@@ -65,11 +65,18 @@ class Recipe:
         is_waveform = self.form == "waveform"
         return (self.frames * HOP,) if is_waveform else (self.frames, BINS)
 
+    @property
+    def samples(self) -> int:
+        """At 16 kHz, all that a model's input depends on."""
+        return self.frames * HOP if self.form == "waveform" else samples_of(self.frames)
+
     def __call__(self, path: Path) -> np.ndarray:
+        return self.input(read(path, self.channel, self.samples))
+
+    def input(self, waveform: np.ndarray) -> np.ndarray:
+        """The first `samples` of a mono waveform at 16 kHz; a shorter one is padded."""
         if self.form == "waveform":
-            samples = self.frames * HOP
-            return standardised(read(path, self.channel, samples), samples)
-        waveform = read(path, self.channel, samples_of(self.frames))
+            return standardised(waveform, self.samples)
         return spectrogram(waveform, self.frames)
 
 
@@ -85,9 +92,12 @@ def read(path: Path, channel: Channel = "mean", samples: int | None = None) -> n
     with opened(path) as sound:
         rate = sound.samplerate
         wanted = None if samples is None else samples_needed(samples, rate)
-        left = channel == "left"
-        mono = [b[:, 0] if left else b.mean(axis=1) for b in blocks(path, sound, wanted)]
+        mono = [mixed(block, channel) for block in blocks(path, sound, wanted)]
     return resample(np.concatenate(mono), rate)[:samples].astype(np.float32)
+
+
+def mixed(block: np.ndarray, channel: Channel) -> np.ndarray:
+    return block[:, 0] if channel == "left" else block.mean(axis=1)
 
 
 def blocks(

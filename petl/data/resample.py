@@ -11,6 +11,7 @@ computed once, and resampling becomes a matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import ceil, gcd
 
@@ -59,6 +60,28 @@ def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
             out[:, some] += late[:, some] * _product(windows[:periods], slopes)
     resampled[:whole] = out.reshape(-1)[:whole]
     return resampled
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """`resample` of a waveform that comes in blocks, as it comes; equal to it up to 1e-9.
+
+    A piece is resampled with the inputs before and after it that its outputs depend on. It begins
+    at a multiple of `down` inputs, where the weights begin to repeat.
+    """
+    if rate == RATE:
+        yield from blocks
+        return
+    up, down = _ratio(rate)
+    lead = ceil(_reach(rate) / down)
+    before, waiting = 0, np.zeros(0)  # periods of the last piece that are kept, and the inputs
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        ready = (len(waiting) - _reach(rate)) // down
+        if ready > lead + before:
+            piece = waiting[: samples_needed(ready * up, rate)]
+            yield resample(piece, rate)[before * up : ready * up]
+            waiting, before = waiting[(ready - lead) * down :], lead
+    yield resample(waiting, rate)[before * up :]
 
 
 def samples_needed(outputs: int, rate: int) -> int:

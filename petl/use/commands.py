@@ -4,25 +4,65 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from petl.terminal import CacheDir, DataDir, RunsDir, console, echo, leave, need
+from petl.errors import UserError
+from petl.terminal import (
+    CacheDir,
+    DataDir,
+    RunsDir,
+    console,
+    echo,
+    leave,
+    need,
+    progress_bars,
+)
 
 if TYPE_CHECKING:
-    from petl.use.predict import Prediction
+    from petl.places import Places
+    from petl.use.predict.ensemble import Ensemble
+    from petl.use.predict.predict import Prediction
+    from petl.use.predict.write import Kind
 
 FAILED = 1
-MANY = 32
-"""From this number of files on, show a progress bar."""
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the id's beginning.")
 ]
+RunOrStudy = Annotated[
+    str, typer.Argument(metavar="RUN", help="A study, or a run's folder, id or id's beginning.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=VALUE", help="Of a study: these runs only, such as method=lora."),
+]
+Hop = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="From one window to the next [a window's length]."),
+]
+PoolOption = Annotated[
+    Literal["mean", "max", "vote"],
+    typer.Option("--pool", help="Of the windows of a file: mean logits, largest ones, or a vote."),
+]
+CombineOption = Annotated[
+    Literal["mean", "vote"],
+    typer.Option("--combine", help="Of runs, and of files in a group: mean probability or a vote."),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BY",
+        help="One answer for several files: a pattern such as '(.*)_part', or TABLE.csv:COLUMN.",
+    ),
+]
+Together = Literal["folds", "all"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -84,46 +124,111 @@ def evaluate(
 
 
 def predict(
-    run: Run,
+    run: RunOrStudy,
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE...", help="Sound files, folders of them, or - for a list."),
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
+    together: Annotated[
+        Together | None,
+        typer.Option(
+            "--ensemble", help="Of a study: the best method's folds, or all runs, together."
+        ),
+    ] = None,
+    only: Only = None,
+    hop: Hop = None,
+    pool: PoolOption = "mean",
+    combine: CombineOption = "mean",
+    group: Group = None,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="A row for each window instead of each file.")
+    ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a label track for Audacity for each file."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the CSV file instead of printing.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line for each file.")
     ] = False,
     runs: RunsDir = None,
 ) -> None:
-    """Predict the most probable classes of sound files, or the values of a regression.
+    """Predict the most probable classes of sound files, or the values of a regression, as CSV.
 
-    The model uses as much of a file as in training: the first dataset.frames x 10 ms. A shorter
-    file is padded. A folder is searched for sound files, with its subfolders; - reads paths from
-    stdin, one per line. Files that cannot be decoded are listed at the end, and the exit code is
-    then 1. RUN can also be a folder made by `petl export --format adapter`.
+    RUN can be a study: its best run on the validation set is used. All of a file is heard, in
+    windows as long as a clip in training (dataset.frames x 10 ms). A shorter file is padded. A
+    folder is searched for sound files, with its subfolders; - reads paths from stdin, one per
+    line. A file that cannot be decoded is a row with an error, and the exit code is then 1. RUN can
+    also be a folder made by `petl export --format adapter`.
 
     \b
     Example:
-      petl predict 3f9c barking.wav recordings/
+      petl predict birds ~/new/*.wav
+      petl predict birds ~/new --ensemble folds --out birds.csv
+      petl predict 3f9c recordings/ --hop 2.5 --labels tracks
       find . -name '*.flac' | petl predict 3f9c - --top 1 --json
     """
     need("torch", "train")
     from petl.places import Places
-    from petl.use import show
-    from petl.use.files import sound_files
-    from petl.use.load import load_run
-    from petl.use.predict import predict as predict_files
+    from petl.use.predict import write
+    from petl.use.predict.files import sound_files
+    from petl.use.predict.groups import groups_of
+    from petl.use.predict.predict import How, grouped
+    from petl.use.predict.predict import predict as predict_files
 
-    paths = sound_files(files, sys.stdin)
-    loaded = load_run(run, Places.choose(runs))
+    if windows + bool(group) + as_json > 1:
+        raise UserError("choose one of --windows, --group and --json")
+    kind: Kind = "windows" if windows else "groups" if group else "json" if as_json else "files"
+    paths, how = sound_files(files, sys.stdin), How(hop, pool, combine)
+    groups = groups_of(group, paths) if group else None
+    if out is not None:
+        write.refuse_existing(out)
+    tracks = write.tracks_of(paths, labels) if labels else {}
+    ensemble = _load(run, Places.choose(runs), only or (), together)
+    sheet = write.Sheet(ensemble, top, kind)
+    lines: list[str] = []
+    say = lines.append if out is not None else echo
     predictions = []
-    for prediction in _with_progress(predict_files(loaded, paths), len(paths)):
-        predictions.append(prediction)
-        if as_json:
-            echo(json.dumps(prediction.to_json(loaded, top), ensure_ascii=False))
+    _all(say, sheet.header())
+    with progress_bars(stderr=True) as bars:
+        done = partial(bars, "predicting", total=len(paths))
+        for prediction in predict_files(ensemble, paths, how, done):
+            if prediction.file in tracks and not prediction.error:
+                write.write_track(tracks[prediction.file], prediction.spans, ensemble)
+            if groups is None:
+                _all(say, sheet.lines(prediction))
+            predictions.append(replace(prediction, spans=()))
+    for prediction in grouped(predictions, groups, how, ensemble.kind) if groups else ():
+        _all(say, sheet.lines(prediction))
+    if out is not None:
+        write.write_lines(out, lines)
+    _name_broken(predictions)
+
+
+def _all(say: Callable[[str], object], lines: Sequence[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def _load(
+    name: str, places: Places, only: Sequence[str], together: Together | None = None
+) -> Ensemble:
+    """The run or the ensemble that a name means; which one, and why, is said on stderr."""
+    from petl.use.predict.choose import choose
+    from petl.use.predict.ensemble import load_ensemble
+
+    chosen = choose(name, places, only, together)
+    if chosen.why:
+        echo(f"petl: {chosen.why}", err=True)
+    return load_ensemble(chosen.paths, places)
+
+
+def _name_broken(predictions: Sequence[Prediction]) -> None:
+    """On stderr, and with an exit code, because stdout may be piped."""
     failed = [prediction for prediction in predictions if prediction.error]
-    if not as_json and len(failed) < len(predictions):
-        console().print(show.predictions(predictions, loaded, top))
     for prediction in failed:
         echo(f"petl: {prediction.file}: {prediction.error}", err=True)
     if failed:
@@ -186,14 +291,3 @@ def import_authors(
 
     task = import_checkpoint(checkpoint, read_flags(flags), out)
     console().print(f"wrote {out}: {task}", soft_wrap=True)
-
-
-def _with_progress(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:
-    """With a progress bar on stderr, so that stdout can be piped."""
-    if total < MANY:
-        yield from predictions
-        return
-    from rich.progress import track
-
-    bar = console(stderr=True)
-    yield from track(predictions, "predicting", total, console=bar, transient=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,8 +9,6 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from petl.use.evaluate import Evaluation
-    from petl.use.load import LoadedRun
-    from petl.use.predict import Prediction
 
 PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 LABELS = {"balanced_accuracy": "balanced accuracy"} | {
@@ -74,19 +71,6 @@ def confusion(evaluation: Evaluation) -> Table | str:
     for label, row in enumerate(rows):
         name = evaluation.run.names[label]
         table.add_row(f"{label} {name}", *(str(n) if n else "·" for n in row))
-    return table
-
-
-def predictions(found: Sequence[Prediction], run: LoadedRun, top: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("class" if run.classes else "target")
-    heading = "probability" if run.classes else "value"
-    table.add_column(heading, justify="right", no_wrap=True)
-    for prediction in found:
-        for i, (name, value) in enumerate(prediction.ranked(run, top)):
-            number = f"{100 * value:.1f} %" if run.classes else f"{value:.4g}"
-            table.add_row(str(prediction.file) if i == 0 else "", name, number)
     return table
 
 

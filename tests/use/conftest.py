@@ -90,8 +90,10 @@ def written(study: Path, tmp_path: Path) -> Callable[..., RunDir]:
     def write(**settings: object) -> RunDir:
         given = load_study(study).tasks[0].to_json()
         for part, values in settings.items():
-            keeps = part == "dataset" or "family" not in values
-            given[part] = (given[part] if keeps else {}) | values
+            if isinstance(values, dict):
+                keeps = part == "dataset" or "family" not in values
+                values = (given[part] if keeps else {}) | values
+            given[part] = values
         task = Task.model_validate(given)
         run = finished(task, tmp_path / "runs")
         torch.manual_seed(0)

@@ -1,0 +1,71 @@
+"""A recording as windows, each as long as a clip in training.
+
+A file is decoded, resampled and cut a block at a time: an hour of sound takes no more memory than
+a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from petl.config.dataset import HOP, RATE
+from petl.data.features import Recipe, blocks, mixed, opened
+from petl.data.resample import resample, resample_blocks, samples_needed
+
+
+class Window(NamedTuple):
+    input: np.ndarray
+    """As the recipe gives it, not normalised."""
+    start: float
+    end: float
+    """In seconds. A clip that is shorter than a window ends where it ends."""
+    position: float
+    """The part of the file that has been heard, from 0 to 1."""
+
+
+def windows(path: Path, recipe: Recipe, hop: int) -> Iterator[Window]:
+    """A window every `hop` frames of 10 ms. The last one ends with the file.
+
+    A clip that is no longer than a window is one window, with the same bits as in training.
+    """
+    with opened(path) as sound:
+        rate, length = sound.samplerate, recipe.samples
+        mono = (mixed(block, recipe.channel) for block in blocks(path, sound))
+        head: list[np.ndarray] = []
+        for block in mono:
+            head.append(block)
+            if sum(map(len, head)) > samples_needed(length + HOP, rate):
+                break
+        else:
+            clip = np.concatenate(head)
+            samples = -(-len(clip) * RATE // rate)
+            if samples < length + HOP:
+                waveform = resample(clip[: samples_needed(length, rate)], rate)[:length]
+                seconds = min(samples / RATE, recipe.frames * HOP / RATE)
+                yield Window(recipe.input(waveform.astype(np.float32)), 0.0, seconds, 1.0)
+                return
+        total = max(1, sound.frames) / rate
+        for start, waveform in _cut(resample_blocks(chain(head, mono), rate), length, hop * HOP):
+            end = start + recipe.frames * HOP / RATE
+            yield Window(recipe.input(waveform), start, end, min(1.0, end / total))
+
+
+def _cut(pieces: Iterator[np.ndarray], length: int, hop: int) -> Iterator[tuple[float, np.ndarray]]:
+    """Each window's first second and its samples; they begin at whole frames."""
+    kept, at, start, last = np.zeros(0, dtype=np.float32), 0, 0, -1
+    for piece in pieces:
+        kept = np.concatenate([kept, piece.astype(np.float32)])
+        while start + length <= at + len(kept):
+            yield start / RATE, kept[start - at : start - at + length]
+            last, start = start, start + hop
+        # the end of the file may need a window that begins up to a hop before `start`
+        keep = min(len(kept), max(length + HOP, at + len(kept) - start))
+        kept, at = kept[len(kept) - keep :], at + len(kept) - keep
+    final = (at + len(kept) - length) // HOP * HOP
+    if final > last:
+        yield final / RATE, kept[final - at : final - at + length]

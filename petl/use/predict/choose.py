@@ -1,0 +1,139 @@
+"""Which trained runs a name means: a run, or a study's best run or ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from petl.config import Task
+from petl.config.locate import study_file
+from petl.config.selection import select, setting
+from petl.config.study import load_study
+from petl.errors import UserError
+from petl.places import Places
+from petl.runs.directory import RunDir, Runs
+from petl.runs.find import find_run, read_task
+from petl.use.load import ADAPTER
+
+Together = Literal["folds", "all"]
+
+
+class Choice(NamedTuple):
+    paths: list[Path]
+    why: str
+    """For people; empty if they named the run."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    path: Path
+    task: Task
+    score: float
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.task} ({self.with_metric(self.score)})"
+
+    def with_metric(self, value: float) -> str:
+        kind = self.task.dataset.kind
+        return f"{self.part} {kind.title} {kind.text(value)}"
+
+
+def choose(
+    name: str, places: Places, only: Sequence[str] = (), together: Together | None = None
+) -> Choice:
+    """A run by its folder or id, or one or several of a study's runs that kept their weights."""
+    if _is_run(Path(name)) or _is_run(places.runs / name):
+        return _alone(Path(name), only, together)
+    study = _study(name, places)
+    if study is None:
+        return _alone(find_run(name, places.runs).path, only, together)
+    where, runs = study
+    tasks = select([read_task(run) for run in runs], only, setting, where)
+    wanted = {task.run_id for task in tasks}
+    candidates = _candidates([run for run in runs if run.path.name in wanted], where)
+    if len(datasets := {one.task.names.dataset for one in candidates}) > 1:
+        raise UserError(
+            f"{where}: its runs are trained on {len(datasets)} datasets; choose one: --only "
+            f"dataset={' or dataset='.join(sorted(datasets))}"
+        )
+    if together is None:
+        best = max(candidates, key=lambda one: one.score)
+        more = f", the best of {len(candidates)} runs" if candidates[1:] else ""
+        return Choice([best.path], f"run {best.path.name}: {best}{more}")
+    cells: dict[tuple[str, ...], list[_Candidate]] = {}
+    for one in candidates:
+        names = one.task.names
+        key = (names.backbone, names.method) if together == "folds" else ()
+        cells.setdefault(key, []).append(one)
+    members = max(cells.values(), key=lambda cell: fmean(one.score for one in cell))
+    mean = f"mean {members[0].with_metric(fmean(one.score for one in members))}"
+    if together == "all":
+        return Choice([one.path for one in members], f"all {len(members)} runs: {mean}")
+    more = f", the best of {len(cells)} methods" if len(cells) > 1 else ""
+    why = f"{len(members)} runs of {members[0].task.names.method}: {mean}{more}"
+    return Choice([one.path for one in members], why)
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / ADAPTER).is_file() or RunDir(folder).read("task.json") is not None
+    except OSError:  # a name that is too long, a folder of somebody else
+        return False
+
+
+def _alone(path: Path, only: Sequence[str], together: Together | None) -> Choice:
+    if only or together:
+        raise UserError(f"{path} is one run; --only and --ensemble choose among a study's runs")
+    return Choice([path], "")
+
+
+def _study(name: str, places: Places) -> tuple[str, list[RunDir]] | None:
+    """The study's runs that have a folder, in its order; None if the name means no study."""
+    file = study_file(name)
+    if file is not None:
+        study = load_study(file)
+        runs = Runs(places.runs / study.name)
+        known = dict.fromkeys(task.run_id for task in study.tasks)
+        found = [runs.run(run_id) for run_id in known if run_id in runs]
+        if not found:
+            raise UserError(
+                f"{file}: none of its runs is in {runs.folder}; `petl submit {file}` trains them"
+            )
+        return str(file), found
+    for folder in (Path(name), places.runs / name):
+        if folder.is_dir() and (runs := Runs(folder)):
+            return str(folder), [runs.run(run_id) for run_id in runs]
+    return None
+
+
+def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
+    done = [run for run in runs if run.result() is not None]
+    kept = [one for run in done if (one := _candidate(run)) is not None]
+    if kept:
+        return kept
+    if done:
+        raise UserError(
+            f"{where}: {len(done)} runs are finished, and none has kept its weights; add "
+            "`keep_weights: true` to the study and train one again"
+        )
+    raise UserError(f"{where}: none of its {len(runs)} runs is finished; see `petl status`")
+
+
+def _candidate(run: RunDir) -> _Candidate | None:
+    """None without weights. The score is that of the kept weights on the validation set."""
+    result = run.result()
+    if result is None or not (run.weights_file.is_file() or run.read(run.weights_file.name)):
+        return None
+    task = read_task(run)
+    headline = task.dataset.kind.headline
+    scores = result["metrics"]["val_best"]
+    if task.weights == "last":
+        last = (run.metrics() or [{}])[-1]
+        scores = {headline: last[f"val_{headline}"]} if f"val_{headline}" in last else scores
+    if headline in scores:
+        return _Candidate(run.path, task, scores[headline], "validation")
+    return _Candidate(run.path, task, result["metrics"]["test_last"][headline], "test")
