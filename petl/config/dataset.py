@@ -22,11 +22,13 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "speech-commands": ("paper",),
     "fluent-speech-commands": ("paper",),
     "iemocap": ("paper",),
-    "folders": ("given", "ratio"),
-    "table": ("given", "ratio"),
+    "folders": ("given", "ratio", "k-fold"),
+    "table": ("given", "ratio", "k-fold"),
+    "audioset": ("ast-recipe", "held-out"),
+    "fsd50k": ("paper",),
 }
 """The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
-SEVERAL: tuple[str, ...] = ()
+SEVERAL = ("audioset", "fsd50k")
 """The layouts in which a clip has several labels; a table has them with a `separator`."""
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class Dataset(Settings):
     table: Table | None = None
     folds: Count
     frames: Annotated[int, Field(ge=16)]
-    split: Literal["paper", "ast-recipe", "held-out", "given", "ratio"]
+    split: Literal["paper", "ast-recipe", "held-out", "given", "ratio", "k-fold"]
     ratio: Ratio | None = None
     channel: Channel = "mean"
     few_shot: FewShot | None = None
@@ -157,5 +159,5 @@ class Dataset(Settings):
         if len(splitting) != (self.split == "given"):
             raise ValueError(
                 "dataset.table: 'split: given' needs one column, 'fold' or 'part'; "
-                "'split: ratio' needs none"
+                "the other splits need none"
             )

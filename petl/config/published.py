@@ -52,5 +52,7 @@ PUBLISHED: Mapping[str, Published] = {
         folds=(1_085, 1_023, 1_151, 1_031, 1_241),
         fold="session",
     ),
+    "audioset": Published(42_531, parts={"train": 22_160, "test": 20_371}),
+    "fsd50k": Published(51_197, parts={"train": 36_796, "validation": 4_170, "test": 10_231}),
 }
 """By the name of the corpus, which is its folder's."""

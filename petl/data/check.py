@@ -66,8 +66,10 @@ class Report:
         """A clip of each class, as a model sees it before padding; any clips of a regression."""
         chosen: dict[str, Clip] = {}
         for clip in (decoded.clip for decoded in self.intact):
-            name = self.corpus.classes[clip.label] if self.corpus.classes else clip.file
-            chosen.setdefault(name, clip)
+            classes = self.corpus.classes
+            labels = self.corpus.labels_of(clip)
+            for name in [classes[label] for label in labels] if classes else [clip.file]:
+                chosen.setdefault(name, clip)
         samples = features.samples_of(self.dataset.frames)
         return [
             (name, features.fbank(features.read(clip.path, self.dataset.channel, samples)))

@@ -59,7 +59,8 @@ class Corpus:
         return np.array([clip.targets for clip in self.clips], dtype=np.float32)
 
     def labels_of(self, clip: Clip) -> tuple[int, ...]:
-        return clip.labels if self.several else (clip.label,)
+        """None for a regression."""
+        return clip.labels if self.several else (clip.label,) * bool(self.classes)
 
 
 def first_few(items: list[str], shown: int = 5) -> str:

@@ -48,6 +48,10 @@ NOT_PUBLIC: Mapping[str, str] = {
     "https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-language-understanding-research",
     "iemocap": "needs a licence from the University of Southern California: "
     "https://sail.usc.edu/iemocap/iemocap_release.htm",
+    "audioset": "publishes labels and the addresses of videos, no sounds: "
+    "https://research.google.com/audioset/download.html (docs/datasets.md)",
+    "fsd50k": "is published as zip archives in several parts: download and unzip them as the page "
+    "says, https://zenodo.org/records/4060432",
     "esc10": "is part of ESC-50: the clips with True in the column esc10 (docs/datasets.md)",
     "made-sounds": "is not downloaded: petl makes it on this machine when it is first needed",
 }

@@ -16,9 +16,12 @@ from petl.data.downloads import DOWNLOADS
 from petl.data.features import Recipe
 from petl.data.layouts.reading import holds
 from petl.data.splits import Split, split
-from petl.data.synthetic import quickstart
+from petl.data.synthetic import mixtures, quickstart
 from petl.errors import UserError
 from petl.places import Places
+
+MADE = {quickstart.NAME: quickstart.make_corpus, **mixtures.MADE}
+"""The synthetic corpora by name, and what writes each into a folder."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ def read(dataset: Dataset, places: Places) -> Corpus:
 
 
 def folder_of(dataset: Dataset, places: Places) -> Path:
-    """The corpus's folder, which must exist; only the quickstart's is made here."""
+    """The corpus's folder, which must exist; only synthetic ones are made here."""
     folder = places.data / dataset.corpus
-    if dataset.corpus == quickstart.NAME:
-        quickstart.make_corpus(folder)
+    if make := MADE.get(dataset.corpus):
+        make(folder)
     if not folder.is_dir():
         can = dataset.corpus in DOWNLOADS
         download = f"run `petl data fetch {dataset.corpus}`, or " if can else ""

@@ -11,6 +11,9 @@ from petl.data.check import Decoded, Report
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.data.splits import NAMES
 
+MOST_LISTED, SHOWN = 60, 5
+"""With more classes than this, only the most and the least frequent ones are shown."""
+
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:
     """A title and a text for each line."""
@@ -21,6 +24,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     for title, counts in zip(("classes", f"{fold}s", "parts"), _counts(corpus), strict=True):
         if counts:
             yield title, _listed(counts)
+    if corpus.several:
+        yield "labels", _labels(corpus)
     if speakers := {clip.speaker for clip in corpus.clips if clip.speaker}:
         yield "speakers", f"{len(speakers):,}"
     if not report.intact:
@@ -62,7 +67,7 @@ def differences(corpus: Corpus, published: Published) -> list[str]:
 
 def _counts(corpus: Corpus) -> tuple[dict[str, int], dict[int, int], dict[str, int]]:
     """Clips by class, by fold and by part, as far as the corpus has them."""
-    labels = Counter(clip.label for clip in corpus.clips)
+    labels = Counter(label for clip in corpus.clips for label in corpus.labels_of(clip))
     folds = Counter(clip.fold for clip in corpus.clips if clip.fold)
     parts = Counter(clip.part for clip in corpus.clips)
     return (
@@ -88,7 +93,7 @@ def _copies(clips: list[Decoded]) -> list[str]:
     ]
     if not pairs:
         return []
-    labels = sum((a.label, a.targets) != (b.label, b.targets) for a, b in pairs)
+    labels = sum((a.label, a.labels, a.targets) != (b.label, b.labels, b.targets) for a, b in pairs)
     splits = sum((a.fold, a.part) != (b.fold, b.part) for a, b in pairs)
     examples = first_few([f"{b.file} = {a.file}" for a, b in pairs], 3)
     return [
@@ -101,7 +106,18 @@ def _listed(counts: Mapping[Any, int]) -> str:
     different = set(counts.values())
     if len(different) == 1:
         return f"{len(counts)}, {different.pop():,} clips each"
-    return f"{len(counts)}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    texts = [f"{name} {count:,}" for name, count in counts.items()]
+    if len(counts) > MOST_LISTED:
+        by_count = sorted(counts, key=lambda name: -counts[name])
+        texts = [f"{name} {counts[name]:,}" for name in by_count]
+        texts[SHOWN:-SHOWN] = ["..."]
+    return f"{len(counts)}: {', '.join(texts)}"
+
+
+def _labels(corpus: Corpus) -> str:
+    counts = [len(clip.labels) for clip in corpus.clips]
+    mean = f"{sum(counts) / len(counts):.1f} for each clip, {min(counts)} to {max(counts)}"
+    return mean + (f"; {counts.count(0):,} clips have none" if 0 in counts else "")
 
 
 def _most_common(values: Iterable[str]) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from petl.config import Dataset, FewShot, Ratio
-from petl.data.corpus import Corpus
+from petl.data.corpus import Corpus, first_few
 from petl.errors import UserError
 
 NAMES = ("train", "validation", "test")
 VALIDATED_ON_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
 """Here all other folds train, and the best epoch is chosen on the test clips."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,21 @@ class Split:
 def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     """The seed draws the clips of few-shot training and nothing else."""
     if dataset.ratio:
-        whole = _by_ratio(corpus, dataset.ratio, fold)
+        shared = _stratified_ratio if corpus.several else _by_ratio
+        whole = shared(corpus, dataset.ratio, fold)
+    elif dataset.split == "k-fold":
+        shares = [1 / dataset.folds] * dataset.folds
+        drawn = 1 + stratified(corpus, range(len(corpus.clips)), shares, "k-fold")
+        whole = _by_fold(drawn, dataset, fold)
+    elif dataset.layout == "audioset":
+        whole = _audioset(corpus, held_out=dataset.split == "held-out")
     elif dataset.layout == "iemocap":
         whole = _by_speaker(corpus, fold)
     elif corpus.clips[0].part:
         parts = [clip.part for clip in corpus.clips]
         whole = _by_part(parts, has_test="test" in parts)
     else:
-        whole = _by_fold(corpus, dataset, fold)
+        whole = _by_fold(corpus.folds, dataset, fold)
     _check(corpus, whole)
     if dataset.few_shot:
         return replace(whole, train=_few(corpus, whole.train, dataset.few_shot, fold, seed))
@@ -52,12 +62,13 @@ def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
 # --- the ways to split ---------------------------------------------------------------------------
 
 
-def _by_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
-    """Split 0 of a table tests fold 1; of other layouts the last fold, then 1, 2, ... as published.
+def _by_fold(folds: np.ndarray, dataset: Dataset, fold: int) -> Split:
+    """From the fold of each clip, counted from 1.
 
-    Each validates on the fold before the one it tests.
+    Split 0 of a user's own folds tests fold 1; of other layouts the last fold, then 1, 2, ... as
+    published. Each validates on the fold before the one it tests.
     """
-    first = 0 if dataset.layout == "table" else -1
+    first = 0 if dataset.layout in ("table", "folders") else -1
     test = (first + fold) % dataset.folds + 1
     if (dataset.layout, dataset.split) in VALIDATED_ON_TEST:
         validation, least = test, 2
@@ -68,7 +79,7 @@ def _by_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
             f"dataset.split '{dataset.split}' needs {least} folds; "
             f"{dataset.corpus} has {dataset.folds}"
         )
-    validates, tests = corpus.folds == validation, corpus.folds == test
+    validates, tests = folds == validation, folds == test
     return Split.where(~(validates | tests), validates, tests)
 
 
@@ -116,6 +127,52 @@ def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
     return _by_part(parts, has_test=bool(ratio.test))
 
 
+def _stratified_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
+    """The same for clips with several labels."""
+    shares = [1 - ratio.validation - ratio.test, ratio.validation, ratio.test]
+    drawn = stratified(corpus, range(len(corpus.clips)), shares, "ratio", fold)
+    return _by_part([NAMES[part] for part in drawn], has_test=bool(ratio.test))
+
+
+def _audioset(corpus: Corpus, held_out: bool) -> Split:
+    """It has no clips for validation: hold out a tenth, or watch the test clips as the AST did."""
+    tests = np.array([clip.part == "test" for clip in corpus.clips])
+    train, test = np.flatnonzero(~tests), np.flatnonzero(tests)
+    if not held_out:
+        return Split(train, test, test)
+    drawn = stratified(corpus, train.tolist(), [0.9, 0.1], "held-out")
+    return Split(train[drawn == 0], train[drawn == 1], test)
+
+
+def stratified(
+    corpus: Corpus, clips: Sequence[int], shares: Sequence[float], *name: Any
+) -> np.ndarray:
+    """The part of each clip, so that every label has about its share of clips in every part.
+
+    Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): the label with the fewest clips
+    left goes first, each of its clips to the part that lacks the label most, then to the part that
+    lacks most clips. The order is drawn by name, as in all splits.
+    """
+    drawn = sorted(clips, key=lambda i: _draw(*name, corpus.clips[i].file))
+    of: list[list[int]] = [[] for _ in corpus.classes]
+    for i in drawn:
+        for label in corpus.labels_of(corpus.clips[i]):
+            of[label].append(i)
+    left = np.array([len(found) for found in of])
+    lack = np.outer([*left, len(drawn)], shares)
+    part: dict[int, int] = {}
+    while len(part) < len(drawn):
+        rarest = int(np.where(left, left, len(drawn) + 1).argmin()) if left.any() else -1
+        for i in of[rarest] if left.any() else drawn:
+            if i not in part:
+                labels = list(corpus.labels_of(corpus.clips[i]))
+                best = max(range(len(shares)), key=lambda p: (lack[rarest, p], lack[-1, p]))
+                part[i] = best
+                lack[[*labels, -1], best] -= 1
+                left[labels] -= 1
+    return np.array([part[i] for i in clips])
+
+
 def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) -> np.ndarray:
     chosen: list[int] = []
     for label, clips in _by_class(corpus, train.tolist()).items():
@@ -149,6 +206,9 @@ def _check(corpus: Corpus, whole: Split) -> None:
     for name in NAMES:
         if not len(getattr(whole, name)):
             raise UserError(f"{corpus.folder}: no clip is left for {name}")
+    if corpus.several:
+        _check_labels(corpus, whole)
+        return
     trained = {corpus.clips[index].label for index in whole.train}
     for name in NAMES[1:]:
         for clip in (corpus.clips[index] for index in getattr(whole, name)):
@@ -157,3 +217,20 @@ def _check(corpus: Corpus, whole: Split) -> None:
                     f"{corpus.folder}: class '{corpus.classes[clip.label]}' is in {name} "
                     f"({clip.file}), but no clip of it trains"
                 )
+
+
+def _check_labels(corpus: Corpus, whole: Split) -> None:
+    """A rare label may be in no clip of a part; a part in which nothing can be told is refused."""
+    counts = {}
+    for name in NAMES:
+        clips = getattr(whole, name)
+        found = [n for index in clips for n in corpus.clips[index].labels]
+        counts[name] = np.bincount(np.array(found, np.int64), minlength=len(corpus.classes))
+        if not ((counts[name] > 0) & (counts[name] < len(clips))).any():
+            raise UserError(
+                f"{corpus.folder}: no class is in some clips of {name} and not in the others"
+            )
+    for name in NAMES[1:]:
+        if lacking := np.flatnonzero((counts[name] > 0) & (counts["train"] == 0)).tolist():
+            classes = first_few([corpus.classes[n] for n in lacking])
+            log.warning("%s: in %s, but no clip trains: %s", corpus.folder, name, classes)

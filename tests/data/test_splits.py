@@ -25,6 +25,7 @@ CROSS_VALIDATIONS = {
     *(way for way in WAYS if way.startswith(("esc50", "urbansound8k"))),
     "iemocap",
     "table, folds",
+    "folders, k-fold",
 }
 
 

@@ -55,6 +55,7 @@ def folds(folder: Path) -> Path:
 RECIPE = "set: {dataset: {split: ast-recipe}}\n"
 GIVEN = own("layout: folders, folds: 1, split: given")
 RATIO = own("layout: folders, folds: 4, split: ratio, ratio: {validation: 0.2, test: 0.1}")
+K_FOLD = own("layout: folders, folds: 4, split: k-fold")
 FOLDS = own(
     "layout: table, folds: 4, split: given, "
     "table: {file: clips.csv, path: file, label: label, fold: fold}"
@@ -75,6 +76,7 @@ WAYS: dict[str, tuple[str, str, str, Callable[[Path], Path]]] = {
     "iemocap": ("iemocap", "as-intended", "", trees.iemocap),
     "folders, given": ("own", "as-run", GIVEN, parts),
     "folders, ratio": ("own", "as-run", RATIO, classes),
+    "folders, k-fold": ("own", "as-run", K_FOLD, classes),
     "table, folds": ("own", "as-run", FOLDS, folds),
 }
 """Preset, profile, what the study adds, and who makes the corpus."""

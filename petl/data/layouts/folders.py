@@ -34,7 +34,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
     skipped: Counter[str] = Counter()
     for top, part in parts.items():
         for label, name in enumerate(classes):
-            sounds, others = _sounds(folder, f"{top}/{name}".lstrip("/"))
+            sounds, others = sounds_in(folder, f"{top}/{name}".lstrip("/"))
             if not sounds and part in ("", "train"):
                 raise UserError(
                     f"{folder / top / name}: no sound file to train on; it holds {_listed(others)}"
@@ -78,7 +78,7 @@ def _no_parts(folder: Path) -> dict[str, str]:
     return {"": ""}
 
 
-def _sounds(folder: Path, inner: str) -> tuple[list[str], Counter[str]]:
+def sounds_in(folder: Path, inner: str) -> tuple[list[str], Counter[str]]:
     """The sound files in a folder, and the number of other files by extension."""
     sounds, others = [], Counter[str]()
     for file in _files(folder, inner):

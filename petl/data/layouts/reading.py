@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
-from petl.errors import UserError, reason
+from petl.errors import UserError, nearest, reason
 
 PARTS = {"train": "train", "validation": "validation", "test": "test"}
 PARTS |= dict.fromkeys(("valid", "val", "dev"), "validation")
@@ -34,16 +34,24 @@ def opened(path: Path) -> Iterator[TextIO]:
         raise UserError(f"{path}: {reason(error)}") from None
 
 
-def rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """For each row its place (`table.csv, line 3`) and its cells; a missing cell is ''."""
+def rows(
+    table: Path, columns: Sequence[str], bare: bool = False
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """For each row its place (`table.csv, line 3`) and its cells; a missing cell is ''.
+
+    A `bare` file has these columns and no header, but may have comments: lines that start with #.
+    """
     with opened(table) as file:
-        reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+        names = columns if bare else None
+        reader = csv.DictReader(file, names, skipinitialspace=True, strict=True)
         header = [column.strip() for column in reader.fieldnames or ()]
         reader.fieldnames = header
         if absent := [column for column in columns if column not in header]:
             has = first_few(header, 12) or "nothing"
             raise UserError(f"{table}: no column {', '.join(absent)}; it has {has}")
         for row in reader:
+            if bare and (row[header[0]] or "").startswith("#"):
+                continue
             where = f"{table}, line {reader.line_num}"
             if None in row:
                 raise UserError(
@@ -69,6 +77,15 @@ def inside(cell: str, column: str, where: str) -> str:
             "if the sound is elsewhere, put a link to it into that folder"
         )
     return str(path)
+
+
+def known(cell: str, separator: str, label: Mapping[str, int], where: str) -> tuple[int, ...]:
+    """The labels of a cell such as `rain; wind`, each once and in order."""
+    names = [name for part in cell.split(separator) if (name := part.strip())]
+    for name in names:
+        if name not in label:
+            raise UserError(f"{where}: there is no class {name!r}{nearest(name, label)}")
+    return tuple(sorted({label[name] for name in names}))
 
 
 def numbered(
@@ -119,10 +136,12 @@ def checked(
     dataset: Dataset,
     where: Path | None = None,
     splits: int | None = None,
+    several: bool = False,
 ) -> Corpus:
     """The corpus, if its classes, folds and files are right; `where` names their table, if any.
 
-    `splits` is for layouts in which the number of splits is not that of the folds.
+    `splits` is for layouts in which the number of splits is not that of the folds; `several` for
+    clips with several labels.
     """
     where = where or folder
     if classes and len(classes) != dataset.classes:
@@ -142,7 +161,7 @@ def checked(
         listing = ", ".join(map(str, folds))
         raise UserError(f"{where}: folds {listing}, but dataset.folds is {dataset.folds}")
     _check_files(folder, clips)
-    return Corpus(folder, tuple(clips), tuple(classes))
+    return Corpus(folder, tuple(clips), tuple(classes), several)
 
 
 def _check_files(folder: Path, clips: Collection[Clip]) -> None:

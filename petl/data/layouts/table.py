@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from petl.config import Dataset
+from petl.config.dataset import Table
 from petl.data.corpus import Clip, Corpus
-from petl.data.layouts.reading import PARTS, checked, in_order, inside, rows, whole
+from petl.data.layouts.reading import PARTS, checked, in_order, inside, known, rows, whole
 from petl.errors import UserError, nearest
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -25,12 +26,9 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
     entries = list(rows(file, [column for column in used if column]))
     if not entries:
         raise UserError(f"{file}: no row below the header")
-    if table.label:
-        for where, row in entries:
-            if not row[table.label]:
-                raise UserError(f"{where}: {table.label} is empty")
-    classes = in_order(row[table.label] for _, row in entries) if table.label else []
+    classes = _classes(entries, table)
     label = {name: rank for rank, name in enumerate(classes)}
+    several = table.separator is not None
     clips = []
     for where, row in entries:
         path = inside(row[table.path], table.path, where)
@@ -38,13 +36,35 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
             Clip(
                 path,
                 folder / path,
-                label[row[table.label]] if table.label else 0,
+                0 if several or not table.label else label[row[table.label]],
                 fold=whole(row[table.fold], table.fold, where) if table.fold else 0,
                 part=_part(row[table.part], table.part, where) if table.part else "",
                 targets=tuple(_target(row[column], column, where) for column in dataset.targets),
+                labels=_labels(row, table, label, where),
             )
         )
-    return checked(folder, clips, classes, dataset, file)
+    return checked(folder, clips, classes, dataset, file, several=several)
+
+
+def _classes(entries: list[tuple[str, dict[str, str]]], table: Table) -> list[str]:
+    """With a separator a cell may be empty: a clip in which there is none of the classes."""
+    if table.label is None:
+        return []
+    if table.separator is None:
+        for where, row in entries:
+            if not row[table.label]:
+                raise UserError(f"{where}: {table.label} is empty")
+        return in_order(row[table.label] for _, row in entries)
+    cells = (row[table.label].split(table.separator) for _, row in entries)
+    return in_order(name.strip() for cell in cells for name in cell if name.strip())
+
+
+def _labels(
+    row: dict[str, str], table: Table, label: dict[str, int], where: str
+) -> tuple[int, ...]:
+    if table.label is None or table.separator is None:
+        return ()
+    return known(row[table.label], table.separator, label, where)
 
 
 def _part(cell: str, column: str, where: str) -> str:

@@ -176,11 +176,16 @@ def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10)
     The folder appears under its name only when complete. If two processes write it at the same
     time, the first one to finish wins.
     """
+    appear(folder, lambda new: _write(new, seed, folds, takes))
+
+
+def appear(folder: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder that appears when it is complete; one that exists stays as it is."""
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with staging(folder) as temporary:
-        _write(temporary, seed, folds, takes)
+        write(temporary)
         try:
             temporary.rename(folder)
         except OSError:

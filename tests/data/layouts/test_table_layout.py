@@ -198,7 +198,7 @@ def test_a_class_that_only_validation_has_is_named(own, settings):
     [
         ({}, {"fold": "fold", "part": "set"}, "needs one column, 'fold' or 'part'"),
         ({"split": "given", "ratio": None}, {}, "needs one column, 'fold' or 'part'"),
-        ({"split": "ratio", "ratio": SHARES}, {"fold": "fold"}, "'split: ratio' needs none"),
+        ({"split": "ratio", "ratio": SHARES}, {"fold": "fold"}, "the other splits need none"),
         ({"classes": None, "targets": ["x"]}, {"label": "y"}, "label is for classes"),
         ({}, {"label": None}, r"dataset\.table\.label is missing"),
     ],
