@@ -48,6 +48,8 @@ COMMANDS = {
     "data": ("petl.data.commands:commands", "Fetch, check and prepare a dataset."),
     "doctor": ("slurm.doctor.commands:doctor", "Check a cluster before you submit."),
     "devcluster": ("slurm.devcluster.commands:devcluster", "Run a small Slurm on this machine."),
+    "env": ("petl.reproduce.commands:env", "Show or check the environment."),
+    "bundle": ("petl.reproduce.commands:bundle", "Pack a study for a reviewer."),
     "schema": ("petl.config.commands:schema", "Print the JSON Schema of a study."),
 }
 """In the order of a study. A command without help is not listed: it is for tests."""

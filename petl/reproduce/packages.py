@@ -64,19 +64,21 @@ def verify(locks: Sequence[Path], tell: Callable[[str, int, int | None], None]) 
 
 
 def known_locks() -> list[Path]:
-    """The lock of this environment, then what may be installed in addition.
+    """The lock of this environment, then what may be installed in addition."""
+    if (file := lock_with(lock_hash())) is None:
+        raise UserError(
+            f"{sys.prefix}: it is not recorded which lock file this environment was made from, "
+            "or that file has changed; name one: --lock docker/requirements.lock"
+        )
+    beside = [file.with_name(name) for name in BESIDE.get(file.name, ())]
+    return [file, *filter(Path.is_file, beside)]
 
-    The environment has the files, or a checkout has them; the recorded hash tells which they are.
-    """
-    here = sorted((Path(sys.prefix) / "locks").glob("*"))
-    for file in [*here, *sorted(CHECKOUT.glob("*.lock"))]:
-        if hashlib.sha256(file.read_bytes()).hexdigest() == lock_hash():
-            beside = [file.with_name(name) for name in BESIDE.get(file.name, ())]
-            return [file, *filter(Path.is_file, beside)]
-    raise UserError(
-        f"{sys.prefix}: it is not recorded which lock file this environment was made from, "
-        "or that file has changed; name one: --lock docker/requirements.lock"
-    )
+
+def lock_with(digest: str | None) -> Path | None:
+    """The lock file with this SHA-256: the environment has a copy, or a checkout has the file."""
+    here = sorted((Path(sys.prefix) / "locks").glob("*.lock"))
+    files = (*here, *sorted(CHECKOUT.glob("*.lock")))
+    return next((f for f in files if hashlib.sha256(f.read_bytes()).hexdigest() == digest), None)
 
 
 def pinned(file: Path) -> dict[str, str]:
