@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from petl.config.base import Count
 from petl.errors import reason
 from petl.files import read_regular
+from petl.runs.code.archive import Code
 from slurm.format import several
 
 ABANDONED = "abandoned"
@@ -50,6 +51,8 @@ class Record:
     hold_after: int
     runs: tuple[str, ...]
     """Run ids, in the order of the manifest."""
+    code: Code | None = None
+    """What its jobs import; None if that is the image's code, or the checkout as it is then."""
 
 
 class ArrayRow(TypedDict):

@@ -112,7 +112,7 @@ def collect(study: Study, runs: Path, *, with_hosts: bool) -> Contents:
 
 def archives_of(result: Result) -> set[str]:
     """The archives of code that the run's tries imported."""
-    code: dict[str, Any] = dict(result["environment"].get("code") or {})  # type: ignore[call-overload]
+    code: dict[str, Any] = dict(result["environment"].get("code") or {})
     found = [code.get("archive"), *(row.get("archive") for row in code.get("tries", ()))]
     return {name for name in found if name and re.fullmatch("[0-9a-f]{64}", name)}
 

@@ -78,7 +78,7 @@ def judge(
 ) -> Outcome:
     after = read_copy(again)
     runs = again.path.parents[1]
-    code = dict(after.result["environment"].get("code") or {})  # type: ignore[call-overload]
+    code = dict(after.result["environment"].get("code") or {})
     commit = str(code.get("commit") or "")
     dirty = ", with changes" * commit.endswith("-dirty")
     name = f"commit {commit[:7]}{dirty}" if commit else f"code {str(code.get('source'))[:7]}"

@@ -11,18 +11,24 @@ import socket
 import petl
 from petl.runs.code.archive import running
 from petl.runs.code.checkout import left_behind
+from petl.runs.code.tries import CodeOfTries, RunCode
 from petl.runs.machine import driver
 from petl.runs.result import Environment, SlurmJob
 
 
-def environment() -> Environment:
-    """Where a result comes from, for result.json: code, locked packages, machine, job."""
+def environment(code: RunCode | None = None) -> Environment:
+    """Where a result comes from, for result.json: code, locked packages, machine, job.
+
+    `code` is that of all tries of a run; without it, that of this process.
+    """
     import torch
 
     gpu = torch.cuda.is_available()
+    code = code or CodeOfTries(running()).to_json()
     return {
         "petl": petl.__version__,
-        "git_commit": git_commit(),
+        "git_commit": code["commit"],
+        "code": code,
         "lock_hash": lock_hash(),
         "image": without_secrets(os.environ.get("PETL_IMAGE", "")) or None,
         "base_image": base_image(),

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from petl.config import Task
+from petl.runs.code.tries import RunCode
 
 SCHEMA = 1
 Scores = dict[str, float]
@@ -61,6 +62,7 @@ class SlurmJob(TypedDict, total=False):
 class Environment(TypedDict, total=False):
     petl: str
     git_commit: str | None
+    code: RunCode
     lock_hash: str | None
     image: str | None
     base_image: str | None

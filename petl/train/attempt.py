@@ -31,6 +31,8 @@ from petl.model.build import build_model, count_parameters
 from petl.places import Places
 from petl.runs import gpus
 from petl.runs.claim import Claim
+from petl.runs.code.archive import running
+from petl.runs.code.tries import CodeOfTries
 from petl.runs.directory import RunDir
 from petl.runs.machine import record_machine
 from petl.runs.provenance import environment
@@ -61,6 +63,7 @@ class Attempt(Watcher):
         self.checkpoints = Checkpoints(self.run, minutes, self.claim.check)
         self.began = time.monotonic()
         self.earlier_s, self.tries = 0.0, 1
+        self.codes = CodeOfTries(running())
         self.rows: list[EpochMetrics] = []
         """The lines of metrics.jsonl; a checkpoint has them too, so that the file can be mended."""
         self.trackers = Trackers()
@@ -119,6 +122,7 @@ class Attempt(Watcher):
             self.fit.restore(state["fit"])
             self.rows, self.earlier_s = state["rows"], state["seconds"]
             self.tries = state["tries"] + 1
+            self.codes.resume(state.get("codes", []), self.tries, self.fit.epoch)
             self.log(f"continues in epoch {self.fit.epoch}, after step {self.fit.step}")
             break
         self._mend_metrics()
@@ -169,7 +173,8 @@ class Attempt(Watcher):
 
     def _save(self) -> None:
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}
-        self.checkpoints.save({"run_id": self.task.run_id, "fit": self.fit.state()} | progress)
+        state = {"run_id": self.task.run_id, "fit": self.fit.state(), "codes": self.codes.rows}
+        self.checkpoints.save(state | progress)
 
     def _seconds(self) -> float:
         return self.earlier_s + time.monotonic() - self.began
@@ -192,7 +197,7 @@ class Attempt(Watcher):
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
             peak_memory_mb=_peak_memory_mb(self.fit.device),
             environment={
-                **environment(),
+                **environment(self.codes.to_json()),
                 "machine": record_machine(self.run.path.parents[1]),
                 "backbone_revision": self.revision,
             },

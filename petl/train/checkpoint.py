@@ -139,6 +139,8 @@ def check(state: State, fit: Fit, run_id: str) -> None:
     would otherwise fail in the middle of a step.
     """
     own: State = {"run_id": run_id, "fit": fit.state(), "rows": [], "seconds": 0.0, "tries": 1}
+    if "codes" in state:  # not in those of earlier versions; petl/runs/code/tries.py checks it
+        own["codes"] = state["codes"]
     try:
         given, expected = state["fit"], own["fit"]
         # what is empty in a new fit and is filled as it goes

@@ -17,7 +17,7 @@ from petl.files import write_json
 from petl.places import Places
 from petl.runs.claim import SILENT_S, RunIsTaken
 from petl.runs.directory import RunDir
-from slurm.call import python_arguments
+from slurm.call import ROOT, python_arguments
 from slurm.exits import HOLD, INTERRUPTED
 from slurm.manifest import read_manifest
 from slurm.node.stop import Stop
@@ -130,7 +130,8 @@ def _fails_like_others(submission: Submission, index: int, run: RunDir) -> bool:
     failure = run.failure() or {}
     if failure.get("class") not in NOT_THE_RUNS_OWN:
         return False
-    where = [line for line in failure["traceback"].splitlines() if line.startswith("  File ")]
+    trace = failure["traceback"].replace(ROOT, "")  # each job has unpacked the code elsewhere
+    where = [line for line in trace.splitlines() if line.startswith("  File ")]
     alike = hashlib.sha256("\n".join([failure["kind"], *where]).encode()).hexdigest()[:8]
     have = list(submission.folder.glob(f"failed-{alike}-*"))
     mine = submission.folder / f"failed-{alike}-{index}"

@@ -32,6 +32,7 @@ from slurm.status.selection import of, plans_of, warn
 from slurm.status.view import lines, name_damage, overview
 from slurm.submit import clean as clean_up
 from slurm.submit import control
+from slurm.submit.code import CodeChoice, for_cluster
 from slurm.submit.container import refuse_gpus
 from slurm.submit.here import run_here
 from slurm.submit.policy import choose, failed
@@ -74,6 +75,7 @@ def submit(
         typer.Option(min=1, metavar="N", help="Runs at a time here [one per GPU, else per CPU]."),
     ] = None,
     cluster: ClusterName = None,
+    code: CodeChoice = None,
     yes: Yes = False,
     print_script: Annotated[
         bool, typer.Option("--print-script", help="Show the job scripts and submit nothing.")
@@ -105,12 +107,12 @@ def submit(
         raise UserError("--print-script needs a cluster: add --cluster PROFILE")
     if name is None and local is None:
         name = own_profile()
-    there = _cluster(name, places) if name else None
+    there = _cluster(name, places, code) if name else None
     if retrain:
         loaded = retrained(loaded, retrain, places.runs)
     if there is None:
         here = Plan(loaded, places.runs)
-        run_here(here, here.to_run(), local, places)
+        run_here(here, here.to_run(), local, places, code)
     elif print_script:
         print_scripts(loaded, there)
     else:
@@ -128,6 +130,7 @@ def retry(
         typer.Option("--silent", help="Instead, start runs again that give no sign of life."),
     ] = False,
     cluster: ClusterName = None,
+    code: CodeChoice = None,
     yes: Yes = False,
     runs: RunsDir = None,
     data: DataDir = None,
@@ -146,7 +149,7 @@ def retry(
     for plan in plans:
         mine = of(plan, items)
 
-        there = partial(_last_or, named, plan, mine, places, changes or [])
+        there = partial(_last_or, named, plan, mine, places, code, changes or [])
         if silent:
             submitted = named or any(item.attempts for item in mine)
             retry_silent(plan, mine, places, there if submitted else None, ask=not yes)
@@ -248,9 +251,14 @@ def _check_data(study: Study, places: Places) -> None:
 
 
 def _last_or(
-    named: str | None, plan: Plan, items: Sequence[Item], places: Places, changes: Sequence[str]
+    named: str | None,
+    plan: Plan,
+    items: Sequence[Item],
+    places: Places,
+    code: str | None,
+    changes: Sequence[str],
 ) -> Cluster:
-    return _cluster(named or _last_cluster(plan, items), places, changes)
+    return _cluster(named or _last_cluster(plan, items), places, code, changes)
 
 
 def _last_cluster(plan: Plan, items: Sequence[Item]) -> str:
@@ -276,9 +284,10 @@ def _last_cluster(plan: Plan, items: Sequence[Item]) -> str:
     )
 
 
-def _cluster(name: str, places: Places, changes: Sequence[str] = ()) -> Cluster:
+def _cluster(name: str, places: Places, code: str | None, changes: Sequence[str] = ()) -> Cluster:
     profile = load_profile(name, changes)
     refuse_folders(places)
     refuse_gpus(profile)
     threads = max(1, profile.cpus // profile.side_by_side)
-    return Cluster(name, profile, places, Options(threads=threads, track=tracked()))
+    options = Options(threads=threads, track=tracked())
+    return Cluster(name, profile, places, options, for_cluster(code, name, profile))

@@ -12,10 +12,13 @@ from petl.terminal import console, interruptible
 from slurm.status.plan import Item, Plan
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
+from slurm.submit.code import for_here
 from slurm.submit.local import default_workers, run_local
 
 
-def run_here(plan: Plan, todo: list[Item], local: int | None, places: Places) -> None:
+def run_here(
+    plan: Plan, todo: list[Item], local: int | None, places: Places, code: str | None = None
+) -> None:
     """Run these of a study's runs, show how far they are, and say why some failed."""
     screen = console()
     if not todo:
@@ -26,8 +29,9 @@ def run_here(plan: Plan, todo: list[Item], local: int | None, places: Places) ->
     ):
         prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))
+        frozen = for_here(code, places.runs)
         with watch(plan, workers, screen) as show:
-            run_local(plan, places, workers, show, todo)
+            run_local(plan, places, workers, show, todo, frozen)
     bad = [item for item in todo if item.kind == "failed"]
     for line in troubles(bad):
         screen.print(line, soft_wrap=True)

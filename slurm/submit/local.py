@@ -20,6 +20,7 @@ from typing import NamedTuple
 from petl.config.options import Options, tracked
 from petl.errors import UserError, reason
 from petl.places import Places
+from petl.runs.code.archive import Frozen
 from slurm.call import python_arguments, without_here
 from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
@@ -38,10 +39,16 @@ class Job(NamedTuple):
 
 
 def run_local(
-    plan: Plan, places: Places, workers: int, show: Show, todo: Sequence[Item] | None = None
+    plan: Plan,
+    places: Places,
+    workers: int,
+    show: Show,
+    todo: Sequence[Item] | None = None,
+    frozen: Frozen | None = None,
 ) -> None:
     """Run these, or what is to be run, and return when all of it has ended, well or not.
 
+    Each run imports the `frozen` code; without it, the code as it is when the run starts.
     `show` is called a few times a second with a remark, mostly empty, to bring a view up to date.
     """
     elsewhere = [item for item in plan.items if item.kind in ("running", "silent")]
@@ -53,7 +60,7 @@ def run_local(
     options = Options(threads=threads, track=tracked())
     write_manifest(folder / "manifest.jsonl", [item.task for item in todo], options)
 
-    crew = _Crew(folder, places, workers, threads)
+    crew = _Crew(folder, places, workers, threads, frozen)
     waiting = deque(enumerate(todo))
     try:
         while waiting or crew.jobs:
@@ -74,8 +81,10 @@ def run_local(
 class _Crew:
     """The jobs that run now, each in a slot with its share of CPUs and its GPU."""
 
-    def __init__(self, folder: Path, places: Places, workers: int, threads: int):
-        self.folder, self.places, self.workers = folder, places, workers
+    def __init__(
+        self, folder: Path, places: Places, workers: int, threads: int, frozen: Frozen | None
+    ):
+        self.folder, self.places, self.workers, self.frozen = folder, places, workers, frozen
         self.jobs: dict[int, Job] = {}
         self.gpus = gpus()
         share = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -91,7 +100,8 @@ class _Crew:
         gpu = str(self.gpus[slot % len(self.gpus)]) if self.gpus else ""
         item.run.failure_file.unlink(missing_ok=True)  # a new attempt starts now
         words = (self.folder / "manifest.jsonl", index, self.places.data, self.places.cache)
-        call = python_arguments("slurm.node.job:local_run", *words, same=True)
+        entry = "slurm.node.job:local_run"
+        call = python_arguments(entry, *words, same=True, frozen=self.frozen)
         log = self.folder / f"{item.task.run_id}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(

@@ -14,6 +14,7 @@ from petl.errors import UserError
 from petl.files import write_atomic
 from petl.places import Places
 from petl.runs.claim import Claim
+from petl.runs.code.archive import CodeArchive
 from slurm.call import python_arguments
 from slurm.manifest import write_manifest
 from slurm.record import Record
@@ -41,6 +42,8 @@ class Cluster(NamedTuple):
     profile: Profile
     places: Places
     options: Options
+    code: CodeArchive | None = None
+    """What jobs import; None for the checkout as it is when a job starts, or for the image's."""
 
 
 def submit(plan: Plan, batches: Sequence[Batch], cluster: Cluster, lock: Claim) -> list[Submission]:
@@ -74,6 +77,7 @@ def intended(plan: Plan, batch: Batch, cluster: Cluster) -> Submission:
         fruitless_requeues=profile.fruitless_requeues,
         hold_after=profile.hold_after,
         runs=tuple(item.task.run_id for item in batch.items),
+        code=cluster.code and cluster.code.code,
     )
     return Submission.new(plan.slurm_folder, record)
 
@@ -86,6 +90,8 @@ def prepare(plan: Plan, batch: Batch, cluster: Cluster) -> Submission:
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [item.task for item in batch.items]
     write_manifest(submission.manifest, tasks, cluster.options)
+    if cluster.code:
+        cluster.code.keep(cluster.places.runs)
     submission.write()
     return submission
 
@@ -98,6 +104,7 @@ def arrays(
     sizes = [submission.size(chunk) for chunk in submission.chunks]
     given = shares(cluster.profile.throttle, [*queue.values(), *sizes])[len(queue) :]
     names = [*queue, *submission.names]
+    frozen = cluster.code and cluster.code.at(cluster.places.runs)
     return [
         Array(
             name=submission.name(chunk),
@@ -109,6 +116,7 @@ def arrays(
                 "slurm.node.job:array_job",
                 *(submission.manifest, chunk, cluster.places.data, cluster.places.cache),
                 same=runs_same_python(cluster.profile),
+                frozen=frozen,
             ),
             places=cluster.places,
             follows=None if share.follows is None else names[share.follows],

@@ -26,7 +26,7 @@ from slurm.manifest import read_manifest, write_manifest
 from slurm.node.runs import local_run
 from slurm.node.stop import Stop
 from slurm.status.plan import Plan
-from slurm.submit import commands, local
+from slurm.submit import here, local
 
 Submit = Callable[[Study, int], "subprocess.Popen[str]"]
 
@@ -155,9 +155,9 @@ def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
             item.look()
 
     loaded = study("linear", "all", SHORT)
-    monkeypatch.setattr(commands, "run_local", one_fails)
+    monkeypatch.setattr(here, "run_local", one_fails)
     folders = ["--runs", places.runs, "--data", places.data, "--cache", places.cache]
-    told = CliRunner().invoke(app, ["submit", *map(str, [loaded.path, *folders])])
+    told = CliRunner().invoke(app, ["submit", *map(str, [loaded.path, "--local", 1, *folders])])
     assert (told.exit_code, told.stderr) == (1, "")
     assert "4 of 5 done, 1 failed; took" in told.stdout
     assert "no luck" in told.stdout and "log.txt" in told.stdout
