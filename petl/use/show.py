@@ -21,9 +21,10 @@ WIDEST = 15
 def header(evaluation: Evaluation) -> str:
     run = evaluation.run
     epoch = "" if run.epoch is None else f" (epoch {run.epoch})"
+    groups = f" in {evaluation.groups} groups" if evaluation.groups is not None else ""
     return (
         f"{run.task} · run {run.task.run_id}\n"
-        f"{run.weights} weights{epoch} on {evaluation.part}: {evaluation.clips} clips"
+        f"{run.weights} weights{epoch} on {evaluation.part}: {evaluation.clips} clips{groups}"
     )
 
 
@@ -37,6 +38,10 @@ def metrics(evaluation: Evaluation) -> Table:
             same = recorded[name] == value
             cells.append("the same" if same else _number(name, recorded[name]))
         table.add_row(*cells)
+    if evaluation.top:
+        table.add_row(f"accuracy among the top {evaluation.top[0]}", f"{evaluation.top[1]:.2%}")
+    if evaluation.mean_auc is not None and "auc" not in evaluation.metrics:
+        table.add_row("mean ROC-AUC", f"{evaluation.mean_auc:.4f}")
     return table
 
 
@@ -45,12 +50,18 @@ def _number(name: str, value: float) -> str:
 
 
 def per_class(evaluation: Evaluation) -> Table:
-    table = _table("class", "precision", "recall", "f1", "clips")
-    table.add_column("most often confused with")
+    areas = ["" if area is None else f"{area:.3f}" for area in evaluation.auc]
+    if not evaluation.confusion:
+        table = _table("class", "ROC-AUC")
+        for name, area in zip(evaluation.run.names, areas, strict=True):
+            table.add_row(name, area)
+        return table
+    table = _table("class", "precision", "recall", "f1", "ROC-AUC", "clips")
+    table.add_column("confused with")
     for label, scores in enumerate(evaluation.per_class()):
         ratios = [f"{100 * scores[name]:.1f} %" for name in ("precision", "recall", "f1")]
         clips, confused = str(int(scores["support"])), _confused_with(evaluation, label)
-        table.add_row(evaluation.run.names[label], *ratios, clips, confused)
+        table.add_row(evaluation.run.names[label], *ratios, areas[label], clips, confused)
     return table
 
 

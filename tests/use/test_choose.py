@@ -13,11 +13,14 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
+from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
 from petl.errors import UserError
 from petl.files import append_json_line, write_json
 from petl.use.load import load_run
 from petl.use.predict.choose import choose
+from petl.use.predict.combine import votes
 from petl.use.predict.ensemble import Ensemble, load_ensemble
+from petl.use.predict.hear import hear
 from petl.use.predict.predict import How, predict
 
 
@@ -119,7 +122,7 @@ def test_what_cannot_be_chosen_is_one_line(three, places, written, tmp_path) -> 
         load_ensemble([three[0].path, three[1].path], of)
     for run in three:
         run.weights_file.unlink()
-    with pytest.raises(UserError, match="3 runs are finished, and none has kept its weights"):
+    with pytest.raises(UserError, match=r"3 of its runs are finished, .*--retrain"):
         choose("tiny", of, ["dataset=tiny"])
 
 
@@ -139,3 +142,71 @@ def test_rows_have_the_same_columns_with_and_without_errors(three, clip, tmp_pat
     assert float(good[2]) >= float(good[4]) > 0
     again = petl("predict", three[0].path, clip, "--out", out)
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
+
+
+def test_windows_and_label_tracks_have_times(three, clip, tmp_path) -> None:
+    long = tmp_path / "long.wav"
+    samples, rate = soundfile.read(clip)
+    soundfile.write(long, np.tile(samples, 3)[: round(2.5 * rate)], rate)
+    told = petl("predict", three[0].path, long, "--windows", "--top", 1, "--labels", tmp_path / "t")
+    assert told.exit_code == 0, told.output
+    header, *rows = csv.reader(io.StringIO(told.stdout))
+    assert header == ["file", "start", "end", "class", "probability", "error"]
+    times = [(float(row[1]), float(row[2])) for row in rows]
+    assert times == [(0, 1), (1, 2), (pytest.approx(1.48), pytest.approx(2.48))]
+    labels = [line.split("\t") for line in (tmp_path / "t" / "long.txt").read_text().splitlines()]
+    assert [(float(start), float(end)) for start, end, _ in labels] == times
+    assert [text.rpartition(" ")[0] for *_, text in labels] == [row[3] for row in rows]
+    again = petl("predict", three[0].path, long, "--labels", tmp_path / "t")
+    assert (again.exit_code, "long.txt exists already" in again.stderr) == (2, True)
+
+
+def test_a_file_is_the_mean_the_maximum_or_the_vote_of_its_windows(three, places, tmp_path) -> None:
+    run = Ensemble((load_run(three[0].path, places),))
+    samples = 0.1 * np.random.default_rng(2).standard_normal(5 * 16_000)
+    soundfile.write(tmp_path / "long.wav", samples, 16_000)
+
+    def said(pool):
+        return next(predict(run, [tmp_path / "long.wav"], How(hop=0.5, pool=pool)))
+
+    windows = np.array([span.values for span in said("mean").spans])
+    *_, heard = hear(run.runs, *run.by_input(), [tmp_path / "long.wav"], 50)
+    logits = np.stack(heard.outputs)[:, 0]
+    assert len(logits) == len(windows) == 9
+    for pool, together in (("mean", logits.mean(axis=0)), ("max", logits.max(axis=0))):
+        expected = np.exp(together) / np.exp(together).sum()
+        assert said(pool).values == pytest.approx(expected, abs=1e-6)
+    shares = np.bincount(windows.argmax(axis=1), minlength=10) / len(windows)
+    assert said("vote").values == pytest.approx(shares, abs=1e-5)
+
+
+def test_the_files_of_a_group_have_one_row(three, clip, tmp_path) -> None:
+    """By a pattern, and by a table; a broken file does not take the others along."""
+    rng = np.random.default_rng(5)
+    for name in ("a_1", "a_2", "b_1"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    (tmp_path / "b_2.wav").write_bytes(b"RIFF")
+    files = sorted(tmp_path.glob("?_?.wav"))
+    table = "".join(f"{file.name},{file.name[0]}\n" for file in files)
+    (tmp_path / "who.csv").write_text(f"file,bird\n{table}")
+    ways = (r"/(\w)_\d\.wav", f"{tmp_path / 'who.csv'}:bird")
+    told = [petl("predict", three[0].path, *files, "--group", way, "--top", 1) for way in ways]
+    assert told[0].stdout == told[1].stdout
+    assert told[0].exit_code == 1
+    header, *rows = csv.reader(io.StringIO(told[0].stdout))
+    assert header == ["group", "files", "class", "probability", "error"]
+    assert [row[:2] for row in rows] == [["a", "2"], ["b", "1"]]
+    alone = list(csv.reader(io.StringIO(petl("predict", three[0].path, files[2]).stdout)))[1]
+    assert rows[1][2:4] == alone[1:3]
+    for wrong, line in (("(x", "not a regular expression"), ("(y)z", "does not match it")):
+        refused = petl("predict", three[0].path, files[0], "--group", wrong)
+        assert (refused.exit_code, line in refused.stderr) == (2, True)
+
+
+def test_votes_count_and_equal_votes_go_to_the_higher_mean() -> None:
+    values = np.array([[0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.6, 0.4, 0.0], [0.2, 0.8, 0.0]])
+    assert votes(values[:3], ONE_LABEL).argmax() == 0
+    assert votes(values, ONE_LABEL).argmax() == 1
+    assert votes(values, ONE_LABEL) == pytest.approx([0.5, 0.5, 0], abs=1e-5)
+    assert votes(values, SEVERAL_LABELS) == pytest.approx([0.5, 0.5, 0], abs=1e-5)
+    assert votes(values + 0.1, SEVERAL_LABELS) == pytest.approx([0.5, 1, 0], abs=1e-5)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
+import torch
+from sklearn.metrics import roc_auc_score, top_k_accuracy_score
 from typer.testing import CliRunner, Result
 
 from petl.cli import app
+from petl.data.load import load
+from petl.errors import UserError
 from petl.runs.confusion import per_class
-from petl.use.evaluate import evaluate
+from petl.use.evaluate import Way, evaluate
 from petl.use.load import load_run
+from petl.use.predict.predict import How
 
 
 def petl(*arguments: object) -> Result:
@@ -62,6 +69,47 @@ def test_json_has_all_numbers(trained, places) -> None:
     assert (said["split"], said["clips"], said["recorded"]) == ("train", 30, None)
     assert [row["class"] for row in said["classes"]] == run.result()["classes"]
     assert said["classes"][3]["recall"] == per_class(said["confusion"])[3]["recall"]
+
+
+def test_auc_and_top_k_are_those_of_scikit_learn(trained, places) -> None:
+    run = load_run(trained("lora").path, places)
+    data = load(run.task, places)
+    clips = data.split.train
+    found = evaluate(run, places, "train", Way(top=3))
+    size = run.task.train.batch_size
+    batches = [clips[start : start + size] for start in range(0, len(clips), size)]
+    outputs = torch.cat([run.outputs(data.inputs[batch]) for batch in batches])
+    probabilities = outputs.double().softmax(dim=1).numpy()
+    classes = np.eye(10)[data.targets[clips]]
+    expected = roc_auc_score(classes, probabilities, average=None)
+    assert found.auc == pytest.approx(expected, abs=1e-12)
+    assert found.mean_auc == pytest.approx(np.mean(expected))
+    expected = top_k_accuracy_score(data.targets[clips], probabilities, k=3)
+    assert found.top == (3, pytest.approx(expected))
+    assert found.metrics == evaluate(run, places, "train").metrics
+
+
+def test_clips_no_longer_than_a_window_give_the_same_numbers_heard_whole(trained, places) -> None:
+    run = load_run(trained("lora").path, places)
+    assert max(soundfile.info(file).duration for file in places.data.rglob("*.wav")) <= 1.009
+    usual = evaluate(run, places, "test")
+    whole = evaluate(run, places, "test", Way(How()))
+    assert whole.metrics == pytest.approx(usual.metrics, abs=1e-5)
+    assert whole.confusion == usual.confusion
+
+
+def test_a_group_of_clips_has_one_answer(trained, places) -> None:
+    """The quickstart's files end in -CLASS.wav: all clips of a class become one group."""
+    run = load_run(trained("lora").path, places)
+    found = evaluate(run, places, "train", Way(group=r"-(\d+)\.wav"))
+    assert (found.groups, found.clips, found.recorded) == (10, 30, None)
+    data = load(run.task, places)
+    outputs = run.outputs(data.inputs[data.split.train]).double().softmax(dim=1).numpy()
+    labels = data.targets[data.split.train]
+    means = np.stack([outputs[labels == label].mean(axis=0) for label in range(10)])
+    assert found.metrics["accuracy"] == np.mean(means.argmax(axis=1) == np.arange(10))
+    with pytest.raises(UserError, match="have different labels"):
+        evaluate(run, places, "train", Way(group=r"/(\d)-"))
 
 
 def at(places) -> list[object]:

@@ -117,8 +117,8 @@ def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
         return kept
     if done:
         raise UserError(
-            f"{where}: {len(done)} runs are finished, and none has kept its weights; add "
-            "`keep_weights: true` to the study and train one again"
+            f"{where}: {len(done)} of its runs are finished, and none has kept its weights; "
+            f"`petl submit STUDY --retrain {done[0].path.name}` trains one again and keeps them"
         )
     raise UserError(f"{where}: none of its {len(runs)} runs is finished; see `petl status`")
 
@@ -131,7 +131,7 @@ def _candidate(run: RunDir) -> _Candidate | None:
     task = read_task(run)
     headline = task.dataset.kind.headline
     scores = result["metrics"]["val_best"]
-    if task.weights == "last":
+    if task.weights.startswith("last"):
         last = (run.metrics() or [{}])[-1]
         scores = {headline: last[f"val_{headline}"]} if f"val_{headline}" in last else scores
     if headline in scores:
