@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -17,6 +18,25 @@ def nearest(wrong: object, right: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; it can be {', '.join(choices)}" if choices else ""
+
+
+FAULTS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "disk-full"),
+    errno.EROFS: "read-only",
+    **dict.fromkeys(
+        (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN), "file-system"
+    ),
+}
+"""What may go wrong with a disk that a run is on, by class: no fault of the run's own."""
+
+
+def fault_of(error: BaseException | None) -> str:
+    """The class of the fault of a disk that led to this error; empty if there was none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FAULTS:
+            return FAULTS[error.errno]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def reason(error: BaseException) -> str:

@@ -66,6 +66,21 @@ def read_regular(path: Path) -> bytes:
         return file.read()
 
 
+def full_or_read_only(folder: Path) -> str:
+    """What is wrong with the folder's disk at this moment; empty if nothing is, or not known."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return f"{folder}: read-only file system"
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < 4096:
+        return f"{folder}: the disk is full"
+    if disk.f_files and not disk.f_favail:
+        return f"{folder}: the disk has no room for another file"
+    return ""
+
+
 @contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """A regular file; opening a pipe that nobody writes to would wait for ever."""

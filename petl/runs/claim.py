@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -93,7 +93,8 @@ class Claim:
     ) -> None:
         held = holder(self.path)
         if held is not None and held["token"] == self.token:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError) if error else nullcontext():  # the first error tells more
+                self.path.unlink(missing_ok=True)
 
 
 class Silence(NamedTuple):

@@ -19,7 +19,7 @@ from petl import config
 from petl.backbones.library import revision_of
 from petl.config.options import Options
 from petl.data.load import TaskData, load
-from petl.errors import UserError, reason
+from petl.errors import UserError
 from petl.files import (
     append_json_line,
     json_lines,
@@ -39,7 +39,7 @@ from petl.runs.provenance import environment
 from petl.runs.reading import content_of, epochs_of
 from petl.runs.result import Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
-from petl.train.failures.kinds import DISK_FULL, DiskFull, Diverged, Interrupted, failure_class
+from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.seeding import seeded
 from petl.train.trackers import Trackers
@@ -202,15 +202,6 @@ class Attempt(Watcher):
                 "backbone_revision": self.revision,
             },
         )
-
-    def explain(self, error: OSError) -> UserError:
-        where = error.filename or self.run.path
-        if error.errno in DISK_FULL:
-            return DiskFull(
-                f"{where}: {reason(error)}; free some space and start the run again: "
-                "it continues from the last checkpoint"
-            )
-        return UserError(f"{where}: {reason(error)}")
 
     def fail(self, error: Exception) -> None:
         lines = str(error).strip().splitlines()

@@ -24,10 +24,9 @@ import torch
 from torch import Tensor
 
 from petl.config import Task
-from petl.errors import UserError, reason
+from petl.errors import UserError, fault_of, reason
 from petl.files import write_atomic
 from petl.runs.directory import RunDir
-from petl.train.failures.kinds import DISK_FULL, DiskFull
 from petl.train.loop import Fit, Outcome
 
 TENSOR = "tensor"
@@ -61,9 +60,9 @@ class Checkpoints:
             self.incoming.replace(self.newest)
         except OSError as error:
             self.incoming.unlink(missing_ok=True)
-            if error.errno not in DISK_FULL:
+            if fault_of(error) != "disk-full":
                 raise UserError(f"{self.newest}: {reason(error)}") from None
-            raise DiskFull(
+            raise UserError(
                 f"{self.newest}: no space for a checkpoint of {len(content) / 1e6:.0f} MB; "
                 "free some and start the run again: it continues from the one before"
             ) from None

@@ -8,13 +8,13 @@ from pathlib import Path
 from petl import config
 from petl.config.options import Options
 from petl.data.ready import prepare_all
-from petl.errors import UserError, reason
+from petl.errors import UserError
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
 from petl.runs.result import Result
 from petl.train.attempt import Attempt
-from petl.train.failures.kinds import Interrupted
+from petl.train.failures.kinds import Interrupted, explained
 from petl.train.loop import EpochMetrics
 
 __all__ = ["Interrupted", "run_task", "train"]
@@ -65,10 +65,7 @@ def run_task(
             attempt = Attempt(task, run, claim, options or Options(), on_epoch, stop)
             return _carry_out(attempt, places)
     except OSError as error:
-        raise UserError(
-            f"{error.filename or run.path}: {reason(error)}; petl cannot train in this folder, "
-            "choose another one with --runs or PETL_RUNS"
-        ) from None
+        raise explained(error, run.path) from None
 
 
 def _carry_out(attempt: Attempt, places: Places) -> Result:
@@ -84,7 +81,7 @@ def _carry_out(attempt: Attempt, places: Places) -> Result:
         if not isinstance(error, OSError):
             attempt.fail(error)
             raise
-        known = attempt.explain(error)
+        known = explained(error, attempt.run.path)
         attempt.fail(known)
         raise known from None
     finally:

@@ -9,29 +9,51 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
+from petl.errors import fault_of
 from petl.files import write_json
 from petl.places import Places
 from petl.runs.claim import SILENT_S, RunIsTaken
 from petl.runs.directory import RunDir
 from slurm.call import ROOT, python_arguments
-from slurm.exits import HOLD, INTERRUPTED
+from slurm.exits import FAULTS, HOLD, INTERRUPTED
 from slurm.manifest import read_manifest
 from slurm.node.stop import Stop
 from slurm.requeues import Requeues
 from slurm.submission import Submission
 
+P = ParamSpec("P")
 DONE, FAILED = 0, 1
-WORST_LAST = (DONE, FAILED, HOLD, INTERRUPTED)
+WORST_LAST = (DONE, FAILED, *FAULTS, HOLD, INTERRUPTED)
 """Of several runs in a job, one that was interrupted decides: the job must come back for it."""
 POLL_S = 2.0
-NOT_THE_RUNS_OWN = ("bad-data", "disk-full", "error")
+NOT_THE_RUNS_OWN = ("bad-data", "error")
 """Classes of failure that the next run will very likely meet too."""
 
 
+def _naming_faults(function: Callable[P, int]) -> Callable[P, int]:
+    """A full disk has no room for a failure.json either: the exit code names the fault."""
+
+    @wraps(function)
+    def run(*args: P.args, **more: P.kwargs) -> int:
+        try:
+            return function(*args, **more)
+        except Exception as error:
+            if not (fault := fault_of(error)):
+                raise
+            with suppress(OSError):
+                traceback.print_exc()
+            return next(code for code, name in FAULTS.items() if name == fault)
+
+    return run
+
+
+@_naming_faults
 def array_job(manifest: Path, chunk: int, places: Places, stop: Stop) -> int:
     """The exit code tells the job script what to do about the job."""
     submission = Submission.read(manifest.parent)
@@ -46,12 +68,13 @@ def array_job(manifest: Path, chunk: int, places: Places, stop: Stop) -> int:
     return _run_several(submission, indices, places, stop)
 
 
+@_naming_faults
 def run_one(submission: Submission, index: int, places: Places, stop: Stop) -> int:
     task, options = read_manifest(submission.manifest, index)
     run = RunDir.of(task, places.runs)
     if run.result() is not None:
         return DONE
-    if submission.record.per_job > 1 and submission.has_failed(run):
+    if submission.record.per_job > 1 and submission.has_failed(run) and _own(run):
         return FAILED  # already, before its job was requeued for another run
     if (fruitless := Requeues(run).begin()) >= submission.record.fruitless_requeues:
         return _give_up(run, fruitless)
@@ -70,7 +93,9 @@ def run_one(submission: Submission, index: int, places: Places, stop: Stop) -> i
             time.sleep(POLL_S)
         except Interrupted:
             break
-        except Exception:
+        except Exception as error:
+            if fault_of(error):
+                raise
             traceback.print_exc()
             return HOLD if _fails_like_others(submission, index, run) else FAILED
         else:
@@ -79,6 +104,7 @@ def run_one(submission: Submission, index: int, places: Places, stop: Stop) -> i
     return INTERRUPTED
 
 
+@_naming_faults
 def local_run(manifest: Path, index: int, places: Places, stop: Stop) -> int:
     """A run that another process has taken meanwhile is no failure."""
     task, options = read_manifest(manifest, index)
@@ -112,6 +138,11 @@ def _run_several(submission: Submission, indices: Sequence[int], places: Places,
     if waiting:
         codes.append(INTERRUPTED)
     return max((code if code in WORST_LAST else FAILED for code in codes), key=WORST_LAST.index)
+
+
+def _own(run: RunDir) -> bool:
+    """Was it the run's own failure?"""
+    return (run.failure() or {}).get("class") not in FAULTS.values()
 
 
 def _give_up(run: RunDir, fruitless: int) -> int:

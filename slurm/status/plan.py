@@ -15,7 +15,9 @@ from typing import NamedTuple
 from petl.config import Task
 from petl.config.study import Study
 from petl.config.study_file import Report
+from petl.files import full_or_read_only
 from petl.runs.directory import RunDir, Runs
+from slurm.exits import FAULTS
 from slurm.scheduler import Answer, accounted, queued
 from slurm.status.state import (
     Kind,
@@ -81,7 +83,8 @@ class Item:
         if result is None:
             seen = self.run.state()
             cause = cause_of_failure(self.run) if seen.kind == "failed" else ""
-            self.state = RunState(seen.kind, seen.reason, seen.epoch, cause)
+            kind: Kind = "stopped" if cause in FAULTS.values() else seen.kind
+            self.state = RunState(kind, seen.reason, seen.epoch, cause)
             return
         self.state = RunState("done")
         self.seconds = float(result["timing"]["seconds"])
@@ -101,6 +104,7 @@ class Plan:
         self.items = [Item.of(task, run_id, view, study.report) for run_id, task in first.items()]
         self.slurm_folder = submissions_folder(runs, study.name)
         self.submissions, self.damage = read_submissions(self.slurm_folder)
+        self.damage += filter(None, [full_or_read_only(runs)])
         self.trouble = self._ask_scheduler()
         """Why the scheduler does not answer, if so."""
 

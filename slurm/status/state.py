@@ -10,12 +10,14 @@ import re
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from petl.files import read_regular
 from petl.runs.claim import LATE_S, SILENT_S, Silence, clock, holder, is_alive
 from petl.runs.directory import RunDir
-from slurm.exits import INTERRUPTED
+from slurm.exits import FAULTS, INTERRUPTED
 from slurm.format import duration, several
 from slurm.requeues import Requeues
 from slurm.scheduler import Answer, Job
@@ -52,6 +54,13 @@ ENDS: dict[str, tuple[Kind, str, str]] = {
 INTERRUPTIONS = {INTERRUPTED, 15, 12}
 """Exit codes of a job that was told to leave, the last two before it could listen."""
 KILLED = 9
+NO_LOG = "0:53"
+"""Slurm's own exit code for a job whose output file could not be opened."""
+FAULT_WORDS = {
+    "disk-full": "disk full",
+    "read-only": "read-only file system",
+    "file-system": "file system failed",
+}
 START_S = 1800
 """A job that has not begun its run for so long hangs: an image may take minutes to arrive."""
 ACCOUNTS_S = 120
@@ -74,7 +83,7 @@ def state_in_queue(run: RunDir, seen: RunState, last: Attempt, job: Job, epochs:
     """Of a run whose job is in the queue. `seen` is what the run directory says."""
     if job.state == "PENDING":
         return replace(seen, kind="pending", reason=_waiting(run, last, job), cause="")
-    if seen.kind == "failed" and last.submission.has_failed(run):
+    if seen.cause and last.submission.has_failed(run):
         return seen  # its job is about to end, or has other runs to do
     if (silent := _silence(run, last, job)) is not None:
         reason = f"{silent}; {_progress(run, seen.epoch, epochs)}"
@@ -108,7 +117,7 @@ def _silence(run: RunDir, last: Attempt, job: Job) -> Silence | None:
 def explains_itself(run: RunDir, seen: RunState, last: Attempt) -> bool:
     """The run is alive, or has written why this attempt failed: Slurm need not be asked."""
     return seen.kind in ("running", "silent") or (
-        seen.kind == "failed" and last.submission.has_failed(run)
+        bool(seen.cause) and last.submission.has_failed(run)
     )
 
 
@@ -124,15 +133,15 @@ def state_after_queue(
         return replace(seen, kind="stopped", cause="cancelled", reason="cancelled")
     job = accounts.jobs.get(last.array_task, queue.ended.get(last.array_task))
     if job is not None:
-        return _ended(run, seen, job)
+        return _ended(run, seen, job, last)
     where = f"squeue ({accounts.trouble})" if accounts.trouble else "squeue and sacct"
     return _lost(seen, f"gone from {where}, {_last_seen(run)}")
 
 
-def _ended(run: RunDir, seen: RunState, job: Job) -> RunState:
+def _ended(run: RunDir, seen: RunState, job: Job, last: Attempt) -> RunState:
     state = job.state.split()[0].rstrip("+")
     if state == "FAILED":
-        return _exit(job, seen)
+        return _exit(job, seen, last)
     if state in ENDS:
         kind, cause, reason = ENDS[state]
         reason += f" ({job.node})" if cause == "node-failure" else ""
@@ -149,14 +158,22 @@ def _lost(seen: RunState, reason: str) -> RunState:
     return replace(seen, kind="lost", cause="lost", reason=reason)
 
 
-def _exit(job: Job, seen: RunState) -> RunState:
+def _exit(job: Job, seen: RunState, last: Attempt) -> RunState:
     ended_at = _when(job.end)
     just_now = ended_at and (datetime.now() - ended_at).total_seconds() < ACCOUNTS_S
     if not job.exit or (job.exit == "0:0" and just_now):  # sacct does not know the exit code yet
         return replace(seen, kind="unknown", cause="", reason="its job has failed just now")
+    on = f" on {job.node}" if job.node else ""
+    if job.exit == NO_LOG:
+        folder = last.submission.folder
+        reason = f"Slurm could not write its log{on}: {folder} (disk full, read-only, not mounted?)"
+        return replace(seen, kind="stopped", cause="file-system", reason=reason)
     code, _, number = job.exit.partition(":")
     ended = int(number or 0) or int(code or 0)  # a SIGKILL is 9:0, 0:9 or 137:0
     ended -= 128 if ended > 128 else 0
+    if fault := FAULTS.get(ended):
+        reason = f"{FAULT_WORDS[fault]}{on}: {_last_error(last.submission.log(job.id))}"
+        return replace(seen, kind="stopped", cause=fault, reason=reason)
     if ended in INTERRUPTIONS:
         reason = f"interrupted in epoch {seen.epoch + 1}, and not requeued"
         return replace(seen, kind="stopped", cause="interrupted", reason=reason)
@@ -164,6 +181,16 @@ def _exit(job: Job, seen: RunState) -> RunState:
         return replace(seen, kind="stopped", cause="killed", reason="killed (out of memory?)")
     reason = f"its job ended with exit code {ended} before the run began; see its log"
     return replace(seen, kind="failed", cause="crashed", reason=reason)
+
+
+def _last_error(log: Path) -> str:
+    """The last line of a traceback in a job's log, or where it would be: the disk may be full."""
+    try:
+        lines = read_regular(log)[-4096:].decode(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    errors = [line.partition("rror: ")[2] for line in lines if "rror: " in line]
+    return errors[-1] if errors else f"its runs, data or cache folder ({log.parents[3]})"
 
 
 def cause_of_failure(run: RunDir) -> str:

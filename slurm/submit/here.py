@@ -32,7 +32,7 @@ def run_here(
         frozen = for_here(code, places.runs)
         with watch(plan, workers, screen) as show:
             run_local(plan, places, workers, show, todo, frozen)
-    bad = [item for item in todo if item.kind == "failed"]
+    bad = [item for item in todo if item.kind in ("failed", "stopped")]
     for line in troubles(bad):
         screen.print(line, soft_wrap=True)
     if bad:

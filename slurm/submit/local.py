@@ -22,9 +22,10 @@ from petl.errors import UserError, reason
 from petl.places import Places
 from petl.runs.code.archive import Frozen
 from slurm.call import python_arguments, without_here
+from slurm.exits import FAULTS
 from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
-from slurm.status.state import RunState
+from slurm.status.state import FAULT_WORDS, RunState
 
 POLL_S = 0.2
 LEAVE_S = 30
@@ -142,8 +143,11 @@ class _Crew:
 
 def _judge(job: Job) -> None:
     """The last word on a job that has ended: a run that says nothing about it has died."""
-    item = job.item
-    if item.kind in ("waiting", "stopped"):
+    item, fault = job.item, FAULTS.get(job.process.returncode)
+    if fault and item.kind in ("waiting", "stopped"):
+        reason = item.state.reason if item.state.cause else f"{FAULT_WORDS[fault]}: {item.run.path}"
+        item.state, item.log = RunState("stopped", reason, item.state.epoch, fault), job.log
+    elif item.kind in ("waiting", "stopped"):
         item.state = RunState("failed", "its process died (out of memory?)", item.state.epoch)
         item.log = job.log
     elif item.kind == "done":  # on a cluster's disk the number of files counts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from petl.runs.claim import is_alive
 from slurm.format import several
 from slurm.status.plan import Item, Means, Plan
-from slurm.status.state import Kind
+from slurm.status.state import FAULT_WORDS, Kind
 from slurm.submit.profile import Profile
 from slurm.submit.sbatch import Batch
 
@@ -22,6 +22,7 @@ AGAIN = {
     "cancelled": "cancelled",
     "killed": "killed",
     "lost": "lost",
+    **FAULT_WORDS,
 }
 """By cause: not the run's own fault, so it resumes from its checkpoint."""
 MORE_MEMORY = {"host-memory": "out of memory"}
@@ -34,7 +35,6 @@ NEVER = {
     ),
     "diverged": ("diverged", "try a lower train.lr"),
     "bad-data": ("mistake in the data or the study", ""),
-    "disk-full": ("disk full", "free disk space"),
     "error": ("error in the code", ""),
     "crashed": ("crashed before it began", ""),
     "no-progress": ("no progress", "allow more time with --set time=..."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fake_slurm import Slurm
+from small_disk import SmallDisk
 from tiny import SHORT, Make, write_study
 
 from petl.config.study import Study
 from petl.places import Places
+from slurm import scheduler
 from slurm.devcluster import ClusterError, DevCluster
 from slurm.devcluster.packages import why_unavailable
 
@@ -77,3 +81,26 @@ def study(tmp_path: Path) -> Make:
         return write_study(tmp_path / "tiny.yaml", methods, folds, epochs, more)
 
     return make
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    made = Slurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{made.folder}:/usr/bin:/bin")
+    monkeypatch.setattr(scheduler, "ASK_S", 0.6)
+    monkeypatch.setattr(scheduler, "_unanswered_s", 0.0)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
+from pathlib import Path
 
 import torch
 
-from petl.errors import UserError
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from petl.errors import UserError, fault_of, reason
 
 
 class Interrupted(Exception):
@@ -23,18 +21,23 @@ class OutOfMemory(UserError):
     """The batch does not fit."""
 
 
-class DiskFull(UserError):
-    """A file could not be written; the one before it is still there."""
-
-
-CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory", DiskFull: "disk-full"}
+CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory"}
 
 
 def failure_class(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return "disk-full"
     other = "bad-data" if isinstance(error, UserError) else "error"
-    return CLASSES.get(type(error), other)
+    return CLASSES.get(type(error)) or fault_of(error) or other
+
+
+def explained(error: OSError, folder: Path) -> UserError:
+    """In one line: a fault of the disk, which passes, or a folder that cannot be used."""
+    where, fault = error.filename or folder, fault_of(error)
+    again = "start the run again: it continues from the last checkpoint"
+    if fault == "disk-full":
+        again = f"free some space and {again}"
+    elif not fault:
+        again = "petl cannot train in this folder, choose another one with --runs or PETL_RUNS"
+    return UserError(f"{where}: {reason(error)}; {again}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
