@@ -1,7 +1,7 @@
-"""Recall of each class, and confusion matrices, summed over folds and seeds.
+"""Recall or average precision of each class, and confusion matrices, over folds and seeds.
 
-The frames are those of `analysis.load` with two more columns, `classes` and `confusion`
-(`analysis.figures.figure.with_confusions`).
+The frames are those of `analysis.load` with the columns of
+`analysis.figures.figure.with_confusions`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from petl.picture import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sh
 ROW, TITLE, LABELS, BESIDE = 0.17, 0.3, 0.75, 1.75  # inches
 CELL_TEXT, LABEL_TEXT = 0.16, 0.085
 """Inches that a number in a cell, or the name of a class, needs."""
+MEASURED = {"Recall": "confusion", "Average precision": "precisions"}
 MOST_IN_A_COLUMN = 20
 WORST = 3
 
 
 @mpl.rc_context(STYLE)
 def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
-    """Recall: a row for each method, a column for each class, the hardest first."""
+    """A row for each method, a column for each class, the hardest first.
+
+    Recall; of clips with several labels average precision.
+    """
     width = width or TWO_COLUMNS
     parts = [(label, part) for label, part in frame.groupby("dataset_label", sort=False)]
-    shares = [(label, _recalls(part)) for label, part in parts if len(_with(part))]
+    shares = [(label, _shares(part)) for label, part in parts if part["classes"].notna().any()]
     if not shares:
         raise UserError(_nothing(frame, "classes"))
     labelled = [_fits(width, table.shape[1], LABEL_TEXT) for _, table in shares]
@@ -52,7 +56,8 @@ def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
         entitle(axis, label)
         if not fits:
             axis.set_xlabel(f"{table.shape[1]} classes, the hardest first")
-    _scale(figure, axes, "Recall (%)", orientation="horizontal")
+    scale = [name for name, column in MEASURED.items() if frame[column].notna().any()]
+    _scale(figure, axes, f"{' or '.join(scale)} (%)", orientation="horizontal")
     return sign(figure, frame, "Classes from the hardest to the easiest, over all methods")
 
 
@@ -102,18 +107,25 @@ def _sum(done: pd.DataFrame) -> np.ndarray:
     return np.sum(np.stack(list(done["confusion"])), axis=0).astype(float)
 
 
-def _recalls(part: pd.DataFrame) -> pd.DataFrame:
+def _shares(part: pd.DataFrame) -> pd.DataFrame:
     """In per cent, a row for each method; NaN where there are no runs or no clips."""
-    names = list(_with(part)["classes"].iloc[0])
-    rows = {}
-    for label, runs in part.groupby(method_names(part), sort=False):
-        done = _with(runs)
-        total = _sum(done) if len(done) else np.zeros((len(names), len(names)))
-        clips = total.sum(axis=1)
-        right = np.divide(np.diag(total), clips, out=np.full(len(names), np.nan), where=clips > 0)
-        rows[label] = 100 * right
+    names = list(part["classes"].dropna().iloc[0])
+    grouped = part.groupby(method_names(part), sort=False)
+    rows = {label: 100 * _of_classes(runs, len(names)) for label, runs in grouped}
     table = pd.DataFrame(rows, names).T
     return table[table.mean().sort_values(kind="stable").index]
+
+
+def _of_classes(runs: pd.DataFrame, classes: int) -> np.ndarray:
+    """Recall from the sum of the matrices, or the mean of the average precisions."""
+    unknown = np.full(classes, np.nan)
+    if len(precisions := runs["precisions"].dropna()):
+        return pd.DataFrame(list(precisions), dtype=float).mean().to_numpy()
+    if not len(done := _with(runs)):
+        return unknown
+    total = _sum(done)
+    clips = total.sum(axis=1)
+    return np.divide(np.diag(total), clips, out=unknown, where=clips > 0)
 
 
 def _refuse_several(frame: pd.DataFrame) -> None:
@@ -129,6 +141,8 @@ def _refuse_several(frame: pd.DataFrame) -> None:
 
 def _nothing(frame: pd.DataFrame, figure: str) -> str:
     study = frame["study"].iloc[0]
+    if frame["precisions"].notna().any():
+        return "clips with several labels have no confusion matrix; 'classes' draws each class"
     return f"{study} has no finished runs with a confusion matrix; '{figure}' needs them"
 
 

@@ -42,7 +42,7 @@ def figure(
       few-shot     accuracy against the number of examples per class
       folds        every fold of every method
       convergence  loss, validation metric and learning rate, epoch by epoch
-      classes      recall of each class under each method
+      classes      recall of each class, or average precision, under each method
       confusion    the confusion matrix of one method: --method, --dataset
       cost         GPU hours of each method
 

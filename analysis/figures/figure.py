@@ -31,14 +31,20 @@ More = Callable[[pd.DataFrame, Path], pd.DataFrame]
 
 
 def with_confusions(frame: pd.DataFrame, folder: Path, split: str = "test_last") -> pd.DataFrame:
-    """`classes` and `confusion` of each finished run, None where it has none."""
-    columns: dict[str, list[Any]] = {"classes": [], "confusion": []}
+    """`classes`, `confusion` and `precisions` of each finished run, None where it has none.
+
+    The average precision of each class stands in for the matrix where clips have several labels.
+    """
+    columns: dict[str, list[Any]] = {"classes": [], "confusion": [], "precisions": []}
     for run in frame[["study", "run_id", "state"]].itertuples():
         done = run.state == "done"
         result = RunDir(folder / run.study / run.run_id).result() if done else None
         matrix = ((result and result.get("confusion")) or {}).get(split)
-        columns["classes"].append(result["classes"] if result and matrix else None)
+        of_classes = ((result and result.get("per_class")) or {}).get(split)
+        known = result and (matrix or of_classes)
+        columns["classes"].append(result["classes"] if result and known else None)
         columns["confusion"].append(matrix or None)
+        columns["precisions"].append(of_classes["average_precision"] if of_classes else None)
     return frame.assign(**{k: pd.Series(v, frame.index, object) for k, v in columns.items()})
 
 
@@ -77,7 +83,7 @@ FIGURES = {
     "few-shot": Kind(sweeps.few_shot, "accuracy against the number of examples per class"),
     "folds": Kind(runs.folds, "every fold of every method"),
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
-    "classes": Kind(classes.classes, "recall of every class under every method", with_confusions),
+    "classes": Kind(classes.classes, "every class under every method", with_confusions),
     "confusion": Kind(classes.confusion, "confusion matrix of one method", with_confusions),
     "cost": Kind(runs.cost, "GPU hours of each method"),
 }

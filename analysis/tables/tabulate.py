@@ -13,6 +13,7 @@ from analysis.figures import parameters
 from analysis.measure import choose
 from analysis.tables import html, latex, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
+from petl.config.kinds import SEVERAL_LABELS, metric
 from petl.config.study import Study
 from petl.files import refuse_foreign, write_output
 from petl.picture import to_bytes as picture_bytes
@@ -120,7 +121,21 @@ def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:
             for run in frame[done & frame[metric].isna()].itertuples()
         ]
     )
-    return lines + trace.warnings(frame, table)
+    return [*lines, *_left_out(frame, table), *trace.warnings(frame, table)]
+
+
+def _left_out(frame: pd.DataFrame, table: Table) -> list[str]:
+    """mAP and AUC are means over the classes that have clips in the part."""
+    split, _, name = table.measure.column.rpartition(".")
+    column = f"{split}.classes_without_clips"
+    if name not in (SEVERAL_LABELS.headline, *SEVERAL_LABELS.beside) or column not in frame:
+        return []
+    most = frame.groupby("dataset_label", sort=False)[column].max()
+    return [
+        f"{metric(name).title} on {label} leaves out the classes without clips: up to {count:.0f}."
+        for label, count in most.items()
+        if count > 0
+    ]
 
 
 def _few(lines: list[str], most: int = 5) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import petl
 from petl.config import Task
+from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
 from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
@@ -23,7 +24,7 @@ from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
 from petl.runs.confusion import averages
 from petl.runs.directory import Runs
-from petl.runs.result import Environment, Params, Result, Scores, new_result
+from petl.runs.result import Environment, Params, PerClass, Result, Scores, new_result
 
 LABEL = "SYNTHETIC.txt"
 NOTE = (
@@ -35,7 +36,7 @@ HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
 """By how much the accuracy of a family differs from the others, roughly as published."""
 
 Accuracy = Callable[[Task], float]
-"""Gives the true accuracy of a task's method on its dataset; for a regression, the CCC."""
+"""Gives the true accuracy of a task's method on its dataset; mAP or CCC of other kinds of task."""
 Confusion = list[list[int]]
 
 
@@ -161,11 +162,12 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
 
 
 def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random) -> Result:
-    primary = "val_accuracy" if task.dataset.classes else "val_ccc"
+    kind = task.dataset.kind
+    primary = f"val_{kind.headline}"
     best = max(rows, key=lambda row: row[primary])  # the first of equals
     after = {"test_last": test, "test_best": min(1.0, max(0.0, test + random.gauss(0, 0.004)))}
     confusion: dict[str, Confusion | None] = dict.fromkeys(after)
-    if task.dataset.classes:
+    if kind is ONE_LABEL:
         clips = _clips(task)
         matrices = {name: _confusion(clips, score, random) for name, score in after.items()}
         confusion |= matrices
@@ -181,6 +183,7 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
         params=_params(task),
         metrics={"test_last": last, "test_best": after_best, "val_best": validated},
         confusion=confusion,
+        per_class={name: _per_class(task, score, random) for name, score in after.items()},
         best_epoch=best["epoch"],
         epochs=len(rows),
         timing={
@@ -212,6 +215,9 @@ def _environment() -> Environment:
 
 def _scores(task: Task, score: float, random: Random) -> Scores:
     """The other metrics follow from the score."""
+    if task.dataset.kind is SEVERAL_LABELS:
+        other = {"auc": (1 + math.sqrt(score)) / 2, "classes_without_clips": 0.0}
+        return {"map": score, **other, "loss": 0.3 * (1 - score)}
     if task.dataset.classes:
         near = ("balanced_accuracy", "precision", "recall", "f1")
         others = dict.fromkeys(near, score)
@@ -223,6 +229,13 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
         found[name] = value
         found |= {f"{name}_{target}": value for target in task.dataset.targets}
     return found | {"loss": error**2}
+
+
+def _per_class(task: Task, score: float, random: Random) -> PerClass | None:
+    if task.dataset.kind is not SEVERAL_LABELS:
+        return None
+    found = [min(1.0, max(0.0, random.gauss(score, 0.1))) for _ in range(task.dataset.outputs)]
+    return {"average_precision": found, "auc": [0.9] * len(found), "clips": [20] * len(found)}
 
 
 def _loss(score: float) -> float:

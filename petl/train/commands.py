@@ -85,6 +85,8 @@ def train(
         f"test {kind.title} {kind.text(last)} after the last epoch, {kind.text(best)} after "
         f"epoch {result['best_epoch']}, the best on the validation set"
     )
+    if without := result["metrics"]["test_last"].get("classes_without_clips"):
+        screen.print(f"{kind.title} leaves out {without:.0f} classes without test clips")
 
 
 def _epoch(metrics: dict[str, Any], task: Task) -> str:

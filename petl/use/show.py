@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
+from petl.config.kinds import metric
+
 if TYPE_CHECKING:
     from petl.use.evaluate import Evaluation
 
-PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
-LABELS = {"balanced_accuracy": "balanced accuracy"} | {
-    name: f"weighted {name}" for name in ("precision", "recall", "f1")
-}
+LABELS = {name: f"weighted {name}" for name in ("precision", "recall", "f1")}
 WIDEST = 15
 """The most classes whose confusion matrix fits a terminal."""
 
@@ -33,7 +32,7 @@ def metrics(evaluation: Evaluation) -> Table:
     recorded = evaluation.recorded
     table = _table("", "measured", *(["recorded"] if recorded is not None else []))
     for name, value in evaluation.metrics.items():
-        cells = [LABELS.get(name, name), _number(name, value)]
+        cells = [LABELS.get(name, metric(name).title), _number(name, value)]
         if recorded is not None and name in recorded:
             same = recorded[name] == value
             cells.append("the same" if same else _number(name, recorded[name]))
@@ -46,7 +45,7 @@ def metrics(evaluation: Evaluation) -> Table:
 
 
 def _number(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name in PERCENT else f"{value:.4f}"
+    return f"{100 * value:.2f} %" if metric(name).percent else f"{value:.4f}"
 
 
 def per_class(evaluation: Evaluation) -> Table:
