@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from petl.model.attach import attach
     from petl.model.build import trained_state
     from petl.train.run import train
+    from petl.use.python import build, load
 
 __version__ = "0.1.0"
 
 NAMES = {
     "attach": "petl.model.attach:attach",
+    "build": "petl.use.python:build",
     "expand": "petl.config.python:expand",
+    "load": "petl.use.python:load",
     "merge": "petl.methods.apply:merge",
     "results": "analysis.collect:load",
     "start_epoch": "petl.methods.subset:start_epoch",
@@ -35,7 +38,9 @@ __all__ = [
     "UserError",
     "__version__",
     "attach",
+    "build",
     "expand",
+    "load",
     "merge",
     "results",
     "start_epoch",

@@ -17,13 +17,14 @@ from torch.overrides import TorchFunctionMode
 from petl import config
 from petl.backbones.encoder import Encoder
 from petl.backbones.known import shape_of
-from petl.backbones.library import expect, read_checkpoint
+from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
 from petl.config.dataset import BINS
 from petl.errors import UserError
 
 FACTORIES = (torch.empty, torch.ones, torch.zeros, torch.tensor)
 MAX_LAYERS = 1000
+FAMILIES = ("ast", "vit", "wav2vec2")
 
 
 class OnMeta(TorchFunctionMode):
@@ -41,6 +42,15 @@ class OnMeta(TorchFunctionMode):
 def naming_of(family: str) -> Naming:
     naming: Naming = _module(family).NAMING
     return naming
+
+
+def family_of(source: str) -> str:
+    """The family whose encoder reads this checkpoint, from its config.json."""
+    kind = read_config(locate(source)[0])["model_type"]
+    kinds = {_module(family).EXPECTED["model_type"]: family for family in FAMILIES}
+    if kind not in kinds:
+        raise UserError(f"{source}: its model_type is {kind!r}; petl knows {', '.join(kinds)}")
+    return kinds[kind]
 
 
 def build_encoder(settings: config.Backbone, frames: int) -> Encoder:

@@ -22,7 +22,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The checkpoint's config and its tensors under the names it gives them."""
-    config_file, weights_file = _locate(source)
+    config_file, weights_file = locate(source)
     return read_config(config_file), read_tensors(weights_file)
 
 
@@ -55,7 +55,7 @@ def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
             raise UserError(f"{source}: {have}; this backbone family needs {value!r}")
 
 
-def _locate(source: str) -> tuple[Path, Path]:
+def locate(source: str) -> tuple[Path, Path]:
     if source.startswith("builtin:"):
         name = source.removeprefix("builtin:")
         folder = BUILTIN / name
