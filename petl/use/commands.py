@@ -18,6 +18,7 @@ Run = Annotated[
 class Format(str, Enum):
     adapter = "adapter"
     huggingface = "huggingface"
+    peft = "peft"
 
 
 def export(
@@ -26,6 +27,7 @@ def export(
     format: Annotated[
         Format, typer.Option(help="The trained tensors only, or the whole model.")
     ] = Format.adapter,
+    peft: Annotated[bool, typer.Option("--peft", help="The same as --format peft.")] = False,
     runs: RunsDir = None,
 ) -> None:
     """Export a trained run for others: the trained tensors, or a model for Hugging Face.
@@ -39,17 +41,21 @@ def export(
     ASTForAudioClassification. With any other pooling it is an ASTModel, the head in a file of its
     own, and a README that shows how to use them.
 
+    peft: LoRA, DoRA or (IA)3 as `peft.PeftModel.from_pretrained` reads it. `petl predict OUT FILE`
+    works with this folder, and with one of a PEFT adapter that others trained on an AST.
+
     \b
     Example:
       petl export 3f9c shared/lora-esc50
       petl export 3f9c merged --format huggingface
+      petl export 3f9c adapter --peft
     """
     need("torch", "train")
     from petl.places import Places
     from petl.use.export import export as write
     from petl.use.load import load_run
 
-    description = write(load_run(run, Places.choose(runs)), out, format.value)
+    description = write(load_run(run, Places.choose(runs)), out, "peft" if peft else format.value)
     console().print(f"wrote {out}: {description}", soft_wrap=True)
 
 

@@ -20,9 +20,10 @@ from petl.errors import UserError, reason
 from petl.files import staging, write_atomic
 from petl.model.build import trained_state
 from petl.use.load import ADAPTER, LoadedRun
+from petl.use.peft.write import to_peft
 from petl.use.to_library import to_library
 
-Format = Literal["adapter", "huggingface"]
+Format = Literal["adapter", "huggingface", "peft"]
 Files = dict[str, bytes]
 
 NOTE = (
@@ -38,6 +39,8 @@ def export(run: LoadedRun, out: Path, format: Format) -> str:
     """Write the folder and return a description of it."""
     if format == "adapter":
         files, description = as_adapter(run), "the trained tensors, described in adapter.json"
+    elif format == "peft":
+        files, description = to_peft(run)
     else:
         files, description = to_library(run)
     write_folder(out, files)

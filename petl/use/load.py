@@ -30,7 +30,7 @@ from petl.runs.result import Result
 from petl.train.loop import autocast
 from petl.train.seeding import seeded
 
-ADAPTER = "adapter.json"
+ADAPTER, PEFT = "adapter.json", "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,12 @@ class LoadedRun:
 
 
 def load_run(name: str | Path, places: Places) -> LoadedRun:
-    """Load a run by its folder or id, or a folder that `petl export` wrote."""
+    """Load a run by its folder or id, or a folder of `petl export` or of PEFT."""
     folder = Path(name)
+    if (folder / PEFT).is_file():
+        from petl.use.peft.read import load_peft
+
+        return load_peft(folder)
     if (folder / ADAPTER).is_file():
         facts = read_json(folder / ADAPTER)
         if not isinstance(facts, dict) or "task" not in facts:

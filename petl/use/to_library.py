@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from petl import config
 from petl.backbones import ast
-from petl.backbones.encoder import Encoder, Wrapper
+from petl.backbones.encoder import Encoder, Wrapper, unwrap
 from petl.backbones.naming import to_huggingface
 from petl.config.dataset import BINS, RATE
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
@@ -81,15 +81,15 @@ def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     _fill_qkv_biases(encoder)
     tensors = to_huggingface(encoder.state_dict(), ast.NAMING)
     classifier = run.task.backbone.pooling == "cls+dist"
-    head = {name: t.detach().clone() for name, t in model.head.state_dict().items()}
+    head = head_of(run)
     files = {
-        "config.json": _json(_config(run, encoder, classifier)),
-        "preprocessor_config.json": _json(_preprocessor(run)),
+        "config.json": as_json(model_config(run, encoder, classifier)),
+        "preprocessor_config.json": as_json(preprocessor(run)),
         "README.md": _readme(run, classifier).encode(),
     }
     if classifier:
         tensors = {f"{ast.NAMING.prefix}{name}": t for name, t in tensors.items()}
-        tensors |= _classifier(model, head)
+        tensors |= classifier_tensors(model, head)
         description = "an ASTForAudioClassification"
     else:
         files["head.safetensors"] = save(head)
@@ -128,7 +128,11 @@ def _fill_qkv_biases(encoder: Encoder) -> None:
                 linear.bias = nn.Parameter(torch.zeros(len(linear.weight)))
 
 
-def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
+def head_of(run: LoadedRun) -> dict[str, Tensor]:
+    return {name: t.detach().cpu().clone() for name, t in run.model.head.state_dict().items()}
+
+
+def classifier_tensors(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
     """The classifier's LayerNorm stays neutral: a gain before a linear map is part of the map."""
     hidden = model.backbone.shape.hidden
     return {
@@ -139,8 +143,8 @@ def _classifier(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any]:
-    shape, patch = encoder.shape, encoder.tokens.patch
+def model_config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any]:
+    shape, patch, first = encoder.shape, encoder.tokens.patch, next(encoder.bare_layers())
     config = ast.library_config(
         hidden=shape.hidden,
         layers=shape.layers,
@@ -151,7 +155,7 @@ def _config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any
         time_stride=patch.stride[1],
         frames=run.task.dataset.frames,
         eps=shape.eps,
-        qkv_bias=next(encoder.bare_layers()).attention.qkv.linear.bias is not None,
+        qkv_bias=unwrap(unwrap(first.attention).qkv).linear.bias is not None,
     )
     return config | {
         "architectures": ["ASTForAudioClassification" if classifier else "ASTModel"],
@@ -161,7 +165,7 @@ def _config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any
     }
 
 
-def _preprocessor(run: LoadedRun) -> dict[str, Any]:
+def preprocessor(run: LoadedRun) -> dict[str, Any]:
     """The library's extractor computes our spectrogram, and divides by 2 std as we do."""
     assert run.statistics is not None
     return {
@@ -193,5 +197,5 @@ def _readme(run: LoadedRun, classifier: bool) -> str:
     )
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def as_json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,1 @@
+"""PEFT's folders, written and read without PEFT."""
