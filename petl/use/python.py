@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 from torch import Tensor, nn
 
@@ -16,9 +16,17 @@ from petl.config.study import PRESETS
 from petl.config.yamlfile import read_yaml
 from petl.data.features import Recipe
 from petl.data.sounds import Extractor, Sounds
+from petl.errors import UserError
 from petl.model.build import Model, build_model
 from petl.places import Places
 from petl.use.load import LoadedRun, load_run
+from petl.use.predict.choose import choose
+from petl.use.predict.combine import Pool
+from petl.use.predict.ensemble import Ensemble
+from petl.use.predict.predict import How, predict, ranked
+
+Answer: TypeAlias = "dict[str, float]"
+"""By class, or by target."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,46 @@ class Trained:
         several = isinstance(sounds, list | tuple)
         return self.run.outputs(raw) if several else self.run.outputs(raw[None])[0]
 
+    @overload
+    def predict(
+        self, files: str | Path, *, hop: float | None = ..., pool: Pool = ...
+    ) -> Answer: ...
+    @overload
+    def predict(
+        self, files: Sequence[str | Path], *, hop: float | None = ..., pool: Pool = ...
+    ) -> list[Answer]: ...
+
+    def predict(
+        self,
+        files: str | Path | Sequence[str | Path],
+        *,
+        hop: float | None = None,
+        pool: Pool = "mean",
+    ) -> Answer | list[Answer]:
+        """The probability of each class, the most probable first; of a regression, its numbers.
+
+        All of a file is heard, in windows as long as in training that start every `hop` seconds;
+        `pool` makes one answer of them, as in `petl predict`. A list of files gives a list.
+        """
+        one = isinstance(files, str | Path)
+        paths = [Path(file) for file in ([files] if one else files)]
+        ensemble = Ensemble((self.run,))
+        answers = []
+        for prediction in predict(ensemble, paths, How(hop, pool)):
+            if prediction.error:
+                raise UserError(f"{prediction.file}: {prediction.error}")
+            answers.append(dict(ranked(ensemble, prediction.values, len(ensemble.names))))
+        return answers[0] if one else answers
+
 
 def load(run: str | Path, *, runs: str | Path | None = None) -> Trained:
-    """A trained run, by its folder, its id or the beginning of its id; or an exported folder.
+    """A trained run, by its folder, its id or the beginning of its id.
 
-    `runs` is the folder of runs [PETL_RUNS or runs].
+    The name of a study means its best run. A folder of `petl export`, or one that PEFT saved, works
+    too. `runs` is the folder of runs [PETL_RUNS or runs].
     """
-    return Trained(load_run(run, Places.choose(runs)))
+    places = Places.choose(runs)
+    return Trained(load_run(choose(str(run), places).paths[0], places))
 
 
 class Built(nn.Module):

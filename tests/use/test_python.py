@@ -51,6 +51,23 @@ def test_a_run_is_found_by_the_beginning_of_its_id(written) -> None:
     assert by_id.run.path == run.path
 
 
+def test_a_prediction_names_classes_and_hears_all_of_a_file(written, file, tmp_path) -> None:
+    model = petl.load(written().path)
+    of_logits = model(file).softmax(dim=0)
+    answer = model.predict(str(file))
+    assert list(answer.values()) == sorted(answer.values(), reverse=True)
+    assert [answer[name] for name in model.classes] == pytest.approx(of_logits.tolist(), abs=1e-6)
+    long = tmp_path / "long.wav"
+    loud = soundfile.read(file)[0]
+    soundfile.write(long, np.concatenate([loud, loud / 50]), RATE, subtype="FLOAT")
+    of_all, of_one = model.predict([long, file])
+    assert of_one == answer
+    assert of_all != pytest.approx(answer, abs=1e-4)
+    assert torch.equal(model(long), model(file))
+    with pytest.raises(petl.UserError, match=r"nowhere\.wav: no such file"):
+        model.predict("nowhere.wav")
+
+
 WRONG = {
     "one dimension": (np.zeros((2, 16_000)), 16_000),
     "divide 16-bit samples by 32768": (np.zeros(16_000, dtype=np.int16), 16_000),

@@ -16,7 +16,7 @@ from petl.errors import UserError
 from petl.places import Places
 from petl.runs.directory import RunDir, Runs
 from petl.runs.find import find_run, read_task
-from petl.use.load import ADAPTER
+from petl.use.load import ADAPTER, PEFT
 
 Together = Literal["folds", "all"]
 
@@ -80,7 +80,8 @@ def choose(
 
 def _is_run(folder: Path) -> bool:
     try:
-        return (folder / ADAPTER).is_file() or RunDir(folder).read("task.json") is not None
+        exported = any((folder / name).is_file() for name in (ADAPTER, PEFT))
+        return exported or RunDir(folder).read("task.json") is not None
     except OSError:  # a name that is too long, a folder of somebody else
         return False
 
