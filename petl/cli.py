@@ -16,6 +16,7 @@ from petl import __version__
 from petl.terminal import Petl
 
 COMMANDS = {
+    "init": ("slurm.init.commands:init", "Write a study of your own sounds, or a profile."),
     "plan": ("slurm.submit.commands:plan", "Show what is done and what is left."),
     "submit": ("slurm.submit.commands:submit", "Submit what is not done, queued or running."),
     "status": ("slurm.status.commands:status", "Show the progress of the runs."),

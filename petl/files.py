@@ -109,6 +109,11 @@ def open_to_append(path: Path) -> int:
     return descriptor
 
 
+def refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):
+        raise UserError(f"{path} exists already; choose another name with --out")
+
+
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
     """An empty folder beside the target: fill it, then rename it. What remains is removed."""

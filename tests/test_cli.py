@@ -37,7 +37,7 @@ def test_version() -> None:
 def test_every_command_has_help_with_an_example() -> None:
     listed = petl("--help").stdout.split("Commands:")[1].splitlines()[1:]
     commands = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
-    assert commands[:2] == ["plan", "submit"]
+    assert commands[:3] == ["init", "plan", "submit"]
     for command in commands[:-1]:
         told = petl(command, "--help")
         assert told.exit_code == 0

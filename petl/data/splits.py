@@ -18,6 +18,9 @@ NAMES = ("train", "validation", "test")
 VALIDATED_ON_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
 """Here all other folds train, and the best epoch is chosen on the test clips."""
 
+WITHOUT_VALIDATION = Ratio(validation=0.1, test=0.0)
+"""A dataset with parts for training and test alone: a tenth of the former validates."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +53,8 @@ def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
         whole = _by_speaker(corpus, fold)
     elif corpus.clips[0].part:
         parts = [clip.part for clip in corpus.clips]
+        if "validation" not in parts:
+            _draw_parts(corpus, parts, WITHOUT_VALIDATION, fold)
         whole = _by_part(parts, has_test="test" in parts)
     else:
         whole = _by_fold(corpus.folds, dataset, fold)
@@ -110,8 +115,14 @@ def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
     Small classes cannot have the exact share, so the shares' running sums over the classes are
     rounded: of n clips seen, round(share * n) validate.
     """
-    of_class = _by_class(corpus, range(len(corpus.clips)))
     parts = ["train"] * len(corpus.clips)
+    _draw_parts(corpus, parts, ratio, fold)
+    return _by_part(parts, has_test=bool(ratio.test))
+
+
+def _draw_parts(corpus: Corpus, parts: list[str], ratio: Ratio, fold: int) -> None:
+    """Of the clips that train, let some validate or test."""
+    of_class = _by_class(corpus, [i for i, part in enumerate(parts) if part == "train"])
     seen = 0
     for label in sorted(of_class, key=lambda label: _draw("class", fold, label)):
         clips = sorted(of_class[label], key=lambda i: _draw("ratio", fold, corpus.clips[i].file))
@@ -124,7 +135,6 @@ def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
         for rank, clip in enumerate(clips[: validate + test]):
             parts[clip] = "validation" if rank < validate else "test"
         seen += len(clips)
-    return _by_part(parts, has_test=bool(ratio.test))
 
 
 def _stratified_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:

@@ -218,3 +218,23 @@ def test_the_five_splits_of_esc10(shared_data, dataset):
         assert sum(map(len, sources)) == len(set.union(*sources))  # no recording is in two parts
         tested += parts.test.tolist()
     assert sorted(tested) == list(range(400))
+
+
+def test_without_validation_clips_a_tenth_of_each_class_validates(tmp_path: Path) -> None:
+    """The same clips in every fold and order; those for the test stay."""
+    parts = ["train"] * 40 + ["test"] * 10
+    clips = tuple(
+        Clip(f"{i}.wav", tmp_path / f"{i}.wav", label=i % 2, part=part)
+        for i, part in enumerate(parts)
+    )
+    dataset = Dataset.model_validate(
+        {"corpus": "x", "layout": "folders", "classes": 2, "folds": 1, "frames": 20}
+        | {"split": "given", "statistics": "training-split", "spec_augment": None}
+    )
+    found = split(Corpus(tmp_path, clips, ("a", "b")), dataset, 0, 0)
+    assert found.test.tolist() == [*range(40, 50)]
+    assert (len(found.train), len(found.validation)) == (36, 4)
+    assert sorted(label % 2 for label in found.validation) == [0, 0, 1, 1]
+    turned = split(Corpus(tmp_path, clips[::-1], ("a", "b")), dataset, 0, 1)
+    names = {clips[i].file for i in found.validation}
+    assert {clips[::-1][i].file for i in turned.validation} == names

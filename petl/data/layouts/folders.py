@@ -62,9 +62,11 @@ def _parts(folder: Path) -> dict[str, str]:
                 f"{folder}: more than one folder for {part}: {', '.join(parts)}, {name}"
             )
         parts[name] = part
-    for part in ("train", "validation"):
-        if part not in parts.values():
-            raise UserError(f"{folder}: no folder {part}; {holds(folder / part)}")
+    if "train" not in parts.values():
+        raise UserError(f"{folder}: no folder train; {holds(folder / 'train')}")
+    if len(parts) == 1:
+        inside = holds(folder / "validation")
+        raise UserError(f"{folder}: no folder validation and no folder test; {inside}")
     return dict(sorted(parts.items(), key=lambda item: NAMES.index(item[1])))
 
 

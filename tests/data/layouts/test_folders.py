@@ -140,9 +140,9 @@ def test_a_missing_or_double_part_is_named(parts, given):
     trees.put(parts / "dev" / "wren" / "a.wav")
     with pytest.raises(UserError, match="than one folder for validation: dev, test, train, val"):
         folders.read(parts, given)
-    for name in ("dev", "val"):
+    for name in ("dev", "val", "test"):
         (parts / name).rename(parts.parent / name)
-    with pytest.raises(UserError, match=r"no folder validation; .*birds holds test, train"):
+    with pytest.raises(UserError, match=r"no folder validation and no folder test; .* holds train"):
         folders.read(parts, given)
 
 

@@ -1,0 +1,152 @@
+"""From what was found to the settings of a study, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from petl.config.dataset import RATE
+from petl.config.study_file import Sound
+from petl.data.corpus import first_few
+from petl.data.splits import NAMES
+from petl.init.groups import Groups, find_groups, folds
+from petl.init.look import Found, Measured
+
+LONGEST = 1024
+"""Frames: what the published AST was pre-trained with."""
+FEW = 1500
+"""With fewer clips, one random test set is so small that several are drawn."""
+SMALL = "ast-small"
+TABLE = {"file": "clips.csv", "path": "file", "label": "label", "fold": "fold"}
+"""That init writes, to keep groups together."""
+STEPS = {SMALL: 400}
+"""How many steps a run trains, about; for other backbones:"""
+MANY_STEPS = 2000
+
+
+@dataclass
+class Choice:
+    name: str
+    corpus: str
+    """Its folder's name in the data folder."""
+    sound: Sound
+    backbone: str
+    dataset: dict[str, Any]
+    preset: str | None
+    epochs: int = 0
+    batch: int = 0
+    fold: int | Literal["all"] = "all"
+    fold_of: dict[str, int] = field(default_factory=dict)
+    """The fold of each group: then the study reads a table that says so."""
+    groups: Groups | None = None
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    """What was found and chosen, and why: a title and a text for each line."""
+
+
+def choose(
+    name: str, found: Found, measured: Measured, backbone: str, sound: Sound, by_group: bool
+) -> Choice:
+    clips = len(found.corpus.clips)
+    choice = Choice(name, name, sound, backbone, dict(found.settings), found.preset)
+    choice.reasons += [
+        ("clips", f"{clips:,} in {found.folder}, layout {found.settings['layout']}"),
+        ("classes", _classes(found)),
+        *_sounds(measured),
+    ]
+    _split(choice, found, by_group)
+    _length(choice, measured)
+    _training(choice, clips)
+    if backbone == SMALL:
+        choice.fold = 0 if choice.dataset["folds"] > 1 else "all"
+    return choice
+
+
+def _classes(found: Found) -> str:
+    counts = dict.fromkeys(found.corpus.classes, 0)
+    for clip in found.corpus.clips:
+        counts[found.corpus.classes[clip.label]] += 1
+    return f"{len(counts)}: {first_few([f'{name} {count:,}' for name, count in counts.items()])}"
+
+
+def _sounds(measured: Measured) -> Iterable[tuple[str, str]]:
+    seconds = measured.seconds
+    median = seconds[len(seconds) // 2]
+    yield "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {median:.2f} s"
+    rates = ", ".join(f"{rate:,} Hz" for rate, _ in measured.rates.most_common(3))
+    yield "rates", f"{rates}; resampled to {RATE:,} Hz" if measured.rates.keys() - {RATE} else rates
+    if min(measured.rates) < RATE:
+        yield "", f"below {RATE:,} Hz there are no high sounds, and the AST has learned with them"
+    if measured.broken:
+        broken = f"{len(measured.broken):,}: {first_few(list(measured.broken), 3)}"
+        yield "broken", f"{broken}; repair or remove these files, or training will stop at them"
+
+
+def _split(choice: Choice, found: Found, by_group: bool) -> None:
+    dataset, say = choice.dataset, choice.reasons.append
+    dataset.setdefault("folds", 1)
+    if dataset["split"] == "paper":
+        say(("split", f"as published, {dataset['folds']} {_plural('fold', dataset['folds'])}"))
+        return
+    if dataset["split"] == "given":
+        folds_of = f"its column of {dataset['folds']} folds"
+        say(("split", folds_of if dataset["folds"] > 1 else _parts(found)))
+        return
+    groups = find_groups(found.corpus)
+    if groups and by_group and (fold_of := folds(groups, found.corpus)):
+        choice.groups, choice.fold_of = groups, fold_of
+        dataset |= {"layout": "table", "split": "given", "folds": max(fold_of.values())}
+        dataset["table"] = TABLE
+        say(("groups", f"{_listed(groups)}, from {groups.where}: speakers or recordings?"))
+        say(
+            ("split", f"{dataset['folds']} folds that keep each of them together (--random if not)")
+        )
+        return
+    dataset["folds"] = 5 if len(found.corpus.clips) < FEW else 1
+    dataset["ratio"] = {"validation": 0.1, "test": 0.2}
+    drawn = f"{dataset['folds']} random {_plural('split', dataset['folds'])}"
+    say(("split", f"{drawn}: 70 % of each class trains, 10 % validates, 20 % tests"))
+    if groups:
+        say(("", f"{_listed(groups)} ({groups.where}) are in training and in test: if they are"))
+        say(("", "speakers or recordings, the test is easier than new ones will be"))
+    else:
+        say(("", "clips of one speaker or recording? Then give them a column: docs/datasets.md"))
+
+
+def _parts(found: Found) -> str:
+    parts = Counter(clip.part for clip in found.corpus.clips)
+    counts = ", ".join(f"{name} {parts[name]:,}" for name in NAMES if parts[name])
+    if not parts["validation"]:
+        return f"{counts}; without validation clips, a tenth of those for training validates"
+    return counts if parts["test"] else f"{counts}; the validation clips are tested, too"
+
+
+def _listed(groups: Groups) -> str:
+    return first_few([f"{name} {count:,}" for name, count in groups.counts.most_common()])
+
+
+def _length(choice: Choice, measured: Measured) -> None:
+    """All of a clip for at least 95 of 100 clips, but not more than the AST has seen."""
+    seconds = measured.seconds
+    most, longest = seconds[math.ceil(0.95 * len(seconds)) - 1], seconds[-1]
+    wanted = longest if longest <= 1.25 * most else most
+    frames = max(20, min(LONGEST, math.ceil(wanted * 10) * 10))
+    choice.dataset["frames"] = frames
+    cut = sum(second > frames / 100 for second in seconds) / len(seconds)
+    text = f"{frames} frames, {frames / 100:g} s"
+    choice.reasons.append(("input", f"{text}: {cut:.0%} of the clips are longer and are cut"))
+
+
+def _training(choice: Choice, clips: int) -> None:
+    trains = max(1, round(0.7 * clips))
+    choice.batch = 32 if trains >= 200 else 8
+    steps = STEPS.get(choice.backbone, MANY_STEPS)
+    choice.epochs = max(5, min(50, round(steps * choice.batch / trains)))
+    text = f"{choice.epochs} epochs, batches of {choice.batch}"
+    choice.reasons.append(("training", text))
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"

@@ -1,0 +1,1 @@
+"""`petl init`: studies from sounds and presets, and the profile of a cluster."""
