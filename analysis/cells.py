@@ -13,6 +13,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.codes import codes
 from analysis.measure import Measure
 from analysis.spread import SPREADS, Spread
 from petl.errors import UserError, nearest
@@ -37,6 +38,8 @@ class Cell:
     expected: int
     params: int | None
     synthetic: bool = False
+    mixed: bool = False
+    """Its runs were made with several codes."""
 
     @property
     def folds(self) -> tuple[float, ...]:
@@ -194,6 +197,7 @@ def _cell(runs: pd.DataFrame, measure: Measure, spread: Spread) -> Cell:
         expected=len(runs),
         params=int(params.iloc[0]) if len(params) else None,
         synthetic=bool(done["synthetic"].any()),
+        mixed=bool(codes(done)),
     )
 
 

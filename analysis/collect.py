@@ -54,6 +54,7 @@ ALWAYS = (
     "timing.seconds",
     "peak_memory_mb",
     "environment.git_commit",
+    "environment.code.source",
     "environment.image",
     "environment.lock_hash",
 )

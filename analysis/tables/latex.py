@@ -6,7 +6,7 @@ Colour and weight are commands: a paper can redefine them in its preamble and ke
 from __future__ import annotations
 
 from analysis.cells import DASH, Table
-from analysis.tables.layout import COLORS, MADE_UP, Entry, Extras, Layout, Line, lay_out
+from analysis.tables.layout import COLORS, MADE_UP, MIXED, Entry, Extras, Layout, Line, lay_out
 
 HEAD = r"""% Made by petl-ast from the study @study@.
 @notes@
@@ -35,7 +35,14 @@ SPECIAL = {
     **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
     **{"[": "{[}", "*": "{*}"},  # at the start of a line, \\ of the line before would take them
-    **{"\u00b1": r"$\pm$", DASH: "--", "\u2212": "$-$", MADE_UP: r"\ddag{}", "\u00b7": r"$\cdot$"},
+    **{
+        "\u00b1": r"$\pm$",
+        DASH: "--",
+        "\u2212": "$-$",
+        MADE_UP: r"\ddag{}",
+        MIXED: r"\dag{}",
+        "\u00b7": r"$\cdot$",
+    },
 }
 
 
@@ -84,7 +91,7 @@ def _head(table: Table, layout: Layout, colors: str) -> str:
 
 def _ascii(text: str) -> str:
     """A comment must not break a paper in another encoding."""
-    plain = {"\u00b1": "+-", DASH: "-", MADE_UP: "++", "\u00b7": "/", "\u2212": "-"}
+    plain = {"\u00b1": "+-", DASH: "-", MADE_UP: "++", MIXED: "+", "\u00b7": "/", "\u2212": "-"}
     text = "".join(plain.get(character, character) for character in " ".join(text.split()))
     return text.encode("ascii", "replace").decode()
 

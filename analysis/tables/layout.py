@@ -15,6 +15,7 @@ from analysis.tables.paper import Reference
 from analysis.tables.significance import Comparison
 
 MADE_UP = "\u2021"  # a double dagger
+MIXED = "\u2020"  # a dagger
 COLORS = {
     "paper": ("1B7837", "B2182B"),  # green and red, as in the paper
     "safe": ("0060A8", "B85000"),  # blue and orange, for readers who cannot tell red from green
@@ -112,6 +113,8 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
     yield f"Mean \u00b1 {spread} over folds, seeds averaged within their fold first"
     yield COUNTED
     yield f"{table.measure.in_words}{', lower is better' if table.measure.lowest_first else ''}"
+    if any(cell.mixed for row in table.rows for cell in row.cells):
+        yield f"{MIXED}: its runs were made with several codes; --trace ROW COLUMN lists them"
     if extras.comparison:
         yield from extras.comparison.notes
     for reference in extras.references:
@@ -156,7 +159,7 @@ def _entry(table: Table, extras: Extras, i: int, column: Column, marks: list[lis
 
 def _beside(table: Table, cell: Cell, star: str | None) -> str:
     spread = "" if cell.spread is None else f"\u00b1 {table.measure.text(cell.spread)}"
-    flags = (star or "") + (MADE_UP if cell.synthetic else "")
+    flags = (star or "") + MIXED * cell.mixed + MADE_UP * cell.synthetic
     return " ".join(part for part in (spread, cell.counts, flags) if part)
 
 

@@ -20,6 +20,7 @@ CSV_COLUMNS = (
     *("study", "metric", "unit", "dataset", "backbone", "method", "dataset_label", "method_label"),
     *("mean", "std", "n", "expected", "params", "spread", "spread_kind", "folds", "synthetic"),
     *("published", "reproduction", "outside", "reference", "difference", "p", "p_holm"),
+    "mixed_code",
 )
 
 
@@ -117,6 +118,7 @@ def to_csv(table: Table, extras: Extras | None = None) -> str:
                         None if limit is None or not apart else any(map(extras.outside, apart)),
                         *(comparison and comparison.reference, test and test.mean),
                         *(test and test.p, test and test.adjusted),
+                        cell.mixed,
                     ),
                 )
             )

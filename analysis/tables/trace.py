@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import KEY, Cell, Dataset, Row, Table
+from analysis.codes import codes
 from analysis.tables.text import rendered
 from petl import __version__
 
@@ -35,9 +36,9 @@ def mixed(runs: pd.DataFrame) -> dict[str, list[str]]:
     values = {
         name: sorted({str(_plain(value)) for value in done[f"environment.{name}"].unique()})
         for name in CODE
-        if f"environment.{name}" in done
+        if name != "git_commit" and f"environment.{name}" in done
     }
-    return {name: several for name, several in values.items() if len(several) > 1}
+    return codes(done) | {name: several for name, several in values.items() if len(several) > 1}
 
 
 def warnings(frame: pd.DataFrame, table: Table) -> list[str]:

@@ -12,6 +12,7 @@ from petl.places import Places
 from petl.terminal import RunsDir, Words, console, echo, interruptible
 from slurm.scheduler import start_asking
 from slurm.status import logs as run_logs
+from slurm.status.code import queued_with_other_code
 from slurm.status.plan import Plan
 from slurm.status.selection import plans_of
 from slurm.status.view import line, name_damage, progress, troubles
@@ -53,6 +54,8 @@ def status(
             screen.print(costs(plan))
         else:
             screen.print(progress(plan))
+            for line in queued_with_other_code(plan):
+                screen.print(line, soft_wrap=True)
     if not cost:
         for line in troubles(items):
             screen.print(line, soft_wrap=True)

@@ -54,6 +54,8 @@ class Item:
     state: RunState
     log: Path
     seconds: float | None = None
+    source: str | None = None
+    """The code that a finished run was made with, as petl.runs.code.archive names it."""
     score: float | None = None
     """The headline metric of its kind of task."""
     attempts: list[Attempt] = field(default_factory=list)
@@ -87,6 +89,7 @@ class Item:
             self.state = RunState(kind, seen.reason, seen.epoch, cause)
             return
         self.state = RunState("done")
+        self.source = result["environment"].get("code", {}).get("source")
         self.seconds = float(result["timing"]["seconds"])
         self.score = result["metrics"][self.report].get(self.task.dataset.kind.headline)
 

@@ -9,6 +9,7 @@ import typer
 from petl.data.ready import prepare_all
 from petl.places import Places
 from petl.terminal import console, interruptible
+from slurm.status.code import mixing
 from slurm.status.plan import Item, Plan
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
@@ -30,6 +31,8 @@ def run_here(
         prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))
         frozen = for_here(code, places.runs)
+        if frozen and (note := mixing(plan, frozen.code)):
+            screen.print(note, soft_wrap=True)
         with watch(plan, workers, screen) as show:
             run_local(plan, places, workers, show, todo, frozen)
     bad = [item for item in todo if item.kind in ("failed", "stopped")]

@@ -10,6 +10,7 @@ from petl.config.study import Study
 from petl.runs.claim import Claim
 from petl.terminal import agrees, console, echo, interruptible
 from slurm.format import several
+from slurm.status.code import mixing
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import warn
 from slurm.submission import submissions_folder
@@ -79,6 +80,8 @@ def _show(plan: Plan, choice: Choice, cluster: Cluster) -> None:
         in_arrays = several(sum(len(one.chunks) for one in made), "array")
         hours = gpu_hours(plan, choice.to_submit, cluster.profile)
         _print(f"{jobs} in {in_arrays} on {cluster.name}; {hours}")
+        if cluster.code and (note := mixing(plan, cluster.code.code)):
+            _print(note)
 
 
 def _send(plan: Plan, choice: Choice, cluster: Cluster, lock: Claim) -> None:

@@ -131,3 +131,39 @@ def test_the_side_file_is_json_even_where_a_metric_is_not_a_number(made_study, t
     states = [run["state"] for run in trace["cells"][0]["runs"]]
     assert states == ["waiting", "done", "waiting", "waiting", "waiting"]
     assert trace["cells"][0]["runs"][1]["value"] is None
+
+
+def frozen(source, commit="a", mixed=False):
+    code = {"archive": "9" * 64, "source": source * 64, "commit": commit * 40, "mixed": mixed}
+    return OLD | {"git_commit": commit * 40, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("odd", "several"),
+    [
+        (frozen("b"), ["1111111 of commit aaaaaaa", "bbbbbbb of commit aaaaaaa"]),
+        (frozen("1", mixed=True), ["1111111 of commit aaaaaaa", "others in earlier tries"]),
+        (frozen("1", commit="c"), []),  # other documents
+        (OLD, []),  # of an earlier version, and of the same commit
+        (OLD | {"git_commit": "d" * 40}, ["a" * 10, "d" * 10]),
+    ],
+)
+def test_a_cell_of_several_codes_is_marked_in_every_format(made_study, made_result, odd, several):
+    def environment(task):
+        return odd if (task.names.method, task.fold) == ("linear", 2) else frozen("1")
+
+    made = runs_with(made_study(), made_result, environment)
+    table = tabulate(made.study, made.runs)
+    text, csv = table.in_format("text"), table.in_format("csv").splitlines()
+    assert [cell.mixed for row in table.table.rows for cell in row.cells].count(True) == bool(
+        several
+    )
+    assert ("\u2020: its runs were made with several codes" in text) == bool(several)
+    assert (r"\dag{}" in table.in_format("latex")) == bool(several)
+    assert csv[0].endswith(",mixed_code")
+    assert [line for line in csv if line.endswith("True")] == [
+        line for line in csv if several and ",linear," in line
+    ]
+    lines = warned(made)
+    assert len(lines) == bool(several)
+    assert all(name in lines[0] for name in several)
