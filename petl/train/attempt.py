@@ -120,6 +120,8 @@ class Attempt(Watcher):
                 self.log(f"{file.name}: {error}; it is not used")
                 continue
             self.fit.restore(state["fit"])
+            # sums over another number of threads round differently
+            torch.set_num_threads(state.get("threads", torch.get_num_threads()))
             self.rows, self.earlier_s = state["rows"], state["seconds"]
             self.tries = state["tries"] + 1
             self.codes.resume(state.get("codes", []), self.tries, self.fit.epoch)
@@ -173,6 +175,7 @@ class Attempt(Watcher):
 
     def _save(self) -> None:
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}
+        progress["threads"] = torch.get_num_threads()
         state = {"run_id": self.task.run_id, "fit": self.fit.state(), "codes": self.codes.rows}
         self.checkpoints.save(state | progress)
 

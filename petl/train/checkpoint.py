@@ -33,6 +33,7 @@ TENSOR = "tensor"
 SHARE = 0.05
 """The share of the time that checkpoints at the ends of epochs may take."""
 
+MOST_THREADS = 1024
 State = dict[str, Any]
 
 
@@ -140,6 +141,8 @@ def check(state: State, fit: Fit, run_id: str) -> None:
     own: State = {"run_id": run_id, "fit": fit.state(), "rows": [], "seconds": 0.0, "tries": 1}
     if "codes" in state:  # not in those of earlier versions; petl/runs/code/tries.py checks it
         own["codes"] = state["codes"]
+    if "threads" in state:
+        own["threads"] = 1
     try:
         given, expected = state["fit"], own["fit"]
         # what is empty in a new fit and is filled as it goes
@@ -160,6 +163,7 @@ def check(state: State, fit: Fit, run_id: str) -> None:
         values = [type(value) for row in rows for value in row.values()]
         if (
             state["run_id"] != run_id
+            or not 0 < state.get("threads", 1) <= MOST_THREADS
             or _order(given) != _order(expected)
             or not given["losses"].is_floating_point()
             or given["epoch"] != len(rows) + 1

@@ -72,7 +72,7 @@ def submit(
     study: StudyFile,
     local: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Runs at a time here [one per GPU, else per CPU]."),
+        typer.Option(min=1, metavar="N", help="Runs at a time here [one per GPU or free CPU]."),
     ] = None,
     cluster: ClusterName = None,
     code: CodeChoice = None,

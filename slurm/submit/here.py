@@ -28,8 +28,8 @@ def run_here(
     with interruptible(
         f"finished runs are kept; `petl submit {quote(str(plan.study.path))}` submits the rest"
     ):
-        prepare_all([item.task for item in todo], places)
         workers = min(local or default_workers(), len(todo))
+        prepare_all([item.task for item in todo], places)
         frozen = for_here(code, places.runs)
         if frozen and (note := mixing(plan, frozen.code)):
             screen.print(note, soft_wrap=True)

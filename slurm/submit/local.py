@@ -26,6 +26,7 @@ from slurm.exits import FAULTS
 from slurm.manifest import write_manifest
 from slurm.status.plan import Item, Plan
 from slurm.status.state import FAULT_WORDS, RunState
+from slurm.submit.threads import free, variables
 
 POLL_S = 0.2
 LEAVE_S = 30
@@ -57,11 +58,10 @@ def run_local(
     for item in todo:
         item.state = RunState("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
-    threads = max(1, cpus() // workers)
-    options = Options(threads=threads, track=tracked())
-    write_manifest(folder / "manifest.jsonl", [item.task for item in todo], options)
+    tasks = [item.task for item in todo]
+    write_manifest(folder / "manifest.jsonl", tasks, Options(track=tracked()))
 
-    crew = _Crew(folder, places, workers, threads, frozen)
+    crew = _Crew(folder, places, workers, frozen)
     waiting = deque(enumerate(todo))
     try:
         while waiting or crew.jobs:
@@ -82,14 +82,11 @@ def run_local(
 class _Crew:
     """The jobs that run now, each in a slot with its share of CPUs and its GPU."""
 
-    def __init__(
-        self, folder: Path, places: Places, workers: int, threads: int, frozen: Frozen | None
-    ):
+    def __init__(self, folder: Path, places: Places, workers: int, frozen: Frozen | None):
         self.folder, self.places, self.workers, self.frozen = folder, places, workers, frozen
         self.jobs: dict[int, Job] = {}
         self.gpus = gpus()
-        share = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        self.environment = without_here({**os.environ, **share})
+        self.environment = without_here(dict(os.environ))
 
     def free(self) -> list[int]:
         return [slot for slot in range(self.workers) if slot not in self.jobs]
@@ -99,6 +96,7 @@ class _Crew:
 
     def start(self, slot: int, index: int, item: Item) -> None:
         gpu = str(self.gpus[slot % len(self.gpus)]) if self.gpus else ""
+        cuda = {"CUDA_VISIBLE_DEVICES": gpu}
         item.run.failure_file.unlink(missing_ok=True)  # a new attempt starts now
         words = (self.folder / "manifest.jsonl", index, self.places.data, self.places.cache)
         entry = "slurm.node.job:local_run"
@@ -110,7 +108,7 @@ class _Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=self.environment | {"CUDA_VISIBLE_DEVICES": gpu},
+                env=variables(item.task, self.workers, self.environment | cuda),
             )
         self.jobs[slot] = Job(process, item, log)
 
@@ -173,12 +171,7 @@ def _new_folder(jobs: Path) -> Path:
 
 
 def default_workers() -> int:
-    return len(gpus()) or cpus()
-
-
-def cpus() -> int:
-    """Those this process may use: on a shared machine not all of them."""
-    return len(os.sched_getaffinity(0))
+    return len(gpus()) or free()
 
 
 def gpus() -> list[int]:

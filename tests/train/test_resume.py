@@ -13,6 +13,7 @@ import pytest
 from petl.config.options import Options
 from petl.places import Places
 from petl.runs.directory import RunDir
+from petl.train import checkpoint
 from petl.train.run import Interrupted, run_task
 
 EACH_STEP = Options(threads=1, checkpoint_minutes=0)
@@ -171,3 +172,22 @@ def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(tasks, twice):
     assert not [file for file in run.path.iterdir() if file.name.startswith(".")]
     run_task(task, twice[1], Options(threads=1))
     assert ends(run) == ends(RunDir.of(task, twice[0].runs))
+
+
+def test_a_resumed_run_keeps_its_number_of_threads(tasks, own_runs):
+    """Another one rounds differently. A number that no machine has is not believed."""
+    run = RunDir.of(changed(tasks, "linear"), own_runs.runs)
+
+    def stop(steps, threads):
+        with pytest.raises(Interrupted):
+            options = Options(threads=threads, checkpoint_minutes=0)
+            run_task(changed(tasks, "linear"), own_runs, options, stop=after(steps))
+        return checkpoint.read(run.resume_file)
+
+    assert stop(2, threads=1)["threads"] == 1
+    state = stop(1, threads=2)
+    assert (state["threads"], state["tries"]) == (1, 2)
+    for file in (run.resume_file, run.older_resume_file):
+        file.write_bytes(checkpoint._pack(state | {"threads": 10**6}))
+    assert stop(1, threads=1)["tries"] == 1
+    assert "a checkpoint of another run" in run.log_file.read_text()

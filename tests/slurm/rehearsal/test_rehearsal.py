@@ -24,7 +24,7 @@ from slurm.devcluster import DevCluster
 from slurm.devcluster.packages import why_unavailable
 from slurm.format import duration
 from slurm.status.plan import Item
-from slurm.submit.local import cpus
+from slurm.submit.threads import cpus
 
 SEEDS = [int(word) for word in os.environ.get("REHEARSAL_SEEDS", "1").split()]
 

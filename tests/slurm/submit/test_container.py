@@ -25,7 +25,7 @@ from petl.places import Places
 from petl.runs.directory import RunDir
 from slurm.devcluster import DevCluster
 from slurm.status.plan import Plan
-from slurm.submit import local
+from slurm.submit import local, threads
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -125,7 +125,7 @@ def test_a_job_in_a_container_gives_the_numbers_of_this_machine_and_says_where_i
     assert MARK in log or environment["base_image"]
 
     here = Places(tmp_path / "here", places.data, places.cache)
-    local.run_local(Plan(study, here.runs), here, local.cpus(), lambda remark: None)
+    local.run_local(Plan(study, here.runs), here, threads.cpus(), lambda remark: None)
     (other,) = runs(study, here)
     assert numbers(run) == numbers(other)
 

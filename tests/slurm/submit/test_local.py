@@ -207,7 +207,8 @@ def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
     assert (local.gpus(), local.default_workers()) == ([2, 0], 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert (local.gpus(), local.default_workers()) == ([], local.cpus())
+    monkeypatch.setattr(local, "free", lambda: 3)
+    assert (local.gpus(), local.default_workers()) == ([], 3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937")
     with pytest.raises(UserError, match="give numbers, such as 0,1"):
         local.gpus()

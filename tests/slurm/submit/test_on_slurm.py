@@ -18,7 +18,7 @@ from petl.places import Places
 from slurm.devcluster import DevCluster
 from slurm.status.plan import Plan
 from slurm.submission import submissions
-from slurm.submit import local
+from slurm.submit import local, threads
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -78,7 +78,7 @@ def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
     assert most == 3 and seen == {"gres:gpu:1"}
 
     here = Places(tmp_path / "here", places.data, places.cache)
-    local.run_local(Plan(loaded, here.runs), here, local.cpus(), lambda remark: None)
+    local.run_local(Plan(loaded, here.runs), here, threads.cpus(), lambda remark: None)
     for there, here_ in zip(runs(loaded, places), runs(loaded, here), strict=True):
         assert numbers(there) == numbers(here_)
         assert {path.name for path in there.path.iterdir()} == {
@@ -99,7 +99,7 @@ def test_runs_packed_into_jobs_end_as_if_alone(
     assert "5 new" in told and "2 jobs in 1 array" in told
     until(lambda: all_done(loaded, places), 120)
     here = Places(tmp_path / "here", places.data, places.cache)
-    local.run_local(Plan(loaded, here.runs), here, local.cpus(), lambda remark: None)
+    local.run_local(Plan(loaded, here.runs), here, threads.cpus(), lambda remark: None)
     for there, here_ in zip(runs(loaded, places), runs(loaded, here), strict=True):
         assert numbers(there) == numbers(here_)
     jobs = {run.result()["environment"]["slurm"]["job_id"] for run in runs(loaded, places)}
