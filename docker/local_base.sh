@@ -3,15 +3,17 @@
 # Dockerfile names is gone:  docker/local_base.sh [TAG]
 # Like python:3.10-slim-bookworm it holds glibc, Python's libraries and Python 3.10. It gives the same numbers
 # (docs/container.md), but is not the same bytes. Needs root, debootstrap, and a Python that docker/find_python.sh finds.
+#   PYTHON=3.11    the Python for `docker/build.sh --stack modern`
 #   MIRROR=URL     a mirror of Debian's packages; snapshot.debian.org has those of any day
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tag=${1:-localhost/petl-base:3.10-bookworm}
+version=${PYTHON:-3.10}
+tag=${1:-localhost/petl-base:$version-bookworm}
 mirror=${MIRROR:-http://deb.debian.org/debian}
 engine=$(docker/engine.sh)
 command -v debootstrap >/dev/null || { echo "local_base.sh: debootstrap is not installed" >&2; exit 2; }
-python=$(docker/find_python.sh 3.10)
+python=$(docker/find_python.sh "$version")
 prefix=$(dirname "$(dirname "$python")")
 
 # The libraries that Python's own modules link to. No compiler, and no pip except the one in venv.
@@ -27,13 +29,13 @@ rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/
 
 # The interpreter and its standard library, without installed packages.
 mkdir -p "$root/usr/local/bin" "$root/usr/local/lib"
-cp "$prefix/bin/python3.10" "$root/usr/local/bin/"
-ln -s python3.10 "$root/usr/local/bin/python3"
-ln -s python3.10 "$root/usr/local/bin/python"
+cp "$prefix/bin/python$version" "$root/usr/local/bin/"
+ln -s "python$version" "$root/usr/local/bin/python3"
+ln -s "python$version" "$root/usr/local/bin/python"
 cp -d "$prefix"/lib/libpython3*.so* "$root/usr/local/lib/" 2>/dev/null || true      # some builds have no shared library
-tar -C "$prefix/lib" --exclude=site-packages --exclude=__pycache__ --exclude='config-3.10*' --exclude=test \
-    --exclude=idlelib --exclude=tkinter --exclude='_tkinter*' -cf - python3.10 | tar -C "$root/usr/local/lib" -xf -
-mkdir "$root/usr/local/lib/python3.10/site-packages"
+tar -C "$prefix/lib" --exclude=site-packages --exclude=__pycache__ --exclude="config-$version*" --exclude=test \
+    --exclude=idlelib --exclude=tkinter --exclude='_tkinter*' -cf - "python$version" | tar -C "$root/usr/local/lib" -xf -
+mkdir "$root/usr/local/lib/python$version/site-packages"
 chroot "$root" ldconfig
 chroot "$root" /usr/local/bin/python -c 'import bz2, ctypes, ensurepip, lzma, readline, sqlite3, ssl, venv, zlib'
 

@@ -43,6 +43,17 @@ class Overlay:
             if isinstance(value, Mapping):
                 self._merge(below, value, here, source, origin)
 
+    def put(self, at: tuple[str, ...], value: Any, source: Source, key: KeyPath) -> None:
+        """One value over whatever is there; `key` is where the source has it."""
+        below = self.data
+        for name in at[:-1]:
+            if not isinstance(below.get(name), dict):
+                below[name] = {}
+            below = below[name]
+        self._forget(at)
+        below[at[-1]] = value
+        self.origins[at] = (source, key)
+
     def _forget(self, at: KeyPath) -> None:
         for key in [key for key in self.origins if key[: len(at)] == at]:
             del self.origins[key]

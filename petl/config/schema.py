@@ -36,6 +36,10 @@ def study_schema() -> Schema:
         names = {kind: {"$ref": f"#/$defs/{kind}-names"} for kind in KINDS}
         definitions[model]["properties"] |= names
 
+    matrix = definitions["Matrix"]
+    del matrix["properties"]["settings"]
+    matrix["patternProperties"] = {f"^({'|'.join(TASK_PARTS)})[.]": {"minItems": 1}}
+
     draft = "https://json-schema.org/draft/2020-12/schema"
     plain: Schema = _plain(study | {"$defs": definitions})
     return {"$schema": draft, "title": "petl-ast study"} | plain

@@ -3,6 +3,7 @@
 The settings of a task are merged from these, later ones over earlier ones:
 
     defaults < profile < dataset preset < backbone preset < method preset < `set` < `when` rules
+             < the values of the matrix, `train.lr: [1e-3, 5e-3]`
 
 The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
 file and line that set it, so that a mistake is reported where it was made.
@@ -17,12 +18,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from petl.config import grid
 from petl.config.locate import EXPERIMENTS as EXPERIMENTS
 from petl.config.locate import find_study
-from petl.config.overlay import Fragment, Overlay, fill, value_at
+from petl.config.overlay import Fragment, Overlay, value_at
+from petl.config.profiles import fill_from_profile
 from petl.config.shorthands import fit_kernels, replace_masks
 from petl.config.study_file import (
     Match,
@@ -30,7 +34,6 @@ from petl.config.study_file import (
     Report,
     StudyFile,
     TaskMatch,
-    Tree,
     report_of,
 )
 from petl.config.task import STUDY_NAME, Task, Weights
@@ -53,6 +56,8 @@ class Study:
     tasks: list[Task]
     notes: tuple[str, ...] = ()
     """What was chosen for the user, a line for each choice."""
+    grid: tuple[str, ...] = ()
+    """The settings that have several values in the matrix."""
 
 
 def load_study(name: str | Path) -> Study:
@@ -77,14 +82,14 @@ def _study(source: Source, path: Path) -> Study:
             f"{path}: a study's name becomes a folder and part of its jobs' names: use letters, "
             "digits, spaces and . _ + = , - and begin with a letter or a digit"
         )
+    grid.refuse_unknown(source)
     file = validate(StudyFile, source.data, source.where)
     expansion = _Expansion(source, file)
     tasks = list(expansion.tasks())
     if not tasks:
         raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' exclude every task")
-    return Study(
-        source.name, path, file.description, report_of(file), tasks, tuple(expansion.notes)
-    )
+    notes, settings = tuple(dict.fromkeys(expansion.notes)), tuple(file.matrix.settings)
+    return Study(source.name, path, file.description, report_of(file), tasks, notes, settings)
 
 
 def max_tasks() -> int:
@@ -107,11 +112,15 @@ class _Expansion:
 
     def tasks(self) -> Iterator[Task]:
         matrix, most = self.file.matrix, max_tasks()
-        combinations = len(matrix.dataset) * len(matrix.backbone) * len(matrix.method)
-        self._check_size(combinations, most // 100, "combinations of dataset, backbone and method")
-        tasks = 0
-        for dataset, backbone, method in product(matrix.dataset, matrix.backbone, matrix.method):
-            first = self._resolve(dataset, backbone, method)
+        parts = (matrix.dataset, matrix.backbone, matrix.method)
+        combinations = prod(map(len, (*parts, *matrix.settings.values())))
+        self._check_size(combinations, most // 100, "combinations of datasets, methods, ...")
+        points = grid.points(self.source, matrix)
+        tasks, seen = 0, dict[str, Task]()
+        for dataset, backbone, method, point in product(*parts, points):
+            first = self._resolve(dataset, backbone, method, point)
+            if matrix.settings:
+                grid.refuse_same(self.source, seen.setdefault(first.run_id, first), first)
             folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
             tasks += len(matrix.seed) * len(folds)
             self._check_size(tasks, most, "tasks")
@@ -144,7 +153,7 @@ class _Expansion:
             at = self.source.where(("matrix", "fold"))
             raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
 
-    def _resolve(self, dataset: str, backbone: str, method: str) -> Task:
+    def _resolve(self, dataset: str, backbone: str, method: str, point: grid.Point) -> Task:
         fragments: list[Fragment] = []
         labels = {}
         for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
@@ -159,12 +168,11 @@ class _Expansion:
         # which of the profile's switches apply depends on the method that the fragments choose
         tree = Overlay(fragments)
         tree.data = deepcopy(tree.data)  # lists are still those of the presets
+        grid.put(point, self.source, tree)
         replace_masks(tree)
         self._fit_kernel(tree, dataset, method)
-        profile = self._profile(tree.data)
-        tree.fill_from(Overlay([(self.presets, ("defaults",)), *profile]))
-        self._fill_parts(tree.data)
-        tree.data["names"] = {
+        fill_from_profile(tree, self.presets, self.file.profile)
+        names = {
             "study": self.source.name,
             "dataset": dataset,
             "backbone": backbone,
@@ -172,6 +180,7 @@ class _Expansion:
             "dataset_label": labels["dataset"],
             "method_label": labels["method"],
         }
+        tree.data["names"] = grid.named(names, point)
         tree.data |= {"fold": 0, "seed": 0}
         at = self.source.where(self._matrix_key("method", method))
         combination = f"{at}: {dataset}, {backbone}, {method}"
@@ -183,14 +192,6 @@ class _Expansion:
         sound = next((one["sound"] for one in reversed(chain) if one.get("sound")), None)
         if kernel := fit_kernels(tree, sound, self.presets):
             self.notes.append(f"{method} on {dataset}: kernel {kernel}, for `sound: {sound}`")
-
-    def _fill_parts(self, task: Tree) -> None:
-        """Each method of a combination gets the switches that it would get alone."""
-        method = task.get("method")
-        if isinstance(method, dict) and isinstance(method.get("methods"), list):
-            for part in filter(lambda part: isinstance(part, dict), method["methods"]):
-                profile = Overlay([*self._profile(task | {"method": part})])
-                fill(part, profile.data.get("method", {}))
 
     def _preset_chain(self, kind: str, name: str) -> list[Fragment]:
         """The preset and those it is `like`, the most general first."""
@@ -223,25 +224,6 @@ class _Expansion:
         """Where the matrix names it: each item of a list has a line of its own."""
         given = self.source.data["matrix"][kind]
         return ("matrix", kind, given.index(name)) if isinstance(given, list) else ("matrix", kind)
-
-    def _profile(self, task: Tree) -> Iterator[Fragment]:
-        """The profile's switches for every task, and those for its backbone, method and block."""
-        root: KeyPath = ("profiles", self.file.profile)
-        layout, backbone, family, kind = (
-            _text_at(task, key)
-            for key in (
-                ("dataset", "layout"),
-                ("backbone", "family"),
-                ("method", "family"),
-                ("method", "block", "kind"),
-            )
-        )
-        dataset = task.get("dataset")
-        few = "few-shot" if isinstance(dataset, Mapping) and dataset.get("few_shot") else ""
-        both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
-        for key in ("every", layout, few, backbone, family, kind, *both):
-            if key in value_at(self.presets.data, root):
-                yield self.presets, (*root, key)
 
     def _wanted(self, dataset: str, backbone: str, method: str, fold: int, seed: int) -> bool:
         def asked_for(match: TaskMatch) -> bool:
@@ -276,10 +258,3 @@ def _label(chain: Sequence[Fragment]) -> str | None:
     file, key = chain[-1]
     label = value_at(file.data, key).get("label")
     return str(label) if label is not None else None
-
-
-def _text_at(tree: Any, key: KeyPath) -> str:
-    """The text under a key of a tree that is not validated yet, or an empty string."""
-    for part in key:
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree if isinstance(tree, str) else ""

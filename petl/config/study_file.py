@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from petl.config.base import Seed, Settings
 
@@ -31,6 +31,7 @@ Seeds = Annotated[
     BeforeValidator(_one_or_many, json_schema_input_type=Seed | list[Seed]),
     Field(min_length=1),
 ]
+Values = Annotated[list[Any], BeforeValidator(_one_or_many), Field(min_length=1)]
 Tree = dict[str, Any]
 """Part of a task's settings; validated once they are merged into a whole Task."""
 
@@ -49,6 +50,16 @@ class Matrix(Settings):
     backbone: Names
     fold: Literal["all"] | Folds
     seed: Seeds
+    settings: dict[str, Values] = Field(default={})
+    """The grid. In the file, each is a key of the matrix: `train.lr: [1e-3, 5e-3]`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_with_a_dot(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        settings = {key: value for key, value in data.items() if "." in str(key)}
+        return {key: data[key] for key in data if key not in settings} | {"settings": settings}
 
 
 class Match(Settings):

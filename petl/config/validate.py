@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from petl.config.methods.base import Method
+from petl.config.suggest import suggestion
 from petl.config.yamlfile import KeyPath
 from petl.errors import UserError, nearest
 
@@ -44,8 +43,7 @@ def _one_line(model: type[BaseModel], data: Any, error: ErrorDetails, where: Whe
     name = ".".join(str(part) for part in path)
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = list(_fields_at(model, data, path[:-1]))
-        return f"{where(path)}: unknown key '{name}'{nearest(path[-1], known)}"
+        return f"{where(path)}: unknown key '{name}'{suggestion(model, data, path)}"
     if kind == "missing":
         return f"{where(path)}: '{name}' is missing"
     if kind == "too_short":
@@ -88,48 +86,3 @@ def _key_path(data: Any, loc: tuple[str | int, ...]) -> KeyPath:
             path.append(part)
             data = data[part]
     return tuple(path)
-
-
-def _fields_at(model: type[BaseModel], data: Any, path: KeyPath) -> Iterator[str]:
-    annotation: Any = model
-    for part in path:
-        members = list(_models(annotation, data))
-        if members and isinstance(part, str):
-            annotation = _field(members[0], part)
-        else:
-            annotation = (get_args(_bare(annotation)) or (None,))[-1]
-        data = data[part]
-    for member in _models(annotation, data):
-        yield from (field.alias or name for name, field in member.model_fields.items())
-
-
-def _field(model: type[BaseModel], key: str) -> Any:
-    for name, field in model.model_fields.items():
-        if key in (name, field.alias):
-            return field.annotation
-    return None
-
-
-def _models(annotation: Any, data: Any) -> Iterator[type[BaseModel]]:
-    """The models that an annotation allows, narrowed by the discriminator in the data."""
-    annotation = _bare(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Method):
-        family = data.get("family") if isinstance(data, dict) else None
-        yield annotation.members().get(str(family), annotation)
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Union, types.UnionType):
-        members = [m for arg in get_args(annotation) for m in _models(arg, data)]
-        for tag in ("family", "kind"):
-            given = data.get(tag) if isinstance(data, dict) else None
-            narrowed = [m for m in members if tag in m.model_fields and _literal(m, tag) == given]
-            members = narrowed or members
-        yield from members
-
-
-def _literal(model: type[BaseModel], field: str) -> Any:
-    return (get_args(model.model_fields[field].annotation) or (None,))[0]
-
-
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -1,0 +1,46 @@
+"""The switches of a profile, as-run or as-intended: for all tasks, and for those of a layout,
+backbone, method or block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from petl.config.overlay import Fragment, Overlay, Tree, fill, value_at
+from petl.config.yamlfile import KeyPath, Source
+
+
+def fill_from_profile(tree: Overlay, presets: Source, profile: str) -> None:
+    """What the task does not set. Each method of a combination gets what it would get alone."""
+    task, root = tree.data, ("profiles", profile)
+    tree.fill_from(Overlay([(presets, ("defaults",)), *_switches(task, presets, root)]))
+    method = task.get("method")
+    if isinstance(method, dict) and isinstance(method.get("methods"), list):
+        for part in filter(lambda part: isinstance(part, dict), method["methods"]):
+            alone = Overlay([*_switches(task | {"method": part}, presets, root)])
+            fill(part, alone.data.get("method", {}))
+
+
+def _switches(task: Tree, presets: Source, root: KeyPath) -> Iterator[Fragment]:
+    layout, backbone, family, kind = (
+        _text_at(task, key)
+        for key in (
+            ("dataset", "layout"),
+            ("backbone", "family"),
+            ("method", "family"),
+            ("method", "block", "kind"),
+        )
+    )
+    dataset = task.get("dataset")
+    few = "few-shot" if isinstance(dataset, Mapping) and dataset.get("few_shot") else ""
+    both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
+    for key in ("every", layout, few, backbone, family, kind, *both):
+        if key in value_at(presets.data, root):
+            yield presets, (*root, key)
+
+
+def _text_at(tree: Any, key: KeyPath) -> str:
+    """The text under a key of a tree that is not validated yet, or an empty string."""
+    for part in key:
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, str) else ""
