@@ -70,7 +70,8 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
     """One row per task of a study, in its order, or per run in folders; accuracies stay in 0..1.
 
     `runs` is the folder of all studies' runs, by default that of PETL_RUNS. A run that lies in
-    several folders counts once; `frame.attrs["duplicates"]` lists the others. Damaged files of runs
+    several folders counts once; `frame.attrs["duplicates"]` lists the others, and "grid" the
+    settings that have several values in the study's matrix. Damaged files of runs
     without a result are named on stderr.
     """
     selection = _Selection(what, runs)
@@ -84,7 +85,7 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
             columns[name][i] = value
     frame = pd.concat([pd.DataFrame(columns), selection.settings_of(selection.runs)], axis=1)
     frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *columns, *ALWAYS, *frame])))
-    frame.attrs["duplicates"] = selection.duplicates
+    frame.attrs |= {"duplicates": selection.duplicates, "grid": selection.grid}
     return frame
 
 
@@ -163,6 +164,7 @@ class _Selection:
         self.duplicates: list[str] = []
         if isinstance(what, str | Path) and Path(what).suffix in (".yaml", ".yml"):
             what = load_study(what)
+        self.grid = what.grid if isinstance(what, Study) else ()
         if isinstance(what, Study):
             self.runs = list(self._of_study(what, runs or Places.choose().runs))
         else:

@@ -51,13 +51,13 @@ def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
     ends = 10 * np.floor(np.nanmin(values) / 10), 10 * np.ceil(np.nanmax(values) / 10)
     for axis, (label, table), fits in zip(axes, shares, labelled, strict=True):
         numbers = _fits(width, table.shape[1], CELL_TEXT)
-        _heat(axis, table, ends, annot=numbers, fmt=".0f", annot_kws={"size": 5.5})
+        heat(axis, table, ends, annot=numbers, fmt=".0f", annot_kws={"size": 5.5})
         _names(axis, table, fits)
         entitle(axis, label)
         if not fits:
             axis.set_xlabel(f"{table.shape[1]} classes, the hardest first")
     scale = [name for name, column in MEASURED.items() if frame[column].notna().any()]
-    _scale(figure, axes, f"{' or '.join(scale)} (%)", orientation="horizontal")
+    color_scale(figure, axes, f"{' or '.join(scale)} (%)", orientation="horizontal")
     return sign(figure, frame, "Classes from the hardest to the easiest, over all methods")
 
 
@@ -77,11 +77,11 @@ def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None)
     room = 0.62 * width / len(names)
     counts = np.where(matrix, matrix.astype(int).astype(str), "") if room > 0.13 else None
     size = {"size": min(6.5, 36 * room)}
-    _heat(axis, table, (0, 100), annot=counts, fmt="", annot_kws=size, square=True)
+    heat(axis, table, (0, 100), annot=counts, fmt="", annot_kws=size, square=True)
     _names(axis, table, room > LABEL_TEXT / 1.4)
     axis.set(xlabel="Predicted class", ylabel="True class")
     entitle(axis, f"{frame['method_label'].iloc[0]} · {frame['dataset_label'].iloc[0]}")
-    _scale(figure, [axis], "Clips of the class (%)")
+    color_scale(figure, [axis], "Clips of the class (%)")
     folds = done["fold"].nunique()
     summed = f"Clips, summed over {len(done)} runs" + f" of {folds} folds" * (folds > 1)
     return sign(figure, frame, summed, *_worst(matrix, names))
@@ -153,7 +153,7 @@ def _fits(width: float, columns: int, each: float) -> bool:
     return (width - BESIDE) / columns >= each
 
 
-def _heat(axis: Axes, table: pd.DataFrame, ends: tuple[float, float], **more: Any) -> None:
+def heat(axis: Axes, table: pd.DataFrame, ends: tuple[float, float], **more: Any) -> None:
     """White to dark blue, which works in grey too; hatched where there is no value."""
     axis.set_facecolor("white")
     axis.patch.set(hatch="//////", edgecolor="#bbbbbb", linewidth=0)
@@ -179,7 +179,7 @@ def _names(axis: Axes, table: pd.DataFrame, shown: bool) -> None:
         text.set_size(small if table.shape[0] > MOST_IN_A_COLUMN else 7)
 
 
-def _scale(figure: Figure, axes: Any, label: str, orientation: str = "vertical") -> None:
+def color_scale(figure: Figure, axes: Any, label: str, orientation: str = "vertical") -> None:
     level = orientation == "horizontal"
     shape = {"shrink": 0.5, "aspect": 45} if level else {"shrink": 0.9, "aspect": 24}
     place = {"ax": list(axes), "orientation": orientation, "pad": 0.015}

@@ -28,6 +28,12 @@ def figure(
     metric: Annotated[
         str | None, typer.Option(help="test_best, test_last.f1, ... [as the study says].")
     ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING", help="For grid: train.lr, ...; once or twice [the matrix's]."
+        ),
+    ] = None,
     dataset: Dataset = None,
     backbone: Backbone = None,
     method: Method = None,
@@ -39,6 +45,7 @@ def figure(
       parameters   accuracy against trainable parameters, with the Pareto front
       scaling      the same for methods that come in several sizes
       kernel       accuracy against the kernel size
+      grid         accuracy over one or two settings of the matrix: lines or a heat map
       few-shot     accuracy against the number of examples per class
       folds        every fold of every method
       convergence  loss, validation metric and learning rate, epoch by epoch
@@ -60,7 +67,7 @@ def figure(
 
     loaded = load_study(study)
     chosen = {"dataset": dataset, "backbone": backbone, "method": method}
-    picture = draw(name, loaded, runs, metric=metric, width=width, **chosen)
+    picture = draw(name, loaded, runs, metric=metric, width=width, over=over or (), **chosen)
     files = write(picture, name, out or Path("tables") / loaded.name)
     console().print(*files, sep="\n", soft_wrap=True)
 

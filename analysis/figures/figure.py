@@ -6,7 +6,7 @@ them by name. A figure that a study has no data for raises a UserError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.collect import load, refuse_unfinished
-from analysis.figures import classes, convergence, parameters, runs, sweeps
+from analysis.figures import classes, convergence, grid, parameters, runs, sweeps
 from analysis.measure import Measure, choose
 from petl.config.selection import some_tasks
 from petl.config.study import Study, load_study
@@ -80,6 +80,7 @@ FIGURES = {
     "parameters": Kind(parameters.parameters, "accuracy against trainable parameters"),
     "scaling": Kind(sweeps.scaling, "accuracy against parameters, by size of a method"),
     "kernel": Kind(sweeps.kernel, "accuracy against the kernel size"),
+    "grid": Kind(grid.grid, "accuracy over one or two settings of the matrix"),
     "few-shot": Kind(sweeps.few_shot, "accuracy against the number of examples per class"),
     "folds": Kind(runs.folds, "every fold of every method"),
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
@@ -96,19 +97,24 @@ def draw(
     *,
     metric: str | None = None,
     width: str | None = None,
+    over: Sequence[str] = (),
     **chosen: str | None,
 ) -> Figure:
-    """`width` is single, double or what fits; `chosen` are names or patterns: `method="lora*"`."""
+    """`width` is single, double or what fits; `over`: settings for `grid`, by default the matrix's;
+    `chosen` are names or patterns: `method="lora*"`."""
     if name not in FIGURES:
         raise UserError(
             f"no figure '{name}'{nearest(name, FIGURES)}; there are {', '.join(FIGURES)}"
         )
+    if over and name != "grid":
+        raise UserError(f"--over chooses the settings of the figure 'grid', not of '{name}'")
     kind, folder = FIGURES[name], runs or Places.choose().runs
     study = study if isinstance(study, Study) else load_study(study)
     frame = some_runs(study, folder, **chosen)
     wanted = metric or study.report
     if kind.more is not with_epochs:  # which draws running runs too
         refuse_unfinished(frame, study, folder)
+    frame.attrs["over"] = tuple(over)
     measure = choose(frame, wanted) if (frame["state"] == "done").any() else Measure.of(wanted)
     if kind.more is with_confusions:
         frame = with_confusions(frame, folder, measure.column.partition(".")[0])

@@ -32,6 +32,8 @@ KERNEL = re.compile(r"method\..*kernel")
 SIZE = re.compile(r"method\..*(reduction|length|experts|slots|layers)")
 EXAMPLES_OF_A_CLASS = "dataset.few_shot.per_class"
 EXAMPLES = re.compile(re.escape(EXAMPLES_OF_A_CLASS))
+LETTERS, HANDLE = 16, 8
+"""In a legend: how many there are in an inch, and how many a line's look is wide."""
 BAR = "Mean and population standard deviation over folds"
 
 
@@ -64,7 +66,7 @@ def kernel(frame: pd.DataFrame, measure: Measure, width: float | None = None) ->
         Line(panel, _joined(title, label if several else ""), points)
         for (panel, title), label, points in lines
     ]
-    return _draw(frame, measure, width, lines, Setting("Kernel size", _each))
+    return draw_lines(frame, measure, width, lines, Setting("Kernel size", each))
 
 
 def scaling(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
@@ -75,7 +77,7 @@ def scaling(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
     )
     lines = [Line(_joined(*panel), label, points) for panel, label, points in every]
     setting = Setting("Trainable parameters, without the head", _logarithmic)
-    return _draw(frame, measure, width, lines, setting)
+    return draw_lines(frame, measure, width, lines, setting)
 
 
 def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
@@ -84,12 +86,14 @@ def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) 
     lines = []
     for (_, _, label), runs in few.groupby(["backbone", "method", "method_label"], sort=False):
         lines += [
-            Line(_common(part["dataset_label"]), label, _points(part, measure, examples))
-            for _, part in runs.groupby(_others(runs, "dataset", EXAMPLES), sort=False)
+            Line(_common(part["dataset_label"]), label, points_of(part, measure, examples))
+            for _, part in runs.groupby(others(runs, ("dataset",), EXAMPLES), sort=False)
         ]
     lines = [line for line in lines if len(line.points) > 1]
     _refuse(lines, frame, "few-shot", "only the examples per class differ")
-    return _draw(frame, measure, width, lines, Setting("Examples per class", _doubling, apart=True))
+    return draw_lines(
+        frame, measure, width, lines, Setting("Examples per class", _doubling, apart=True)
+    )
 
 
 # --- what belongs to a line -----------------------------------------------------------------------
@@ -102,8 +106,8 @@ def _lines(
     for _, of_dataset in frame.groupby(["backbone", "dataset"], sort=False):
         label = str(of_dataset["dataset_label"].iloc[0])
         head, _, title = label.rpartition(" · ")
-        for _, runs in of_dataset.groupby(_others(of_dataset, "method", varied), sort=False):
-            points = _points(runs, measure, x)
+        for runs in _alike(of_dataset, varied):
+            points = points_of(runs, measure, x)
             if len(points) >= shortest:
                 few = " per class" if title.isdecimal() and _few(runs) else ""
                 yield (
@@ -113,28 +117,41 @@ def _lines(
                 )
 
 
-def _points(runs: pd.DataFrame, measure: Measure, x: pd.Series) -> list[Point]:
+def _alike(frame: pd.DataFrame, varied: re.Pattern[str]) -> Iterator[pd.DataFrame]:
+    """Runs that differ in one of the varied settings: of several, the one with the most values."""
+    for _, runs in frame.groupby(others(frame, ("method", "train"), varied), sort=False):
+        names = [name for name in runs if varied.fullmatch(name)]
+        counts = {name: runs[name].nunique(dropna=False) for name in names}
+        drawn = re.compile(re.escape(max(names, key=counts.__getitem__, default="")))
+        yield from (part for _, part in runs.groupby(others(runs, ("method",), drawn), sort=False))
+
+
+def points_of(runs: pd.DataFrame, measure: Measure, x: pd.Series) -> list[Point]:
     """Sorted by x; a method without a finished run has no point."""
     points = []
     for _, part in runs.groupby(KEY, sort=False):
         (row,), values = build(part, measure).rows, x[part.index].dropna()
         if len(values) and math.isfinite(row.cells[0].mean):
             points.append(Point(float(values.iloc[0]), row.cells[0]))
-    return sorted(points)
+    return sorted(points, key=lambda point: point.x)
 
 
 def _few(runs: pd.DataFrame) -> bool:
     return bool(runs.get(EXAMPLES_OF_A_CLASS, pd.Series(dtype=float)).notna().any())
 
 
-def _others(frame: pd.DataFrame, part: str, varied: re.Pattern[str]) -> pd.Series:
-    """A key of what the runs of a line share: all settings of that part but the varied one."""
+def others(frame: pd.DataFrame, parts: Sequence[str], varied: re.Pattern[str]) -> pd.Series:
+    """A key of what the runs of a line share: all settings of those parts but the varied one."""
     columns = [
         name
-        for name in frame
-        if name.startswith(f"{part}.") and not varied.fullmatch(name) and frame[name].notna().any()
+        for name in settings(frame, parts)
+        if not varied.fullmatch(name) and frame[name].notna().any()
     ]
     return frame[columns].map(str).agg(" ".join, axis=1) if columns else frame["study"]
+
+
+def settings(frame: pd.DataFrame, parts: Sequence[str]) -> list[str]:
+    return [name for name in frame if name.startswith(tuple(f"{part}." for part in parts))]
 
 
 def _first_of(frame: pd.DataFrame, columns: re.Pattern[str]) -> pd.Series:
@@ -165,7 +182,7 @@ def _refuse(lines: Sequence[Any], frame: pd.DataFrame, figure: str, what: str) -
 
 
 @mpl.rc_context(STYLE)
-def _draw(
+def draw_lines(
     frame: pd.DataFrame, measure: Measure, width: float | None, lines: list[Line], setting: Setting
 ) -> Figure:
     titles = list(dict.fromkeys(line.panel for line in lines))
@@ -188,11 +205,14 @@ def _draw(
             axis.set_ylabel(in_words(measure))
     if len(looks) > 1:
         entries = [Line2D([], [], label=label, **look) for label, look in looks.items()]
-        columns = min(len(entries), 3 if figure.get_figwidth() == ONE_COLUMN else 6)
+        longest = max(map(len, looks))
+        columns = max(1, int(LETTERS * figure.get_figwidth() / (longest + HANDLE)))
+        columns = min(len(entries), columns, 3 if figure.get_figwidth() == ONE_COLUMN else 6)
         legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
         figure.legend(handles=entries, handlelength=2.6, **legend)
     hollow = any(not point.cell.complete for line in lines for point in line.points)
-    return sign(figure, frame, BAR, *["Hollow: with runs missing"] * hollow)
+    spread = any(point.cell.std is not None for line in lines for point in line.points)
+    return sign(figure, frame, *[BAR] * spread, *["Hollow: with runs missing"] * hollow)
 
 
 def _plot(axis: Axes, line: Line, look: dict[str, Any], aside: float) -> None:
@@ -223,7 +243,7 @@ def _aside(looks: dict[str, Any], label: str) -> float:
     return 2.6 * (list(looks).index(label) - (len(looks) - 1) / 2)
 
 
-def _each(axis: Axes, values: list[float]) -> None:
+def each(axis: Axes, values: list[float]) -> None:
     axis.xaxis.set_major_locator(FixedLocator(values))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.autoscale_view()
@@ -232,7 +252,7 @@ def _each(axis: Axes, values: list[float]) -> None:
 def _doubling(axis: Axes, values: list[float]) -> None:
     axis.set_xscale("log", base=2)
     axis.margins(x=0.1)
-    _each(axis, values)
+    each(axis, values)
     axis.xaxis.set_minor_locator(NullLocator())
 
 

@@ -21,7 +21,8 @@ from analysis.markup import Html, details, el, join, scrolling
 from petl.errors import UserError
 from petl.picture import STYLE
 
-ORDER = ("parameters", "scaling", "kernel", "few-shot", "folds", "convergence", "classes", "cost")
+ORDER = ("parameters", "scaling", "kernel", "grid", "few-shot", "folds", "convergence", "classes")
+ORDER += ("cost",)
 LARGE = 200_000
 """A larger SVG becomes a PNG, which is smaller then. In bytes."""
 MOST_CELLS, MOST_CURVES = 150, 1000

@@ -11,7 +11,7 @@ from PIL import Image
 
 from analysis.figures.figure import draw
 from petl.config import Task
-from petl.config.study import Study, load_study
+from petl.config.study import Study, load_study, study_of
 from petl.picture import to_bytes
 from petl.runs.synthetic import fabricate, plausible
 
@@ -21,12 +21,19 @@ PICTURES = {
     "parameters": ("table1", {"dataset": "esc50"}),
     "scaling": ("scaling", {}),
     "kernel": ("kernel", {}),
+    "grid": ("sweep", {}),
     "few-shot": ("table2", {}),
     "folds": ("table1", {"dataset": "urbansound8k"}),
     "convergence": ("quickstart", {}),
     "classes": ("table1", {"dataset": "urbansound8k"}),
     "confusion": ("quickstart", {"method": "lora"}),
     "cost": ("table1", {}),
+}
+SWEEP = {
+    "matrix": {
+        **{"dataset": "esc50", "backbone": "ast", "method": ["lora", "conformer-pfeiffer"]},
+        **{"fold": "all", "seed": 10, "train.epochs": [5, 10, 20], "train.lr": [1e-3, 2e-3, 5e-3]},
+    }
 }
 SHAPES = {"conformer": 0.03, "bottleneck": 0.01, "lora": 0.0, "dpt": -0.01, "full": 0.06}
 
@@ -39,6 +46,9 @@ def accuracy(task: Task) -> float:
         best = 8 if task.names.dataset.startswith("esc") else 21
         kernel = task.method.block.kernel
         return (0.6 if few else 0.86) - 0.035 * abs(math.log2(kernel / best)) ** 1.3 / 2
+    if task.names.study == "sweep":
+        far = math.log2(task.train.lr * task.train.epochs / 0.02)
+        return 0.84 + kind - 0.02 * far**2 - 0.1 / task.train.epochs
     if task.names.study == "table2":
         return 0.25 + 0.11 * math.log2(1 + few.per_class) + kind * math.log2(few.per_class + 0.5)
     if task.names.study == "scaling" and name != "full":
@@ -61,7 +71,7 @@ def small(png: bytes) -> bytes:
 
 
 def made(name: str, runs: Path) -> Study:
-    study = load_study(name)
+    study = study_of(SWEEP, name) if name == "sweep" else load_study(name)
     fabricate(study, runs, accuracy, spread=0.008, seed=1)
     return study
 

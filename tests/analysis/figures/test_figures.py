@@ -192,7 +192,8 @@ def test_each_says_what_is_made_up_and_missing_and_fits_a_column(
     name: str, everything: tuple[Study, Path]
 ) -> None:
     one = {"method": "linear", "dataset": "esc-1"} if name == "confusion" else {}
-    figure = draw(name, *everything, width="single", **one)
+    over = ["method.reduction"] if name == "grid" else []
+    figure = draw(name, *everything, width="single", over=over, **one)
     assert figure.get_figwidth() == 3.4
     assert figure.get_suptitle().startswith("SYNTHETIC")
     total = 2 if one else 20
