@@ -120,8 +120,10 @@ def refuse_same(source: Source, first: Task, task: Task) -> None:
 def refuse_unknown(source: Source) -> None:
     """A key of the matrix that is neither a part of a task nor `part.setting`."""
     matrix = source.data.get("matrix")
+    if not isinstance(matrix, Mapping):
+        return
     known = [name for name in Matrix.model_fields if name != "settings"]
-    for key in matrix if isinstance(matrix, Mapping) else ():
+    for key in matrix:
         part, dot, rest = key.partition(".")
         if key in known or (dot and part in TASK_PARTS):
             continue
