@@ -18,6 +18,7 @@ from analysis.cells import KEY, Table
 from analysis.figures.figure import FIGURES, with_confusions, with_epochs
 from analysis.html.report import Report
 from analysis.markup import Html, details, el, join, scrolling
+from petl.config.kinds import metric
 from petl.errors import UserError
 from petl.picture import STYLE
 
@@ -66,7 +67,7 @@ def _candidates(report: Report, table: Table) -> Iterator[Candidate]:
         rows = confusions if more is with_confusions else frame
         if more is with_epochs and len(frame) <= MOST_CURVES:
             rows = with_epochs(frame, report.runs)
-        about = FIGURES[name].about
+        about = FIGURES[name].about.replace("accuracy", metric(table.measure.name).title)
         yield Candidate(name, about[0].upper() + about[1:], rows)
     for backbone, method, dataset in _best(table):
         of = (frame["backbone"] == backbone) & (frame["method"] == method)

@@ -24,6 +24,7 @@ METRICS = {
     "f1": Metric("f1", percent=True),
     "map": Metric("mAP", percent=True),
     "auc": Metric("AUC"),
+    "classes_without_clips": Metric("classes without clips", lowest_first=True),
     "ccc": Metric("CCC"),
     "pearson": Metric("Pearson"),
     "mae": Metric("MAE", lowest_first=True),

@@ -45,6 +45,8 @@ class Evaluation:
     """The metrics that training recorded for the same weights and clips."""
     auc: tuple[float | None, ...] = ()
     """The area under the ROC curve of each class against all others."""
+    precision: tuple[tuple[float | None, int], ...] = ()
+    """Of each class its average precision and clips, where a clip can have several labels."""
     top: tuple[int, float] | None = None
     """k, and the accuracy among the k most probable classes."""
     groups: int | None = None
@@ -74,8 +76,11 @@ class Evaluation:
         if self.top:
             facts[f"top_{self.top[0]}_accuracy"] = self.top[1]
         if with_classes and self.auc and not self.confusion:
-            pairs = zip(self.run.names, self.auc, strict=True)
-            facts["classes"] = [{"class": name, "roc_auc": area} for name, area in pairs]
+            of_classes = zip(self.run.names, self.auc, self.precision, strict=True)
+            facts["classes"] = [
+                {"class": name, "average_precision": mean, "roc_auc": area, "support": clips}
+                for name, area, (mean, clips) in of_classes
+            ]
         if with_classes and self.confusion:
             scores = zip(self.run.names, self.per_class(), self.auc, strict=True)
             facts["classes"] = [
@@ -110,6 +115,7 @@ def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) 
     measure, truth = objective(run.task), torch.from_numpy(targets).to(run.device)
     outputs = outputs.to(run.device)
     name = RECORDED[part].format(weights=run.weights)
+    of_classes = measure.per_class(outputs, truth) or {"average_precision": [], "clips": []}
     return Evaluation(
         run,
         part,
@@ -118,6 +124,7 @@ def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) 
         measure.confusion(outputs, truth),
         run.result["metrics"].get(name) if run.result and not way.group else None,
         auc=_auc(run, outputs, targets),
+        precision=tuple(zip(of_classes["average_precision"], of_classes["clips"], strict=True)),
         top=_top(run, outputs, targets, way.top),
         groups=len(targets) if way.group else None,
     )

@@ -45,15 +45,19 @@ def metrics(evaluation: Evaluation) -> Table:
 
 
 def _number(name: str, value: float) -> str:
+    if name == "classes_without_clips":
+        return f"{value:.0f}"
     return f"{100 * value:.2f} %" if metric(name).percent else f"{value:.4f}"
 
 
 def per_class(evaluation: Evaluation) -> Table:
     areas = ["" if area is None else f"{area:.3f}" for area in evaluation.auc]
     if not evaluation.confusion:
-        table = _table("class", "ROC-AUC")
-        for name, area in zip(evaluation.run.names, areas, strict=True):
-            table.add_row(name, area)
+        table = _table("class", "average precision", "ROC-AUC", "clips")
+        of_classes = zip(evaluation.run.names, evaluation.precision, areas, strict=True)
+        for name, (precision, number), area in of_classes:
+            shown = "" if precision is None else f"{100 * precision:.1f} %"
+            table.add_row(name, shown, area, str(number))
         return table
     table = _table("class", "precision", "recall", "f1", "ROC-AUC", "clips")
     table.add_column("confused with")

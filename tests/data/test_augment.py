@@ -10,7 +10,7 @@ import scipy.stats
 import torch
 
 from petl.config import Mixup, SpecAugment
-from petl.data.augment import Masks, draw_masks, draw_mixup
+from petl.data.augment import Masks, balanced, draw_clips, draw_masks, draw_mixup
 
 CLIPS = 20_000
 
@@ -210,3 +210,27 @@ def test_the_host_does_not_wait_for_a_batch_on_the_gpu() -> None:
         mixed.apply(masked.apply(x, 0), y, 0)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+# --- balanced sampling ----------------------------------------------------------------------------
+
+
+def test_a_clip_weighs_the_sum_of_what_its_labels_weigh() -> None:
+    """1000 / (clips of the class + 0.01), as the AST's released recipe has it."""
+    labels = np.array([0, 0, 0, 1])
+    weights = [1000 / 3.01] * 3 + [1000 / 1.01]
+    assert balanced(labels, 2).tolist() == pytest.approx(weights)
+    tags = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.uint8)
+    weights = [1000 / 3.01, 1000 / 3.01, 1000 / 3.01 + 1000 / 1.01, 0]
+    assert balanced(tags, 3).tolist() == pytest.approx(weights)
+
+
+def test_clips_are_drawn_as_often_as_they_weigh() -> None:
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    draws = torch.Generator().manual_seed(0)
+    drawn = draw_clips(balanced(labels, 3), draws)
+    counts = np.bincount(labels[drawn.numpy()], minlength=3)
+    assert len(drawn) == 1000
+    assert counts == pytest.approx([333, 333, 333], abs=50)
+    none = draw_clips(torch.tensor([0.0, 1.0, 0.0, 2.0, 0.0], dtype=torch.float64), draws)
+    assert set(none.tolist()) <= {1, 3}

@@ -67,6 +67,7 @@ def after(steps):
         ("bottleneck", {"later_batches": [{"epoch": 2, "batch_size": 12}], "patience": 1}),
         ("spt-3", {"micro_batch": 3, "layer_checkpointing": "on", "precision": "bf16"}),
         ("convpass", {}),
+        ("linear", {"sampling": "balanced"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "plain",
 )

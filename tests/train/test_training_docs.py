@@ -51,7 +51,7 @@ def test_every_option_has_a_paragraph_and_an_example() -> None:
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: "-".join(sorted(fields(line))))
 def test_every_example_changes_a_run(tmp_path: Path, line: str) -> None:
-    only = "esc50" if "label_smoothing" in line else ""
+    only = "esc50" if "label_smoothing" in line or "sampling" in line else ""
     if "emotions" in line:
         only = "emotions"
     ids = {task.run_id for task in shown(tmp_path, line, only)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +36,25 @@ def by_part(corpus: Corpus) -> dict[str, list[tuple[int, ...]]]:
     return found
 
 
+@cache
 def made(part: str) -> list[tuple[int, ...]]:
     return [tuple(labels) for name, labels, _ in made_clips(PARTS, 0) if name == part]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    like_fsd50k(folder / "fsd50k", PARTS, 0)
+    like_audioset(folder / "audioset", PARTS, 0)
+    return folder
 
 
 # --- FSD50K ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def fsd50k(tmp_path: Path) -> Path:
-    like_fsd50k(tmp_path / "fsd50k", PARTS, 0)
-    return tmp_path / "fsd50k"
+def fsd50k(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written / "fsd50k", tmp_path / "fsd50k"))
 
 
 def test_fsd50k_is_read_as_published(fsd50k, settings) -> None:
@@ -88,9 +98,8 @@ def test_mistakes_in_fsd50ks_tables_are_named(
 
 
 @pytest.fixture
-def audioset(tmp_path: Path) -> Path:
-    like_audioset(tmp_path / "audioset", PARTS, 0)
-    return tmp_path / "audioset"
+def audioset(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written / "audioset", tmp_path / "audioset"))
 
 
 def test_audioset_is_read_as_published(audioset, settings, caplog) -> None:
