@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from petl import __version__
+from petl.early import release
 from petl.terminal import Petl
 
 COMMANDS = {
@@ -66,7 +67,9 @@ class Lazy(Petl):
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name][0].partition(":")
-        return _command(name, getattr(import_module(module), attribute))
+        function = getattr(import_module(module), attribute)
+        release()
+        return _command(name, function)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from petl import early
 from petl.errors import UserError, reason
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ class Petl(TyperGroup):
                 raise
             leave(f"{error.filename or 'the current directory'}: {reason(error)}", MISTAKE)
         except KeyboardInterrupt:
-            leave("stopped", INTERRUPTED)
+            leave("interrupted", INTERRUPTED)
+        except Exception as error:
+            if isinstance(error, typer.Exit) or not early.interrupted():
+                raise
+            leave("interrupted", INTERRUPTED)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of the definitions, not of the alphabet."""
