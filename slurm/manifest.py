@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -20,10 +21,14 @@ from petl.config import Task
 from petl.config.options import Options
 from petl.errors import UserError
 from petl.files import json_lines, open_regular, write_atomic
+from petl.runs.code.archive import Code
 
 
-def write_manifest(path: Path, tasks: Iterable[Task], options: Options) -> None:
-    head = {"options": options.to_json()}
+def write_manifest(
+    path: Path, tasks: Iterable[Task], options: Options, code: Code | None = None
+) -> None:
+    """`code` is for people, and for `petl clean`: what a job imports is a word of its call."""
+    head = {"options": options.to_json(), "code": code and asdict(code)}
     write_atomic(path, json_lines([head, *(task.to_json() for task in tasks)]))
 
 

@@ -32,6 +32,7 @@ from slurm.status.selection import of, plans_of, warn
 from slurm.status.view import lines, name_damage, overview
 from slurm.submit import clean as clean_up
 from slurm.submit import control
+from slurm.submit.clean_code import unused_code
 from slurm.submit.code import CodeChoice, for_cluster
 from slurm.submit.container import refuse_gpus
 from slurm.submit.here import run_here
@@ -209,19 +210,24 @@ def clean(
       petl clean experiments/table1.yaml
       petl clean experiments/table1.yaml --damaged
     """
-    plans, items = plans_of(words, Places.choose(runs).runs)
+    folder = Places.choose(runs).runs
+    plans, items = plans_of(words, folder)
     if damaged:
         _move_damaged(items, yes)
         return
-    screen = console()
     for plan in plans:
         groups = clean_up.removable(plan, finished)
-        for group in groups:
-            screen.print(group.title, *group.some(), sep="\n  ", soft_wrap=True)
         if not groups:
-            screen.print(f"{plan.study.path}: nothing to clean", soft_wrap=True)
-        elif yes or agrees("Remove them?"):
-            clean_up.remove(groups)
+            console().print(f"{plan.study.path}: nothing to clean", soft_wrap=True)
+        _remove(groups, yes)
+    _remove(unused_code(folder), yes)  # perhaps only since the submissions are gone
+
+
+def _remove(groups: Sequence[clean_up.Group], yes: bool) -> None:
+    for group in groups:
+        console().print(group.title, *group.some(), sep="\n  ", soft_wrap=True)
+    if groups and (yes or agrees("Remove them?")):
+        clean_up.remove(groups)
 
 
 def _move_damaged(items: Sequence[Item], yes: bool) -> None:

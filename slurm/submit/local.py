@@ -58,8 +58,8 @@ def run_local(
     for item in todo:
         item.state = RunState("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
-    tasks = [item.task for item in todo]
-    write_manifest(folder / "manifest.jsonl", tasks, Options(track=tracked()))
+    tasks, options = [item.task for item in todo], Options(track=tracked())
+    write_manifest(folder / "manifest.jsonl", tasks, options, frozen and frozen.code)
 
     crew = _Crew(folder, places, workers, frozen)
     waiting = deque(enumerate(todo))

@@ -13,6 +13,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -92,6 +93,8 @@ class CodeArchive(NamedTuple):
                 folder.chmod(mode)
             if not _holds(frozen.path, self.data):
                 _write(frozen.path, self.data, mode)
+            with suppress(OSError):  # somebody else's
+                os.utime(frozen.path)  # in use again, for `petl clean`
             if self.diff and not os.path.lexists(diff):
                 _write(diff, self.diff, mode)
         except OSError as error:

@@ -51,6 +51,7 @@ def use(word: str) -> None:
             json.dump(code, file)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        sys.exit(f"petl: {archive}: {why}; a job runs only the code it was submitted with: submit")
+        again = "a job runs only the code it was submitted with; submit the study again"
+        sys.exit(f"petl: {archive}: {why}; {again}")
     sys.dont_write_bytecode = True
     sys.path.insert(0, folder)

@@ -71,6 +71,7 @@ def test_jobs_run_the_code_they_were_submitted_with_although_the_checkout_is_edi
     profile |= {"tasks_per_job": 2} if packed else {}
     path = tmp_path / "cluster.yaml"
     path.write_text("".join(f"{key}: {value}\n" for key, value in profile.items()))
+    made = build(checkout)
     command = ("submit", loaded.path, "--cluster", path, "--yes")
     petl(checkout, places, *command, *(["--code", "current"] if code == "current" else []))
     first, *_ = runs(loaded, places)
@@ -87,7 +88,8 @@ def test_jobs_run_the_code_they_were_submitted_with_although_the_checkout_is_edi
     until(lambda: all(run.result_file.exists() for run in runs(loaded, places)), 150)
 
     here = Places(tmp_path / "here", places.data, places.cache)
-    local.run_local(Plan(loaded, here.runs), here, 1, lambda remark: None)
+    plan, frozen = Plan(loaded, here.runs), made.keep(here.runs)
+    local.run_local(plan, here, 2, lambda remark: None, frozen=frozen)
     same = [
         outcome(disturbed) == outcome(undisturbed)
         for disturbed, undisturbed in zip(runs(loaded, places), runs(loaded, here), strict=True)
@@ -97,9 +99,9 @@ def test_jobs_run_the_code_they_were_submitted_with_although_the_checkout_is_edi
     assert len(codes) == 3 and results[0] and results[0]["timing"]["tries"] == 2
     if code == "frozen":
         assert all(same)
-        assert {one["archive"] for one in codes} == {build().code.archive}
+        assert {one["archive"] for one in codes} == {made.code.archive}
         assert not any(one["mixed"] for one in codes)
     else:
         assert not any(same)
         assert [one["mixed"] for one in codes] == [True, False, False]
-        assert codes[0]["source"] != build().code.source == codes[0]["tries"][0]["source"]
+        assert codes[0]["source"] != made.code.source == codes[0]["tries"][0]["source"]
