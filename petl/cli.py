@@ -45,6 +45,7 @@ COMMANDS = {
         "petl.use.commands:import_authors",
         "Import a checkpoint of the paper's code.",
     ),
+    "adopt": ("petl.runs.commands:adopt", "Take over the runs of a renamed study."),
     "compact": ("petl.runs.commands:compact", "Pack finished runs into two files."),
     "fabricate": ("petl.runs.commands:fabricate", ""),
     "data": ("petl.data.commands:commands", "Fetch, check and prepare a dataset."),

@@ -1,4 +1,4 @@
-"""`petl compact` packs finished runs, `petl fabricate` makes runs up for tests."""
+"""`petl compact` packs finished runs, `petl adopt` moves them, `petl fabricate` makes some up."""
 
 from __future__ import annotations
 
@@ -76,6 +76,39 @@ def _described(preview: Preview, undo: bool) -> Iterator[str]:
         yield f"{number} not packed: {reason}"
     if preview.interrupted:
         yield "an earlier call was interrupted; its leftovers will be cleaned up"
+
+
+def adopt(
+    study: StudyFile,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the study had.")],
+    yes: Yes = False,
+    runs: RunsDir = None,
+) -> None:
+    """Take over finished runs of a study that was renamed: move their folders to the new name.
+
+    Only runs with the same settings are moved, and nothing is overwritten. Packed runs stay;
+    unpack them first with `petl compact OLD --undo`.
+
+    \b
+    Example:
+      petl adopt birds-2.yaml birds
+    """
+    from petl.config.study import load_study
+    from petl.errors import UserError
+    from petl.places import Places
+    from petl.runs.adopt import adopt as move
+    from petl.runs.adopt import finished
+
+    loaded, folder = load_study(study), Places.choose(runs).runs
+    theirs, own = folder / Path(old).stem, folder / loaded.name
+    if theirs == own:
+        raise UserError(f"{own} is the study's own folder; give the name that it had before")
+    ready = finished({task.run_id for task in loaded.tasks}, theirs)
+    if not ready:
+        raise UserError(f"{theirs}: no finished run with the settings of {loaded.path}")
+    console().print(f"{len(ready)} finished runs move from {theirs} to {own}", soft_wrap=True)
+    if yes or agrees("Go ahead?"):
+        console().print(f"moved {len(move(ready, theirs, own))}")
 
 
 def fabricate(

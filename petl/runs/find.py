@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from petl.config import Task
+from petl.config.study import Study
+from petl.config.study_file import Report
 from petl.config.validate import validate
 from petl.errors import UserError, nearest, reason
 from petl.runs.directory import RunDir, Runs
@@ -46,6 +49,21 @@ def task_in(data: Any, file: Path) -> Task:
     if not isinstance(data, dict):
         raise UserError(f"{file}: damaged; petl cannot tell which task this run is")
     return validate(Task, data, lambda key: str(file))
+
+
+def study_in(folder: Path) -> Study:
+    """A study from the runs in its folder, in no other order than their names': its file is gone.
+
+    Runs of another version, whose settings cannot be read, are left out.
+    """
+    runs, tasks = Runs(folder), []
+    for run_id in runs:
+        with suppress(UserError):
+            tasks.append(task_in(runs.task(run_id), folder / run_id / "task.json"))
+    tasks.sort(key=lambda task: (*task.names.model_dump().values(), task.seed, task.fold))
+    reports_best = any(task.weights.startswith("best") for task in tasks)
+    report: Report = "test_best" if reports_best else "test_last"
+    return Study(folder.name, Path(f"{folder.name}.yaml"), "", report, tasks)
 
 
 def _all(runs: Path) -> Iterator[Path]:

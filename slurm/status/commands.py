@@ -29,7 +29,7 @@ def status(
 ) -> None:
     """Show how far the runs are, and why some failed, stopped or are lost.
 
-    Without STUDY, show all studies that were submitted to a cluster from this runs folder.
+    Without STUDY, show all studies with runs in this runs folder.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def status(
       petl status experiments/table1.yaml --watch
     """
     folder = Places.choose(runs).runs
-    plans, items = plans_of(words, folder)
+    plans, items = plans_of(words, folder, local=True)
     if watch:
         with interruptible("the runs continue"):
             watch_cluster(lambda: _look_again(plans, folder), console())
@@ -67,14 +67,14 @@ def _look_again(plans: Sequence[Plan], folder: Path) -> list[Plan]:
 
 
 def ls(words: Words = None, runs: RunsDir = None) -> None:
-    """List runs: id, state, what it is, and why it failed or waits.
+    """List runs: id, state, what it is, its result, or why it failed or waits.
 
     \b
     Example:
       petl ls experiments/table1.yaml state=failed
       petl ls experiments/table1.yaml method=conformer-* fold=0-2
     """
-    _, items = plans_of(words, Places.choose(runs).runs)
+    _, items = plans_of(words, Places.choose(runs).runs, local=True)
     name_damage(items)
     console().print(*map(line, items), sep="\n", soft_wrap=True)
 
@@ -93,7 +93,7 @@ def logs(
       petl logs experiments/table1.yaml method=lora fold=0
       petl logs 3f2a91 -f
     """
-    _, items = plans_of(words, Places.choose(runs).runs)
+    _, items = plans_of(words, Places.choose(runs).runs, local=True)
     screen = console()
     if len(items) > 1:
         some = "".join(f"\n{line(item)}" for item in items[:10])

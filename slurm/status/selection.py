@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from petl.config.locate import study_file
 from petl.config.selection import select, setting
 from petl.config.study import Study, load_study
 from petl.errors import UserError
+from petl.runs.adopt import elsewhere
+from petl.runs.directory import Runs
+from petl.runs.find import study_in
 from petl.terminal import echo
+from slurm.format import several
 from slurm.scheduler import start_asking
 from slurm.status.plan import Item, Plan
 from slurm.submission import read_submissions
@@ -18,28 +24,61 @@ from slurm.submission import read_submissions
 RUN_ID = re.compile(r"[0-9a-f]{4,16}")
 
 
-def studies(words: Sequence[str], runs: Path) -> tuple[list[Study], list[str]]:
-    """The named study, or all that were submitted from this runs folder; and the other words."""
+def studies(words: Sequence[str], runs: Path, local: bool = False) -> tuple[list[Study], list[str]]:
+    """The named study, or all that were submitted from this runs folder; and the other words.
+
+    With `local`, also those that have runs there without a cluster.
+    """
     if words and "=" not in words[0] and not _is_run(words[0]):
-        return [load_study(words[0])], _with_run_ids(words[1:])
+        return [_named(words[0], runs)], _with_run_ids(words[1:])
     loaded = []
-    for folder in sorted(runs.glob("*/slurm")):
-        known, damage = read_submissions(folder)
-        try:
-            loaded += [load_study(submission.record.study) for submission in known[-1:]]
-        except UserError as error:
-            damage.append(str(error))
-        else:
-            damage = [] if known else damage  # its plan has them
-        warn(damage)
+    for folder in sorted(runs.iterdir() if runs.is_dir() else ()):
+        if (folder / "slurm").is_dir():
+            loaded += _submitted(folder)
+        elif local and folder.is_dir() and Runs(folder):
+            loaded.append(_named(folder.name, runs))
+    if loaded and words and _is_run(words[0]):
+        loaded = [one for one in loaded if _has(one, words[0])]
+        if not loaded:
+            raise UserError(f"no run in {runs} begins with '{words[0]}'; `petl ls` lists them")
     if not loaded:
-        raise UserError(f"no study was submitted to a cluster from {runs}; name a study")
+        what = "has no runs" if local else "has no study that was submitted to a cluster"
+        raise UserError(f"{runs} {what}; name a study, or choose the folder with --runs")
     return loaded, _with_run_ids(words)
 
 
-def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[Item]]:
+def _submitted(folder: Path) -> list[Study]:
+    """By its last submission, or from its runs if its file is gone."""
+    known, damage = read_submissions(folder / "slurm")
+    if not known:
+        warn(damage)  # of the others their plan has it
+        return []
+    try:
+        return [load_study(known[-1].record.study)]
+    except UserError as error:
+        warn([str(error)])
+    return [study_in(folder)] if Runs(folder) else []
+
+
+def _named(word: str, runs: Path) -> Study:
+    """By its file; if that is gone, from the runs in the folder of its name."""
+    folder = runs / Path(word).stem
+    if study_file(word) is None and folder.is_dir() and Runs(folder):
+        found = study_in(folder)
+        if found.tasks:
+            return found
+    return load_study(word)
+
+
+def _has(study: Study, start: str) -> bool:
+    return any(task.run_id.startswith(start) for task in study.tasks)
+
+
+def plans_of(
+    words: Sequence[str] | None, runs: Path, local: bool = False
+) -> tuple[list[Plan], list[Item]]:
     start_asking()
-    named, rest = studies(words or [], runs)
+    named, rest = studies(words or [], runs, local)
     plans = [Plan(study, runs) for study in named]
     for plan in plans:
         warn(plan.damage)
@@ -49,6 +88,16 @@ def plans_of(words: Sequence[str] | None, runs: Path) -> tuple[list[Plan], list[
 def warn(lines: Iterable[str]) -> None:
     for line in lines:
         echo(f"petl: warning: {line}", err=True)
+
+
+def orphans(study: Study, runs: Path) -> Iterator[str]:
+    """Say where runs of this study are if it has none and another name has them."""
+    found = elsewhere((task.run_id for task in study.tasks), runs / study.name)
+    for name, ids in found.items():
+        yield (
+            f"{several(len(ids), 'finished run')} of this study exist under the name {name}; "
+            f"`petl adopt {quote(str(study.path))} {quote(name)}` takes them over"
+        )
 
 
 def chosen(plans: Sequence[Plan], words: Sequence[str]) -> list[Item]:
@@ -75,7 +124,7 @@ def value(item: Item, name: str) -> Any:
 
 
 def _is_run(word: str) -> bool:
-    return bool(RUN_ID.fullmatch(word)) and not Path(word).exists()
+    return bool(RUN_ID.fullmatch(word)) and not Path(word).exists() and not study_file(word)
 
 
 def _with_run_ids(words: Sequence[str]) -> list[str]:

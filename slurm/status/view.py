@@ -141,8 +141,10 @@ def name_damage(items: Iterable[Item]) -> None:
 
 def line(item: Item) -> str:
     """For people, and for grep."""
-    reason = f"  {item.state.reason}" if item.state.reason else ""
-    return f"{item.task.run_id}  {item.kind:7}  {item.task}{reason}"
+    said = item.state.reason
+    if item.score is not None:
+        said = f"{item.task.dataset.kind.title} {item.task.dataset.kind.text(item.score)}"
+    return f"{item.task.run_id}  {item.kind:7}  {item.task}{'  ' * bool(said)}{said}"
 
 
 def troubles(items: Iterable[Item], most: int = 10) -> Iterator[str]:

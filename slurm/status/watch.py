@@ -13,7 +13,7 @@ from rich.text import Text
 
 from slurm.format import duration
 from slurm.status.plan import Item, Means, Plan
-from slurm.status.view import QUIET, progress, summary
+from slurm.status.view import MOST_EPOCHS, QUIET, progress, summary
 
 LOOK_S = 5.0
 """Between two looks, each of which asks the scheduler."""
@@ -79,7 +79,8 @@ class _View:
             return
         self._print_ended(plans)
         lines = [
-            f"{plan.study.name}: {_joined(summary(plan), self.closing(plan), remark)}"
+            f"{plan.study.name}: "
+            f"{_joined(summary(plan), _epochs(plan), self.closing(plan), remark)}"
             for plan in plans
         ]
         if lines != self.lines:
@@ -105,7 +106,18 @@ def _time(plan: Plan, workers: int, seconds: float) -> str:
     left = Means(plan.items).left(ahead).wall(workers)
     if left is None:
         return f"{duration(seconds)} so far; the first run of each dataset will tell the time left"
+    if left < 1:  # the last epochs are over, and a test is left
+        return f"{duration(seconds)} so far, nearly done"
     return f"{duration(seconds)} so far, about {duration(left)} left"
+
+
+def _epochs(plan: Plan) -> str:
+    """How far the runs under way are: `in epoch 13 of 50, 4 of 50`."""
+    running = [item for item in plan.items if item.kind == "running"]
+    ends = [(item.state.epoch, item.task.train.epochs) for item in running[:MOST_EPOCHS]]
+    told = ", ".join(f"{min(epoch + 1, last)} of {last}" for epoch, last in ends)
+    more = ", ..." if running[MOST_EPOCHS:] else ""
+    return f"in epoch {told}{more}" if told else ""
 
 
 def _end(item: Item) -> str:

@@ -28,7 +28,7 @@ from petl.terminal import (
 )
 from slurm.format import several
 from slurm.status.plan import Item, Plan
-from slurm.status.selection import of, plans_of, warn
+from slurm.status.selection import of, orphans, plans_of, warn
 from slurm.status.view import lines, name_damage, overview
 from slurm.submit import clean as clean_up
 from slurm.submit import control
@@ -60,7 +60,7 @@ def plan(
     """
     places, loaded = Places.choose(runs, data), load_study(study)
     plan = Plan(loaded, places.runs)
-    warn(plan.damage)
+    warn([*plan.damage, *orphans(loaded, places.runs)])
     name_damage(plan.items)
     _check_data(loaded, places)
     if each:
@@ -103,6 +103,7 @@ def submit(
     if retrain and print_script:
         raise UserError("--retrain cannot be combined with --print-script")
     places, loaded = Places.choose(runs, data, cache), load_study(study)
+    warn(orphans(loaded, places.runs))
     name = None if local else cluster or os.environ.get("PETL_CLUSTER")
     if name is None and print_script:
         raise UserError("--print-script needs a cluster: add --cluster PROFILE")

@@ -12,6 +12,7 @@ from rich.console import Console
 from petl.config.study import Study, load_study
 from slurm.status import watch as watching
 from slurm.status.plan import Plan
+from slurm.status.state import RunState
 from slurm.status.watch import watch
 
 STUDY = """\
@@ -79,3 +80,25 @@ def test_a_dumb_terminal_gets_lines(
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert "\x1b" not in looked_on(study, tmp_path, terminal=True)
+
+
+def test_a_log_file_says_which_epoch_and_never_0_s(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(watching, "PRINT_S", -1.0)
+    plan = Plan(study, tmp_path)
+    for item in plan.items[:-1]:
+        item.state = RunState("done")
+        item.seconds = 30.0
+    last = plan.items[-1].task.train.epochs
+    with watch(plan, 2, Console(file=file, width=200)) as show:
+        for epoch in (0, 2, last):
+            plan.items[-1].state = RunState("running", epoch=epoch)
+            show("")
+        plan.items[-1].state = RunState("done")
+    lines = file.getvalue().splitlines()
+    assert f"1 running; in epoch 1 of {last}; 0 s so far, about 30 s left" in lines[0]
+    assert f"in epoch 3 of {last}; 0 s so far, about" in lines[1]
+    assert f"in epoch {last} of {last}; 0 s so far, nearly done" in lines[2]
+    assert not any("about 0 s" in line for line in lines)
