@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from pydantic_core import to_json
 
+from petl.config.kinds import HEADLINES
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
@@ -44,8 +45,6 @@ NAMES = ("study", "dataset", "backbone", "method", "dataset_label", "method_labe
 OF_A_RUN = ("fold", "seed", "run_id")
 FIRST = (*NAMES, *OF_A_RUN, "state", "reason", "synthetic")
 ALWAYS = (
-    "test_last.accuracy",
-    "test_best.accuracy",
     "params.trainable",
     "params.trainable_without_head",
     "params.total",
@@ -58,7 +57,10 @@ ALWAYS = (
     "environment.image",
     "environment.lock_hash",
 )
-"""Columns that exist even without a finished run, so that code over a new study works."""
+"""Columns that exist even without a finished run, so that code over a new study works.
+
+So do the headline metrics of the study's kinds of task, such as `test_last.accuracy`.
+"""
 
 ELSEWHERE = frozenset({"schema", "run_id", "task", "metrics", "synthetic", "statistics"})
 """Keys of a result that are columns under another name, or no columns."""
@@ -84,7 +86,10 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
         for name, value in values.items():
             columns[name][i] = value
     frame = pd.concat([pd.DataFrame(columns), selection.settings_of(selection.runs)], axis=1)
-    frame = frame.reindex(columns=list(dict.fromkeys([*FIRST, *columns, *ALWAYS, *frame])))
+    headlines = selection.headlines or [h for h in HEADLINES if f"test_last.{h}" in columns]
+    tested = [f"{split}.{name}" for name in headlines for split in ("test_last", "test_best")]
+    order = [*FIRST, *columns, *tested, *ALWAYS, *frame]
+    frame = frame.reindex(columns=list(dict.fromkeys(order)))
     frame.attrs |= {"duplicates": selection.duplicates, "grid": selection.grid}
     return frame
 
@@ -165,7 +170,11 @@ class _Selection:
         if isinstance(what, str | Path) and Path(what).suffix in (".yaml", ".yml"):
             what = load_study(what)
         self.grid = what.grid if isinstance(what, Study) else ()
+        self.headlines: list[str] = []
+        """Of a study's kinds of task; of folders, what their results have."""
         if isinstance(what, Study):
+            kinds = dict.fromkeys(task.dataset.kind for task in what.tasks)
+            self.headlines = [kind.headline for kind in kinds]
             self.runs = list(self._of_study(what, runs or Places.choose().runs))
         else:
             folders = [what] if isinstance(what, str | Path) else what

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.collect import ALWAYS, is_metric
 from petl.config.kinds import HEADLINES, metric
 from petl.errors import UserError, nearest
+from petl.runs.result import SPLITS
 
 COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
 
@@ -60,8 +61,8 @@ def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measu
     known = measured(frame)
     names = [wanted, *(f"{wanted}.{headline}" for headline in HEADLINES)]
     column = next((name for name in names if name in known), None)
-    if column is None and names[1] in frame:
-        column = names[1]  # NaN in all runs: the table shows it
+    if column is None:  # NaN in all runs: the table shows it
+        column = next((name for name in names[1:] if name in frame), None)
     if column is None:
         raise UserError(f"no finished run has the metric '{wanted}'{nearest(wanted, known)}")
     return Measure.of(column, digits)
@@ -71,4 +72,5 @@ def measured(frame: pd.DataFrame) -> list[str]:
     """The columns that some finished run has, even if all of them are NaN."""
     done = frame[frame["state"] == "done"]
     names = [name for name in done if is_metric(name) or name in COSTS]
-    return [name for name in names if name not in ALWAYS or done[name].notna().any()]
+    filled = {*ALWAYS, *(f"{split}.{name}" for split in SPLITS for name in HEADLINES)}
+    return [name for name in names if name not in filled or done[name].notna().any()]

@@ -31,8 +31,6 @@ WEIGHTS = "/weights.safetensors"
 MOST = 64 * 2**20
 """Bytes of any file but weights."""
 BLOCK = 2**20
-PRIMARY = ("accuracy", "ccc")
-"""Of classifications and regressions."""
 
 
 class Cell(NamedTuple):
@@ -197,7 +195,7 @@ def _check_run(
         if f"code/{digest}.zip" not in entries:
             yield f"runs/{run_id}: its code {digest[:16]} is not in the bundle"
     scores = cast("dict[str, Scores]", result["metrics"]).get(checked.report) or {}
-    score = next((scores[name] for name in PRIMARY if name in scores), None)
+    score = scores.get(task.dataset.kind.headline)
     if score is None:
         yield f"runs/{run_id}/result.json: no score {checked.report}"
         return

@@ -1,0 +1,23 @@
+"""What decides how a study is judged and printed."""
+
+from __future__ import annotations
+
+from petl.config.kinds import KINDS, METRICS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Metric, metric
+
+
+def test_every_kind_has_a_headline_that_is_better_when_higher() -> None:
+    for kind in KINDS:
+        assert not METRICS[kind.headline].lowest_first
+        assert set(kind.beside) <= METRICS.keys()
+    assert [kind.text(0.5) for kind in (ONE_LABEL, SEVERAL_LABELS, NUMBERS)] == [
+        "50.0 %",
+        "50.0 %",
+        "0.500",
+    ]
+
+
+def test_the_known_part_of_a_name_decides_how_it_is_printed() -> None:
+    assert metric("mae_valence").lowest_first and metric("mae_valence").title == "MAE valence"
+    assert metric("top5_accuracy").percent and metric("top5_accuracy").title == "top5 accuracy"
+    assert metric("ccc_loss_of_hearing").title == "CCC loss_of_hearing"
+    assert metric("d_prime") == Metric("d prime")
