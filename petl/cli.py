@@ -52,7 +52,9 @@ COMMANDS = {
     "doctor": ("slurm.doctor.commands:doctor", "Check a cluster before you submit."),
     "devcluster": ("slurm.devcluster.commands:devcluster", "Run a small Slurm on this machine."),
     "env": ("petl.reproduce.commands:env", "Show or check the environment."),
+    "reproduce": ("slurm.reproduce.commands:reproduce", "Train runs again and compare them."),
     "bundle": ("petl.reproduce.commands:bundle", "Pack a study for a reviewer."),
+    "verify": ("slurm.reproduce.commands:verify", "Check a bundle that somebody sent."),
     "schema": ("petl.config.commands:schema", "Print the JSON Schema of a study."),
 }
 """In the order of a study. A command without help is not listed: it is for tests."""

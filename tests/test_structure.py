@@ -26,6 +26,9 @@ MAY_IMPORT: dict[str, str] = {
     "slurm.submit": "petl.config petl.runs petl.data slurm slurm.node slurm.status",
     "slurm.doctor": "petl.config petl.runs slurm slurm.node slurm.submit",
     "slurm.init": "petl.config petl.init slurm slurm.submit slurm.doctor",
+    "slurm.reproduce": (
+        "petl.config petl.runs petl.data petl.reproduce slurm slurm.status slurm.submit"
+    ),
     "slurm.devcluster": "",
     "analysis": "petl.config petl.runs",
     "analysis.figures": "petl.config petl.runs analysis",

@@ -29,6 +29,8 @@ FACTS = {
 }
 """Of a result's `environment`, what may change numbers, and its name for people."""
 UNKNOWN = "not recorded"
+SHORT = 12
+"""Of a hash."""
 
 
 class Surroundings(NamedTuple):
@@ -105,4 +107,6 @@ def _text(facts: Mapping[str, Any], key: str) -> str:
     if key not in facts:
         return UNKNOWN
     value = facts[key]
-    return "none" if value is None else str(value)
+    if value is None:
+        return "none"
+    return str(value)[:SHORT] if key == "lock_hash" else str(value)

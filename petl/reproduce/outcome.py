@@ -84,6 +84,9 @@ def judge(
     name = f"commit {commit[:7]}{dirty}" if commit else f"code {str(code.get('source'))[:7]}"
     verdict = compare(before, after, spread)
     found = differences(was, of_run(after.result, runs))
+    tries = [str(one.result["timing"].get("tries", 1)) for one in (before, after)]
+    if tries[0] != tries[1]:  # each may have had other threads and another machine
+        found.append(Difference("tries", *tries))
     return Outcome(task.run_id, str(task), name, verdict, environment=found)
 
 

@@ -18,6 +18,7 @@ from petl.errors import UserError, reason
 from petl.files import open_regular
 from petl.reproduce.bundle import MANIFEST, OF_A_RUN, SCHEMA, STUDY, WHAT, archives_of
 from petl.reproduce.compare import Copy, same
+from petl.runs.machine import Machine, read_machine
 from petl.runs.reading import epochs_of, json_mapping
 from petl.runs.result import Result, Scores, parse_result, problem
 
@@ -111,6 +112,12 @@ def read_code(path: Path, digest: str) -> bytes | None:
         entry = packed.NameToInfo.get(f"code/{digest}.zip")
         data = packed.read(entry) if entry and entry.file_size <= MOST else b""
     return data if hashlib.sha256(data).hexdigest() == digest else None
+
+
+def read_machine_of(path: Path, digest: object) -> Machine | None:
+    with _opened(path) as packed:
+        entry = packed.NameToInfo.get(f"machines/{digest}.json")
+        return read_machine(packed.read(entry) if entry else None)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from petl.config.options import Options, tracked
@@ -34,6 +35,15 @@ LEAVE_S = 30
 Show = Callable[[str], None]
 
 
+class Interpreter(NamedTuple):
+    """The words that start Python: this one, another one, or one in a container."""
+
+    words: Sequence[str] = (sys.executable,)
+    threads: int | None = None
+    """Of each run; None for what its environment says."""
+    variables: Mapping[str, str] = MappingProxyType({})
+
+
 class Job(NamedTuple):
     process: subprocess.Popen[bytes]
     item: Item
@@ -47,6 +57,7 @@ def run_local(
     show: Show,
     todo: Sequence[Item] | None = None,
     frozen: Frozen | None = None,
+    interpreter: Interpreter = Interpreter(),  # noqa: B008
 ) -> None:
     """Run these, or what is to be run, and return when all of it has ended, well or not.
 
@@ -58,10 +69,11 @@ def run_local(
     for item in todo:
         item.state = RunState("waiting")
     folder = _new_folder(places.runs / plan.study.name / "jobs")
-    tasks, options = [item.task for item in todo], Options(track=tracked())
+    tasks = [item.task for item in todo]
+    options = Options(threads=interpreter.threads, track=tracked())
     write_manifest(folder / "manifest.jsonl", tasks, options, frozen and frozen.code)
 
-    crew = _Crew(folder, places, workers, frozen)
+    crew = _Crew(folder, places, workers, frozen, interpreter)
     waiting = deque(enumerate(todo))
     try:
         while waiting or crew.jobs:
@@ -82,11 +94,19 @@ def run_local(
 class _Crew:
     """The jobs that run now, each in a slot with its share of CPUs and its GPU."""
 
-    def __init__(self, folder: Path, places: Places, workers: int, frozen: Frozen | None):
+    def __init__(
+        self,
+        folder: Path,
+        places: Places,
+        workers: int,
+        frozen: Frozen | None,
+        interpreter: Interpreter,
+    ):
         self.folder, self.places, self.workers, self.frozen = folder, places, workers, frozen
         self.jobs: dict[int, Job] = {}
         self.gpus = gpus()
-        self.environment = without_here(dict(os.environ))
+        self.python = interpreter.words
+        self.environment = without_here({**os.environ, **interpreter.variables})
 
     def free(self) -> list[int]:
         return [slot for slot in range(self.workers) if slot not in self.jobs]
@@ -104,7 +124,7 @@ class _Crew:
         log = self.folder / f"{item.task.run_id}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *call],
+                [*self.python, *call],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
