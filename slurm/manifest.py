@@ -1,8 +1,8 @@
 """The tasks of a submission, as its jobs read them.
 
-A manifest is lines of JSON: the first says how runs are executed, every other is a task. A job is
-called with its path, so it means the same on another machine or under another Python, and a person
-can read what was submitted.
+A manifest is lines of JSON: the first says how runs are executed and repeats the submission's
+record, in case that file is damaged; every other is a task. A job is called with its path, so it
+means the same on another machine or under another Python, and a person can read what was submitted.
 
 Others of the group may be able to change it. So it is data and nothing else, and names no folder:
 runs go where the manifest itself lies, and data and cache are words of the call, which Slurm keeps
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from petl.config import Task
 from petl.config.options import Options
@@ -25,11 +26,24 @@ from petl.runs.code.archive import Code
 
 
 def write_manifest(
-    path: Path, tasks: Iterable[Task], options: Options, code: Code | None = None
+    path: Path,
+    tasks: Iterable[Task],
+    options: Options,
+    code: Code | None = None,
+    record: dict[str, Any] | None = None,
 ) -> None:
     """`code` is for people, and for `petl clean`: what a job imports is a word of its call."""
-    head = {"options": options.to_json(), "code": code and asdict(code)}
+    head = {"options": options.to_json(), "code": code and asdict(code), "record": record}
     write_atomic(path, json_lines([head, *(task.to_json() for task in tasks)]))
+
+
+def repeated_record(path: Path) -> Any:
+    """The submission's record; None if the manifest does not repeat it, or cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return json.loads(next(file))["record"]
+    except (OSError, StopIteration, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def read_manifest(path: Path, index: int) -> tuple[Task, Options]:

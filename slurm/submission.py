@@ -22,6 +22,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -33,6 +34,7 @@ from pydantic import ValidationError
 from petl.errors import UserError, reason
 from petl.files import json_lines, read_regular, write_atomic, write_json
 from petl.runs.directory import RunDir
+from slurm.manifest import repeated_record
 from slurm.record import (
     ABANDONED,
     ARRAY,
@@ -50,6 +52,8 @@ class Submission:
 
     folder: Path
     record: Record
+    wrong: str = ""
+    """What is wrong with submission.json; then the record is the one in the manifest."""
 
     @classmethod
     def new(cls, folder: Path, record: Record) -> Submission:
@@ -66,6 +70,9 @@ class Submission:
             what = ": ".join([*map(str, problem["loc"]), problem["msg"].lower()])
         except OSError as error:
             what = reason(error)
+        with suppress(ValidationError):
+            record = RECORD.validate_python(repeated_record(folder / "manifest.jsonl"))
+            return cls(folder, record, f"{file}: {what}; read from manifest.jsonl instead")
         raise UserError(
             f"{file}: {what}; petl leaves this submission out, and its runs count as not "
             f"submitted: `squeue --name={_prefix(folder)}-0` shows its jobs"
@@ -135,7 +142,7 @@ class Submission:
             failed_at = run.failure_file.stat().st_mtime
         except FileNotFoundError:
             return False
-        return failed_at >= (self.folder / "submission.json").stat().st_mtime
+        return failed_at >= self._written.stat().st_mtime
 
     # --- what became of each array
 
@@ -165,17 +172,23 @@ class Submission:
         return {job for row in rows for job in row["jobs"]}
 
     def damage(self) -> list[str]:
-        """A line for each damaged file but the record: what they tell, Slurm's queue tells too."""
+        """A line for each damaged file: what it tells, the manifest or Slurm's queue tells too."""
         arrays, cancelled = (
             read_rows(self.arrays_file, ARRAY),
             read_rows(self.cancelled_file, CANCELLED),
         )
         troubles = {self.arrays_file: arrays[1], self.cancelled_file: cancelled[1]}
-        return [f"{file}: {what}; ignored" for file, what in troubles.items() if what]
+        lines = [f"{file}: {what}; ignored" for file, what in troubles.items() if what]
+        return [*filter(None, [self.wrong]), *lines]
 
     def is_mine(self) -> bool:
         """Who wrote the record, by the file system: the record itself may name anybody."""
-        return (self.folder / "submission.json").stat().st_uid == os.getuid()
+        return self._written.stat().st_uid == os.getuid()
+
+    @property
+    def _written(self) -> Path:
+        """The file that the record is from."""
+        return self.manifest if self.wrong else self.folder / "submission.json"
 
     def job(self, index: int) -> str | None:
         """`123_4`, where the number is known."""

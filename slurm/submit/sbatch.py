@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import NamedTuple
 
 from petl.config.options import Options
@@ -89,7 +90,8 @@ def prepare(plan: Plan, batch: Batch, cluster: Cluster) -> Submission:
     for folder in vars(cluster.places).values():  # a container can bind only what exists
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [item.task for item in batch.items]
-    write_manifest(submission.manifest, tasks, cluster.options)
+    record = asdict(submission.record)
+    write_manifest(submission.manifest, tasks, cluster.options, record=record)
     if cluster.code:
         cluster.code.keep(cluster.places.runs)
     submission.write()

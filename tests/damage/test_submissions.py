@@ -17,8 +17,11 @@ from typer.testing import CliRunner
 from petl.cli import app
 from petl.config.options import Options
 from petl.config.study import Study, load_study
+from petl.errors import UserError
 from petl.places import Places
 from petl.runs.directory import RunDir
+from slurm.node.runs import array_job
+from slurm.node.stop import Stop
 from slurm.requeues import Requeues
 from slurm.scheduler import Answer, ArrayTask, Job
 from slurm.status.plan import Plan
@@ -147,13 +150,42 @@ def test_a_damaged_file_is_named_and_the_other_submission_is_told(
         assert str(good.folder) not in told.stderr
     first, second = Plan(study, places.runs).items
     assert first.kind == "pending"  # of a job whose number was lost, the queue knows by its name
-    assert second.kind == ("waiting" if name == "submission.json" else "pending")
+    assert second.kind == "pending"  # the manifest has the record once more
     told = petl("cancel", study, places, "--yes")
     assert told.exit_code == 0 and slurm.asked[-1][0] == "scancel", told.output
     told = petl("submit", study, places, "--yes")
     assert told.exit_code == 0, told.output
     assert os.path.lexists(bad.folder / name)
+    assert "nothing to submit" in told.output
     assert len(submissions(good.folder.parent)) == 2
+
+
+@pytest.mark.parametrize("damage", ["emptied", "NUL-filled", "a pipe"])
+def test_with_its_manifest_a_submission_is_left_out_and_its_jobs_end_at_once(
+    study: Study, places: Places, slurm: Slurm, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """So its runs are submitted again, and none is trained twice."""
+    made = submit(study, places, slice(0, 2))
+    for file in ("submission.json", "manifest.jsonl"):
+        DAMAGE[damage](made.folder / file)
+    told = petl("submit", study, places, "--yes")
+    assert "submitted 2 runs" in told.output and f"squeue --name={made.name(0)}" in told.stderr
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    with pytest.raises(UserError, match=r"submission\.json"):
+        array_job(made.manifest, 0, places, Stop())
+
+
+def test_the_manifests_record_is_its_writers_word_too(
+    study: Study, places: Places, slurm: Slurm
+) -> None:
+    """Whoever damages the record may have written the manifest anew, with another profile."""
+    made = submit(study, places, slice(0, 2))
+    (made.folder / "submission.json").write_bytes(b"")
+    (again,) = submissions(made.folder.parent)
+    assert again.record == made.record and again.is_mine()
+    if os.geteuid() == 0:
+        os.chown(made.manifest, 65534, 65534)
+        assert not again.is_mine()
 
 
 def test_a_lost_job_number_is_found_by_the_arrays_name(
@@ -176,7 +208,8 @@ def test_without_a_study_the_others_are_told(study: Study, places: Places, slurm
         if name == "gone":
             other.unlink()
         else:
-            (made.folder / "submission.json").write_bytes(b"\0" * 100)
+            for file in ("submission.json", "manifest.jsonl"):
+                (made.folder / file).write_bytes(b"\0" * 100)
     told = CliRunner().invoke(app, ["ls", f"--runs={places.runs}"])
     assert told.exit_code == 0 and len(told.stdout.splitlines()) == 2, told.output
     gone, damaged = sorted(told.stderr.splitlines(), key=lambda line: "submission.json" in line)
