@@ -48,6 +48,7 @@ COMMANDS = {
     "adopt": ("petl.runs.commands:adopt", "Take over the runs of a renamed study."),
     "compact": ("petl.runs.commands:compact", "Pack finished runs into two files."),
     "fabricate": ("petl.runs.commands:fabricate", ""),
+    "fetch": ("petl.backbones.commands:fetch", "Download a study's backbones."),
     "data": ("petl.data.commands:commands", "Fetch, check and prepare a dataset."),
     "doctor": ("slurm.doctor.commands:doctor", "Check a cluster before you submit."),
     "devcluster": ("slurm.devcluster.commands:devcluster", "Run a small Slurm on this machine."),

@@ -23,8 +23,8 @@ MAY_IMPORT: dict[str, str] = {
     "slurm": "petl.config petl.runs",
     "slurm.node": "petl.config petl.runs petl.train slurm",
     "slurm.status": "petl.config petl.runs slurm",
-    "slurm.submit": "petl.config petl.runs petl.data slurm slurm.node slurm.status",
-    "slurm.doctor": "petl.config petl.runs slurm slurm.node slurm.submit",
+    "slurm.submit": "petl.config petl.runs petl.data petl.backbones slurm slurm.node slurm.status",
+    "slurm.doctor": "petl.config petl.runs petl.data petl.backbones slurm slurm.node slurm.submit",
     "slurm.init": "petl.config petl.init slurm slurm.submit slurm.doctor",
     "slurm.reproduce": (
         "petl.config petl.runs petl.data petl.reproduce slurm slurm.status slurm.submit"

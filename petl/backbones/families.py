@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from petl import config
 from petl.backbones.encoder import Encoder
+from petl.backbones.hub import Hub
 from petl.backbones.known import shape_of
 from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
@@ -53,13 +54,13 @@ def family_of(source: str) -> str:
     return kinds[kind]
 
 
-def build_encoder(settings: config.Backbone, frames: int) -> Encoder:
+def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None) -> Encoder:
     """The encoder with its pre-trained weights, for clips of this many frames.
 
     It is made without memory first: if its shapes are not those of the weights, nothing is
     allocated, however large config.json says it is.
     """
-    c, tensors = read_checkpoint(settings.source)
+    c, tensors = read_checkpoint(settings.source, hub)
     family = _module(settings.family)
     expect(c, settings.source, **family.EXPECTED)
     with OnMeta():

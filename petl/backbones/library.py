@@ -5,24 +5,27 @@ Weights come from safetensors or from pytorch_model.bin; tensor_file.py reads bo
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from petl.backbones.fetch import download
+from petl.backbones.hub import WEIGHTS, Hub, is_published
 from petl.backbones.tensor_file import read_tensors
 from petl.errors import UserError, nearest
 from petl.files import read_json
+from petl.places import Places
 
 BUILTIN = Path(__file__).resolve().parent
 MAX_CONFIG = 1_000_000
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
-def read_checkpoint(source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_checkpoint(
+    source: str, hub: Hub | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The checkpoint's config and its tensors under the names it gives them."""
-    config_file, weights_file = locate(source)
+    config_file, weights_file = locate(source, hub)
     return read_config(config_file), read_tensors(weights_file)
 
 
@@ -55,7 +58,7 @@ def expect(config: dict[str, Any], source: str, **wanted: Any) -> None:
             raise UserError(f"{source}: {have}; this backbone family needs {value!r}")
 
 
-def locate(source: str) -> tuple[Path, Path]:
+def locate(source: str, hub: Hub | None = None) -> tuple[Path, Path]:
     if source.startswith("builtin:"):
         name = source.removeprefix("builtin:")
         folder = BUILTIN / name
@@ -69,7 +72,7 @@ def locate(source: str) -> tuple[Path, Path]:
         raise UserError(
             f"backbone.source: '{source}' is neither a folder nor a Hugging Face name (owner/name)"
         )
-    return _from_hub(source)
+    return _from_hub(source, hub or Hub.of(Places.choose()))
 
 
 def _in_folder(folder: Path) -> tuple[Path, Path]:
@@ -79,37 +82,21 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
     raise UserError(f"{folder}: has neither {' nor '.join(WEIGHTS)}")
 
 
-def _from_hub(name: str) -> tuple[Path, Path]:
-    """Both files of one commit: the one that PETL_HF_REVISION names, else the newest."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import EntryNotFoundError
-
-    try:
-        config = Path(hf_hub_download(name, "config.json", revision=_wanted(name)))
-        for weights in WEIGHTS:
-            try:
-                return config, Path(hf_hub_download(name, weights, revision=config.parent.name))
-            except EntryNotFoundError:
-                continue
-    except Exception as error:  # no network, no such name, no access: one line for all
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"backbone.source: cannot fetch '{name}' from Hugging Face: {reason}"
-        ) from error
-    raise UserError(f"backbone.source: '{name}' has neither {' nor '.join(WEIGHTS)}")
+def _from_hub(name: str, hub: Hub) -> tuple[Path, Path]:
+    """Both files of one commit: fetched before, else downloaded into the library's own cache."""
+    if folder := hub.snapshot(name):
+        return _in_folder(folder)
+    return download(name, hub.commit(name))
 
 
-def _wanted(name: str) -> str | None:
-    """PETL_HF_REVISION=owner/name@commit,... pins what is fetched."""
-    pins = os.environ.get("PETL_HF_REVISION", "").split(",")
-    return next((pin.rpartition("@")[2] for pin in pins if pin.startswith(f"{name}@")), None)
-
-
-def revision_of(source: str) -> str | None:
+def revision_of(source: str, hub: Hub | None = None) -> str | None:
     """The commit of a backbone that was fetched from Hugging Face; None for a folder."""
-    if source.count("/") != 1 or Path(source).is_dir():
+    if not is_published(source):
         return None
+    hub = hub or Hub.of(Places.choose())
+    if folder := hub.snapshot(source):
+        return folder.name
     from huggingface_hub import try_to_load_from_cache
 
-    file = try_to_load_from_cache(source, "config.json", revision=_wanted(source))
+    file = try_to_load_from_cache(source, "config.json", revision=hub.commit(source))
     return Path(file).parent.name if isinstance(file, str) else None

@@ -43,6 +43,9 @@ DOWNLOADS: Mapping[str, Download] = {
     ),
 }
 
+MADE = "made-sounds"
+"""The quickstart's."""
+
 NOT_PUBLIC: Mapping[str, str] = {
     "fluent-speech-commands": "has to be requested from its authors: register at "
     "https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-language-understanding-research",
@@ -53,6 +56,6 @@ NOT_PUBLIC: Mapping[str, str] = {
     "fsd50k": "is published as zip archives in several parts: download and unzip them as the page "
     "says, https://zenodo.org/records/4060432",
     "esc10": "is part of ESC-50: the clips with True in the column esc10 (docs/datasets.md)",
-    "made-sounds": "is not downloaded: petl makes it on this machine when it is first needed",
+    MADE: "is not downloaded: petl makes it on this machine when it is first needed",
 }
 """Why petl does not download it, and how to get it."""

@@ -12,19 +12,24 @@ from petl.config.dataset import RATE
 from petl.config.study_file import Sound
 from petl.data.corpus import first_few
 from petl.data.splits import NAMES
+from petl.errors import UserError
 from petl.init.groups import Groups, find_groups, folds
 from petl.init.look import Found, Measured
 
 LONGEST = 1024
 """Frames: what the published AST was pre-trained with."""
 FEW = 1500
-"""With fewer clips, one random test set is so small that several are drawn."""
+"""With fewer clips, a fifth of them would say little: each tests once, in one of the folds."""
+FOLDS = 5
+ENOUGH = 5
+"""Groups. With fewer, a model learns from two or three speakers and knows no others."""
 SMALL = "ast-small"
 TABLE = {"file": "clips.csv", "path": "file", "label": "label", "fold": "fold"}
 """That init writes, to keep groups together."""
-STEPS = {SMALL: 400}
-"""How many steps a run trains, about; for other backbones:"""
+STEPS, FEWEST_STEPS = 1000, 300
+"""How many steps the small AST trains, about, for clips of a second and for long ones."""
 MANY_STEPS = 2000
+"""The same for other backbones: ESC-50 has 1,900 in the paper."""
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Choice:
 
 
 def choose(
-    name: str, found: Found, measured: Measured, backbone: str, sound: Sound, by_group: bool
+    name: str, found: Found, measured: Measured, backbone: str, sound: Sound, by_group: bool | None
 ) -> Choice:
     clips = len(found.corpus.clips)
     choice = Choice(name, name, sound, backbone, dict(found.settings), found.preset)
@@ -84,35 +89,44 @@ def _sounds(measured: Measured) -> Iterable[tuple[str, str]]:
         yield "broken", f"{broken}; repair or remove these files, or training will stop at them"
 
 
-def _split(choice: Choice, found: Found, by_group: bool) -> None:
+def _split(choice: Choice, found: Found, by_group: bool | None) -> None:
     dataset, say = choice.dataset, choice.reasons.append
     dataset.setdefault("folds", 1)
     if dataset["split"] == "paper":
-        say(("split", f"as published, {dataset['folds']} {_plural('fold', dataset['folds'])}"))
+        say(("split", f"as published: {dataset['folds']}"))
         return
     if dataset["split"] == "given":
         folds_of = f"its column of {dataset['folds']} folds"
         say(("split", folds_of if dataset["folds"] > 1 else _parts(found)))
         return
     groups = find_groups(found.corpus)
-    if groups and by_group and (fold_of := folds(groups, found.corpus)):
+    if by_group and groups is None:
+        raise UserError(f"{found.folder}: neither names nor folders tell groups; use --no-groups")
+    if groups is None:
+        _at_random(choice, len(found.corpus.clips))
+        say(("", "several clips of a speaker or recording? See Groups in docs/own-sounds.md"))
+        return
+    enough = len(groups.counts) >= ENOUGH if by_group is None else by_group
+    say(("groups", f"{_listed(groups)}, from {groups.where}: speakers or recordings?"))
+    if enough and (fold_of := folds(groups, found.corpus)):
         choice.groups, choice.fold_of = groups, fold_of
         dataset |= {"layout": "table", "split": "given", "folds": max(fold_of.values())}
         dataset["table"] = TABLE
-        say(("groups", f"{_listed(groups)}, from {groups.where}: speakers or recordings?"))
-        say(
-            ("split", f"{dataset['folds']} folds that keep each of them together (--random if not)")
-        )
+        say(("split", f"{dataset['folds']} folds, each group in one; --no-groups splits at random"))
         return
-    dataset["folds"] = 5 if len(found.corpus.clips) < FEW else 1
-    dataset["ratio"] = {"validation": 0.1, "test": 0.2}
-    drawn = f"{dataset['folds']} random {_plural('split', dataset['folds'])}"
-    say(("split", f"{drawn}: 70 % of each class trains, 10 % validates, 20 % tests"))
-    if groups:
-        say(("", f"{_listed(groups)} ({groups.where}) are in training and in test: if they are"))
-        say(("", "speakers or recordings, the test is easier than new ones will be"))
+    _at_random(choice, len(found.corpus.clips))
+    easier = "in training and in test are the same groups, so the test is easier than new ones are"
+    say(("", f"{easier}; --groups keeps each in one fold"))
+
+
+def _at_random(choice: Choice, clips: int) -> None:
+    if clips < FEW:
+        choice.dataset |= {"split": "k-fold", "folds": FOLDS}
+        text = f"{FOLDS} random folds: each tests once, validates once and trains otherwise"
     else:
-        say(("", "clips of one speaker or recording? Then give them a column: docs/datasets.md"))
+        choice.dataset |= {"ratio": {"validation": 0.1, "test": 0.2}}
+        text = "at random: 70 % of each class trains, 10 % validates, 20 % tests"
+    choice.reasons.append(("split", text))
 
 
 def _parts(found: Found) -> str:
@@ -140,13 +154,12 @@ def _length(choice: Choice, measured: Measured) -> None:
 
 
 def _training(choice: Choice, clips: int) -> None:
+    """So many steps that most small tasks are learned, and fewer where a CPU sees long clips."""
     trains = max(1, round(0.7 * clips))
-    choice.batch = 32 if trains >= 200 else 8
-    steps = STEPS.get(choice.backbone, MANY_STEPS)
+    choice.batch = 32 if trains >= 200 and choice.backbone != SMALL else 8
+    steps = MANY_STEPS
+    if choice.backbone == SMALL:
+        steps = max(FEWEST_STEPS, min(STEPS, STEPS * 100 // choice.dataset["frames"]))
     choice.epochs = max(5, min(50, round(steps * choice.batch / trains)))
     text = f"{choice.epochs} epochs, batches of {choice.batch}"
     choice.reasons.append(("training", text))
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f"{word}s"

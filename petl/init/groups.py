@@ -1,7 +1,7 @@
 """Speakers or recordings in the names of files: `3_jackson_12.wav` is one of several by jackson.
 
 A random split puts clips of the same speaker into training and test, and the test is then easier
-than new speakers are. Names are only hints, so what is found here is said, and can be refused.
+than new speakers are. Names are only hints: what is found is said, and the user decides.
 """
 
 from __future__ import annotations

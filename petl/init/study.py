@@ -7,6 +7,7 @@ from pathlib import Path
 from petl.config.study import expand
 from petl.config.study_file import Sound
 from petl.config.yamlfile import parse_value
+from petl.data.splits import split
 from petl.files import refuse_existing, write_output
 from petl.init import write
 from petl.init.choose import Choice, choose
@@ -23,7 +24,7 @@ def init_study(
     label: str | None,
     backbone: str,
     sound: Sound,
-    by_group: bool,
+    by_group: bool | None,
     command: str,
     places: Places,
 ) -> tuple[Choice, list[Path]]:
@@ -38,7 +39,9 @@ def init_study(
     if choice.fold_of and _is_in(found.folder, places.data, name):
         choice.corpus = f"{name}-grouped"
     text = write.study_text(choice, found, command)
-    expand(parse_value(text), name)  # it must be a study before anything is made
+    task = expand(parse_value(text), name)[0]  # it must be a study before anything is made
+    for fold in range(0 if choice.fold_of else task.dataset.folds):  # rather than in a job
+        split(found.corpus, task.dataset, fold, task.seed)
     made = write.make_corpus(choice, found, places.data)
     write_output(out, text.encode())
     return choice, [path for path in (made, out) if path]

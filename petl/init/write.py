@@ -23,7 +23,7 @@ when:      # what suits the small AST: the presets are for one of twelve times i
 """
 WHICH = {
     SMALL: "to try things out, on any machine; for results: ast",
-    "ast": "the published AST, downloaded once",
+    "ast": "the published AST; `petl fetch` downloads it",
 }
 SOUNDS = "sounds"
 """The link beside the table."""

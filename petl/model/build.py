@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from petl import config
 from petl.backbones.encoder import Encoder
 from petl.backbones.families import build_encoder
+from petl.backbones.hub import Hub
 from petl.methods import init
 from petl.methods.apply import apply_method
 
@@ -46,9 +47,9 @@ class Model(nn.Module):
         return h.mean(dim=1)
 
 
-def build_model(task: config.Task) -> Model:
+def build_model(task: config.Task, hub: Hub | None = None) -> Model:
     """The task's model. New modules use the global random generator: seed it first."""
-    return assemble(build_encoder(task.backbone, task.dataset.frames), task)
+    return assemble(build_encoder(task.backbone, task.dataset.frames, hub), task)
 
 
 def assemble(encoder: Encoder, task: config.Task) -> Model:

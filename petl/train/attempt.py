@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from petl import config
+from petl.backbones.hub import Hub
 from petl.backbones.library import revision_of
 from petl.config.options import Options
 from petl.data.load import TaskData, load
@@ -69,6 +70,7 @@ class Attempt(Watcher):
         self.trackers = Trackers()
 
     def carry_out(self, places: Places) -> Result:
+        self.hub = Hub.of(places)
         now = datetime.now().astimezone()
         self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
         with _torch_set_up(self.task, self.options):
@@ -103,8 +105,8 @@ class Attempt(Watcher):
     def _fit(self, data: TaskData) -> Fit:
         device = gpus.device()
         with seeded(self.task.seed, self.task.fold, "init"):
-            model = build_model(self.task).to(device)
-        self.revision = revision_of(self.task.backbone.source)
+            model = build_model(self.task, self.hub).to(device)
+        self.revision = revision_of(self.task.backbone.source, self.hub)
         return Fit(model, data, self.task)
 
     def _resume(self, data: TaskData) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.backbones.hub import COMMIT, Hub
 from petl.backbones.naming import fill
 from petl.backbones.tensor_file import read_tensors
 from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
@@ -90,14 +91,20 @@ def load_run(name: str | Path, places: Places) -> LoadedRun:
         if not isinstance(facts, dict) or "task" not in facts:
             raise UserError(f"{folder / ADAPTER}: damaged, or not written by petl export")
         task = task_in(facts["task"], folder / ADAPTER)
-        return _load(folder, folder / "adapter.safetensors", task, facts, None)
+        return _load(folder, folder / "adapter.safetensors", task, facts, None, Hub.of(places))
     run = find_run(str(name), places.runs)
     task = read_task(run)
     result = _finished(run, task)
     with run.at_hand(run.weights_file.name) as weights:
         if not weights.is_file():
             raise UserError(_no_weights(run, task))
-        return _load(run.path, weights, task, result, result)
+        return _load(run.path, weights, task, result, result, _hub(task, result, places))
+
+
+def _hub(task: config.Task, result: Result, places: Places) -> Hub:
+    """With the commit of the backbone that the run was trained on."""
+    commit = str(result["environment"].get("backbone_revision"))
+    return Hub.of(places, {task.backbone.source: commit} if COMMIT.fullmatch(commit) else {})
 
 
 def _finished(run: RunDir, task: config.Task) -> Result:
@@ -120,13 +127,18 @@ def _no_weights(run: RunDir, task: config.Task) -> str:
 
 
 def _load(
-    path: Path, weights: Path, task: config.Task, facts: Mapping[str, Any], result: Result | None
+    path: Path,
+    weights: Path,
+    task: config.Task,
+    facts: Mapping[str, Any],
+    result: Result | None,
+    hub: Hub,
 ) -> LoadedRun:
     """`facts` are those of result.json or adapter.json."""
     tensors, about = read_tensors(weights), _metadata(weights)
     device = gpus.device()
     with seeded(task.seed, task.fold, "init"):
-        model = build_model(task)
+        model = build_model(task, hub)
     # all that training changes, and nothing else: half a model would give wrong answers
     fill(trained_state(model), tensors, f"{weights}: these weights do not fit the task beside them")
     return LoadedRun(

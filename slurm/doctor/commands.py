@@ -26,6 +26,7 @@ from slurm.doctor.probe_job import send_probe
 from slurm.doctor.slurm_checks import PROFILE, SLURM
 from slurm.doctor.slurm_info import SlurmInfo
 from slurm.doctor.software import SOFTWARE
+from slurm.doctor.study import data_of, weights_of
 from slurm.format import several
 from slurm.submit.profile import Profile, load_profile
 
@@ -36,7 +37,7 @@ WIDTH, INDENT = 100, 11
 def doctor(
     study: Annotated[
         Path | None,
-        typer.Argument(metavar="[STUDY]", help="List damaged files of its runs, and nothing else."),
+        typer.Argument(metavar="[STUDY]", help="Check its runs' files, its data and its weights."),
     ] = None,
     cluster: ClusterName = None,
     job: Annotated[
@@ -61,7 +62,7 @@ def doctor(
       petl doctor experiments/table1.yaml
     """
     if study:
-        _damage(study, Places.choose(runs).runs)
+        _check_study(study, Places.choose(runs, data, cache))
         return
     name = cluster or os.environ.get("PETL_CLUSTER")
     profile = load_profile(name) if name else Profile(time="60")
@@ -81,14 +82,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _damage(study: Path, runs: Path) -> None:
+def _check_study(study: Path, places: Places) -> None:
     loaded = load_study(study)
-    view = Runs(runs / loaded.name)
+    view = Runs(places.runs / loaded.name)
     damage = list(damage_in(view))
     for one in damage:
         echo(one)
     echo(f"{several(len(damage), 'damaged file')} in {several(len(list(view)), 'run')}")
-    if damage:
+    findings = [*data_of(loaded.tasks, places), *weights_of(loaded, places)]
+    _print(console(), "Data and weights", findings)
+    if damage or any(one.level == "failure" for one in findings):
         raise typer.Exit(1)
 
 

@@ -38,9 +38,10 @@ def init(
         str | None,
         typer.Option(metavar="NAME", help="A preset [ast with Slurm or a GPU, else ast-small]."),
     ] = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="Split at random, also where names tell groups.")
-    ] = False,
+    groups: Annotated[
+        bool | None,
+        typer.Option(help="Keep speakers or recordings together [from 5 in the names on]."),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Instead, a study that varies this method's preset."),
@@ -82,7 +83,7 @@ def init(
             label=label,
             backbone=backbone or ("ast" if _has_slurm_or_gpu() else "ast-small"),
             sound=sound.value,
-            by_group=not random,
+            by_group=groups,
             command=shlex.join(["petl", *sys.argv[1:]]),
             places=Places.choose(data=data),
         )

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from shlex import quote
 
+from petl.backbones.hub import missing
 from petl.config.study import Study
+from petl.errors import UserError
 from petl.runs.claim import Claim
 from petl.terminal import agrees, console, echo, interruptible
 from slurm.format import several
@@ -41,6 +43,7 @@ def submit_to(
         warn(plan.damage)
         choice = choose(plan.items)
         _show(plan, choice, cluster)
+        refuse_without_weights(choice, cluster, study)
         if not choice.to_submit:
             _print("nothing to submit")
             return
@@ -57,6 +60,16 @@ def submit_to(
             agreed = {item.task.run_id for item in choice.to_submit}
             choice = choose([item for item in plan.items if item.task.run_id in agreed])
         _send(plan, choice, cluster, lock)
+
+
+def refuse_without_weights(choice: Choice, cluster: Cluster, study: Study) -> None:
+    """Rather than in every job, hours later. A profile's own `setup` may point elsewhere."""
+    if any("HF_" in line for line in cluster.profile.setup):
+        return
+    tasks = [item.task for item in choice.to_submit]
+    if names := missing(tasks, cluster.places):
+        path = quote(str(study.path))
+        raise UserError(f"the weights of {', '.join(names)} are not here: run `petl fetch {path}`")
 
 
 def print_scripts(study: Study, cluster: Cluster) -> None:

@@ -123,7 +123,7 @@ def weights(task: Task, runs: Path) -> None:
 
     finished(task, runs)
     kept = trained_state(build_model(task))
-    save_weights(RunDir.of(task, runs), task, Outcome({}, 1, 1, {}, kept))
+    save_weights(RunDir.of(task, runs), task, Outcome({}, 1, 1, {}, {}, kept))
 
 
 SHUT = {

@@ -17,7 +17,7 @@ from petl.data import load
 from petl.data.splits import split
 from petl.places import Places
 
-SPEAKERS = ("ann", "bob", "cid", "dee")
+SPEAKERS = ("ann", "bob", "cid", "dee", "eve")
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_a_folder_per_class_becomes_a_study_and_a_link(tmp_path: Path) -> None:
     task = first_task("garden-birds.yaml")
     assert (task.dataset.classes, task.dataset.folds, task.dataset.frames) == (2, 5, 20)
     assert task.weights == "best-if-small" and task.dataset.spec_augment is not None
-    assert [len(part) for part in parts_of(task)] == [14, 2, 4]
+    assert [len(part) for part in parts_of(task)] == [12, 4, 4]
     methods = {task.names.method for task in load_study("garden-birds.yaml").tasks}
     assert methods == {"linear", "lora", "full"}
 
@@ -108,20 +108,39 @@ def test_folders_of_parts_are_used_as_they_are(
     assert [len(part) for part in parts_of(first_task("parts.yaml"))] == lengths
 
 
-def test_speakers_in_the_names_are_kept_together_and_said(tmp_path: Path) -> None:
+def digits(folder: Path, speakers: Iterable[str]) -> Path:
     for digit in "01":
-        names = [f"{digit}_{speaker}_{take}.wav" for speaker in SPEAKERS for take in range(5)]
-        put(tmp_path / "digits" / digit, names)
-    told = " ".join(init(tmp_path / "digits").stdout.split())
-    assert "ann 10, bob 10, cid 10, dee 10, from part 2 of the names, as in 0_ann_0.wav" in told
+        put(folder / digit, [f"{digit}_{who}_{take}.wav" for who in speakers for take in range(5)])
+    return folder
+
+
+def test_speakers_in_the_names_are_kept_together_and_said(tmp_path: Path) -> None:
+    told = " ".join(init(digits(tmp_path / "digits", SPEAKERS)).stdout.split())
+    assert "ann 10, bob 10, cid 10, dee 10, eve 10, from part 2 of the names, as in 0_ann_" in told
     task = first_task("digits.yaml")
-    assert (task.dataset.layout, task.dataset.folds) == ("table", 4)
+    assert (task.dataset.layout, task.dataset.folds) == ("table", 5)
     speakers = [{Path(file).name.split("_")[1] for file in part} for part in parts_of(task)]
-    assert [len(part) for part in speakers] == [2, 1, 1]
+    assert [len(part) for part in speakers] == [3, 1, 1]
     assert set.union(*speakers) == set(SPEAKERS)
-    told = " ".join(init(tmp_path / "digits", "--random", "--out", "random.yaml").stdout.split())
-    assert "are in training and in test" in told
-    assert first_task("random.yaml").dataset.split == "ratio"
+    init(tmp_path / "digits", "--no-groups", "--out", "random.yaml")
+    assert first_task("random.yaml").dataset.split == "k-fold"
+
+
+def test_of_few_speakers_none_is_left_out_unless_asked_for(tmp_path: Path) -> None:
+    told = " ".join(init(digits(tmp_path / "digits", SPEAKERS[:4])).stdout.split())
+    assert "the test is easier than new ones are; --groups keeps each in one fold" in told
+    assert first_task("digits.yaml").dataset.split == "k-fold"
+    init(tmp_path / "digits", "--groups", "--out", "together.yaml")
+    assert first_task("together.yaml").dataset.layout == "table"
+    told = init(birds(tmp_path / "birds"), "--groups", code=2).output
+    assert "neither names nor folders tell groups" in told
+
+
+def test_a_class_that_cannot_be_split_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    put(birds(tmp_path / "birds") / "owl", ["only one.wav"])
+    told = init(tmp_path / "birds", code=2).output
+    assert "class 'owl' is in test" in told and not Path("birds.yaml").exists()
+    assert not Path("data").exists()
 
 
 @pytest.mark.parametrize(
