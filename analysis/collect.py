@@ -76,6 +76,8 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
     settings that have several values in the study's matrix. Damaged files of runs
     without a result are named on stderr.
     """
+    if isinstance(what, pd.DataFrame):
+        raise UserError("load takes a study, its file or folders of runs, and returns a DataFrame")
     selection = _Selection(what, runs)
     columns: dict[str, list[Any]] = defaultdict(lambda: [nan] * len(selection.runs))
     for i, run in enumerate(selection.runs):
@@ -94,9 +96,10 @@ def load(what: Source, runs: Path | None = None) -> pd.DataFrame:
     return frame
 
 
-def history(what: Source, runs: Path | None = None) -> pd.DataFrame:
+def history(what: Source | pd.DataFrame, runs: Path | None = None) -> pd.DataFrame:
     """One row per run and epoch so far: the run's names, and the epoch's line of metrics.jsonl.
 
+    `what` may also be rows of `load`: `history(frame[frame.method == "lora"])`.
     Runs with a damaged metrics.jsonl are left out; `frame.attrs["broken"]` lists them.
     """
     selection = _Selection(what, runs)
@@ -163,7 +166,7 @@ class _Run(NamedTuple):
 class _Selection:
     """The runs of a study or of folders. Many runs share few settings, which are kept once."""
 
-    def __init__(self, what: Source, runs: Path | None):
+    def __init__(self, what: Source | pd.DataFrame, runs: Path | None):
         self.settings: list[Values] = []
         self.indices: dict[Any, int] = {}
         self.duplicates: list[str] = []
@@ -172,7 +175,9 @@ class _Selection:
         self.grid = what.grid if isinstance(what, Study) else ()
         self.headlines: list[str] = []
         """Of a study's kinds of task; of folders, what their results have."""
-        if isinstance(what, Study):
+        if isinstance(what, pd.DataFrame):
+            self.runs = list(self._of_frame(what, runs or Places.choose().runs))
+        elif isinstance(what, Study):
             kinds = dict.fromkeys(task.dataset.kind for task in what.tasks)
             self.headlines = [kind.headline for kind in kinds]
             self.runs = list(self._of_study(what, runs or Places.choose().runs))
@@ -192,6 +197,16 @@ class _Selection:
             parts = (task.names, task.dataset, task.backbone, task.method, task.train, task.weights)
             settings = self._index(tuple(map(id, parts)), task.to_json)
             yield _Run(folder, task.run_id, settings, task.fold, task.seed)
+
+    def _of_frame(self, frame: pd.DataFrame, runs: Path) -> Iterator[_Run]:
+        """Of its settings, the names only."""
+        if missing := {*NAMES, *OF_A_RUN} - {*frame}:
+            raise UserError(f"a frame of `load` has the column {min(missing)}; this one has not")
+        studies = {study: Runs(runs / study) for study in frame["study"].unique()}
+        for row in frame[[*NAMES, *OF_A_RUN]].to_dict("records"):
+            names = {name: row[name] for name in NAMES}
+            settings = self._index(tuple(names.values()), lambda names=names: {"names": names})
+            yield _Run(studies[row["study"]], *(row["run_id"], settings, row["fold"], row["seed"]))
 
     def _in_folders(self, folders: Sequence[Path]) -> Iterator[_Run]:
         seen: dict[tuple[str, str], Path] = {}

@@ -12,7 +12,17 @@ from petl.config.kinds import HEADLINES, metric
 from petl.errors import UserError, nearest
 from petl.runs.result import SPLITS
 
-COSTS = ("gpu_hours", "timing.seconds", "peak_memory_mb")
+COSTS = {
+    "gpu_hours": "GPU hours",
+    "timing.seconds": "Seconds",
+    "peak_memory_mb": "Peak memory in MB",
+}
+PARTS = {"test": "Test", "val": "Validation", "train": "Training"}
+EPOCHS = {
+    "test_last": " of the last epoch",
+    "test_best": " of the best epoch",
+    "val_best": " of the best epoch",
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,19 @@ class Measure:
         return metric(self.name).lowest_first or self.column in COSTS
 
     @property
+    def title(self) -> str:
+        """`Test accuracy`, `Validation loss`, `GPU hours`."""
+        if self.column in COSTS:
+            return COSTS[self.column]
+        what = PARTS.get(self.column.partition("_")[0], "")
+        words = f"{what} {metric(self.name).title}".strip()
+        return words[0].upper() + words[1:]
+
+    @property
     def in_words(self) -> str:
-        return f"{self.column}{' in per cent' if self.percent else ''}"
+        """`Test accuracy of the last epoch, in per cent`."""
+        words = f"{self.title}{EPOCHS.get(self.column.partition('.')[0], '')}"
+        return f"{words}, in per cent" if self.percent else words
 
     def scaled(self, value: float) -> float:
         return 100 * value if self.percent else value

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from analysis.cells import short
 from analysis.collect import synthetic
 from analysis.measure import Measure
-from petl.config.kinds import metric
 from petl.picture import ONE_COLUMN, TWO_COLUMNS, annotate, entitle, sheet
 
 MADE_UP = "SYNTHETIC: made-up numbers, nothing was trained"
@@ -18,11 +19,7 @@ LISTED = 4
 
 
 def in_words(measure: Measure) -> str:
-    split, _, name = measure.column.partition(".")
-    where = {"test": "Test", "val": "Validation", "train": "Training"}.get(split.partition("_")[0])
-    words = " ".join(filter(None, (where, metric(name).title)))
-    words = words[0].upper() + words[1:]
-    return f"{words} (%)" if measure.percent else words
+    return f"{measure.title} (%)" if measure.percent else measure.title
 
 
 def panels(
@@ -40,6 +37,17 @@ def panels(
         for axis, title in zip(axes, titles, strict=False):
             entitle(axis, title)
     return figure, axes[: len(titles)], across
+
+
+def count_parameters(axis: Axes, counts: Sequence[float]) -> None:
+    """A logarithmic axis with ticks also within a decade: 100K and 1M, or 250K and 300K."""
+    axis.set_xscale("log")
+    span = max(counts) / min(counts)
+    steps = (1, 2, 3, 5) if span < 12 else (1, 3) if span < 1000 else (1,)
+    near = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+    axis.xaxis.set_major_locator(near if span < 3 else LogLocator(10, subs=steps))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
 
 
 def sign(figure: Figure, frame: pd.DataFrame, *notes: str) -> Figure:

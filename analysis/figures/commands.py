@@ -51,7 +51,7 @@ def figure(
       convergence  loss, validation metric and learning rate, epoch by epoch
       classes      recall of each class, or average precision, under each method
       confusion    the confusion matrix of one method: --method, --dataset
-      cost         GPU hours of each method
+      cost         hours that each method took, on a GPU or a CPU
 
     The figure says below which runs are missing, and above whether its numbers are made up. Files
     that petl did not make are never replaced.

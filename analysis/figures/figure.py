@@ -86,7 +86,7 @@ FIGURES = {
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
     "classes": Kind(classes.classes, "every class under every method", with_confusions),
     "confusion": Kind(classes.confusion, "confusion matrix of one method", with_confusions),
-    "cost": Kind(runs.cost, "GPU hours of each method"),
+    "cost": Kind(runs.cost, "hours that each method took"),
 }
 
 

@@ -110,7 +110,7 @@ class _Layout:
             (x, y), (_, low), (_, high) = axis.transData.transform(ends) / scale
             self.spots.append((x, y))
             self.ink.append(Box(x - MARKER, y - MARKER, x + MARKER, y + MARKER))
-            self.ink.append(Box(x - 5, low, x + 2, high))  # its dots stand on the left of its bar
+            self.ink.append(Box(x - 2, low, x + 2, high))  # its error bar and the dots of its folds
         corners = axis.transData.transform(line) / scale if line else ()
         for (x0, y0), (x1, y1) in pairwise(corners):
             self.ink.append(Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1))

@@ -14,13 +14,11 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from matplotlib.transforms import ScaledTranslation
 
-from analysis.cells import Cell, Row, Table, build, short
+from analysis.cells import Cell, Row, Table, build
 from analysis.figures.names import Named, write_names
 from analysis.measure import Measure
-from analysis.style import MADE_UP, in_words, missing, panels
+from analysis.style import MADE_UP, count_parameters, in_words, missing, panels
 from petl.picture import MARKERS, PANEL_HEIGHT, STYLE, annotate, color_of, dress
 
 FRONT = "Dashed: Pareto front"
@@ -34,7 +32,7 @@ def parameters(frame: pd.DataFrame, measure: Measure, width: float | None = None
 def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) -> Figure:
     """One panel per dataset, and a point in it for each method that has a finished run.
 
-    Mean and standard deviation over folds; the dots beside are the folds. Hollow: runs are missing.
+    Mean and standard deviation over folds; the small dots are the folds. Hollow: runs are missing.
     """
     titles = [dataset.label for dataset in table.datasets]
     figure, axes, across = panels(titles, width, PANEL_HEIGHT)
@@ -69,24 +67,18 @@ def pareto(
 
 def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
     """Return the corners of the front; only methods with all runs are on it."""
-    beside = axis.transData + ScaledTranslation(-4 / 72, 0, axis.figure.dpi_scale_trans)
-    for i, row, cell in _points(table, column):
+    for i, _row, cell in _points(table, column):
         x, color = _x(cell), color_of(i)
         axis.errorbar(x, cell.mean, cell.std, color=color, elinewidth=1, capsize=2.2, zorder=3)
         marker, size = MARKERS[i % len(MARKERS)]
         inside = color if cell.complete else "white"
         axis.plot(x, cell.mean, marker, ms=size, mfc=inside, mec=color, mew=0.8, zorder=4)
         if len(cell.folds) > 1:
-            dots = {"color": color, "alpha": 0.45, "ms": 2, "mew": 0, "transform": beside}
+            dots = {"color": color, "ms": 2.4, "mec": "white", "mew": 0.3, "zorder": 3.5}
             axis.plot([x] * len(cell.folds), cell.folds, "o", **dots)
-            ends = _named(i, row, cell)  # dots beside the data do not widen the axis by themselves
-            axis.update_datalim([(x, ends.low), (x, ends.high)])
-    axis.set_xscale("log")
     axis.margins(x=0.13, y=0.1)
     dress(axis)
-    axis.xaxis.set_major_locator(LogLocator(10))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
+    count_parameters(axis, [_x(cell) for _, _, cell in _points(table, column)] or [1])
     whole = [(_x(cell), cell.mean) for _, _, cell in _points(table, column) if cell.complete]
     front = pareto(whole, table.measure.lowest_first)
     steps = [(x, y) for (_, y), (x, _) in pairwise(front)]

@@ -19,12 +19,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.cells import KEY, PARAMS, Cell, build, short
+from analysis.cells import KEY, PARAMS, Cell, build
 from analysis.measure import Measure
-from analysis.style import in_words, panels, sign
+from analysis.style import count_parameters, in_words, panels, sign
 from petl.errors import UserError
 from petl.picture import DASHES, INK, ONE_COLUMN, PANEL_HEIGHT, STYLE, dress, line_look
 
@@ -257,9 +257,5 @@ def _doubling(axis: Axes, values: list[float]) -> None:
 
 
 def _logarithmic(axis: Axes, values: list[float]) -> None:
-    axis.set_xscale("log")
-    near = values[-1] < 12 * values[0]
-    axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5) if near else (1, 3)))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(round(x))))
+    count_parameters(axis, values)
     axis.autoscale_view()

@@ -39,6 +39,8 @@ def environments(report: Report) -> Html:
         pairs = [
             (FACTS[name], value) for name, value in zip(known, values.iloc[numbers[0]], strict=True)
         ]
+        if dict(pairs).get("Python") and not dict(pairs).get("GPU"):  # recorded, and there is none
+            pairs = [(name, "none" if name == "GPU" else v) for name, v in pairs if name != "CUDA"]
         pairs.append(_hosts(done.iloc[numbers]))
         title = el("h3", f"{len(numbers)} of {len(done)} finished runs")
         shown = facts((name, value or "not recorded") for name, value in pairs)

@@ -109,8 +109,12 @@ def banner(table: Table) -> str:
 
 
 def notes(table: Table, extras: Extras) -> Iterator[str]:
-    spread = table.spread.in_words
-    yield f"Mean \u00b1 {spread} over folds, seeds averaged within their fold first"
+    cells = [cell for row in table.rows for cell in row.cells if cell.folds]
+    if cells and not any(cell.folds[1:] for cell in cells):
+        yield "One fold, so without a spread over folds; seeds averaged"
+    else:
+        spread = table.spread.in_words
+        yield f"Mean \u00b1 {spread} over folds, seeds averaged within their fold first"
     yield COUNTED
     yield f"{table.measure.in_words}{', lower is better' if table.measure.lowest_first else ''}"
     if any(cell.mixed for row in table.rows for cell in row.cells):

@@ -214,3 +214,18 @@ def test_history_of_nothing_has_no_rows_but_its_columns(made_study):
     frame = history(made.study, made.runs)
     assert len(frame) == 0
     assert {"method", "fold", "run_id", "epoch"} <= set(frame)
+
+
+def test_history_of_rows_of_a_frame_is_that_of_their_runs(made_study):
+    made = made_study(matrix={"method": ["linear", "lora"], "fold": 0})
+    for task in made.study.tasks:
+        stopped(task, made.runs, 2)
+    frame = load(made.study, made.runs)
+    some = history(frame[frame["method"] == "lora"], made.runs)
+    whole = history(made.study, made.runs)
+    assert list(some["epoch"]) == [1, 2] and set(some["method"]) == {"lora"}
+    assert list(some) == list(whole)
+    with pytest.raises(UserError, match="has the column backbone; this one has not"):
+        history(frame[["state"]], made.runs)
+    with pytest.raises(UserError, match="load takes a study"):
+        load(frame)

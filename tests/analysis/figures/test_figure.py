@@ -96,3 +96,30 @@ def test_nothing_to_draw_still_gives_a_figure(made_study):
 )
 def test_axes_are_labelledin_words(metric, words):
     assert in_words(Measure.of(metric)) == words
+
+
+def ticks(figure):
+    figure.draw_without_rendering()
+    (axis,) = [axis for axis in figure.axes if axis.get_visible()]
+    low, high = axis.get_xlim()
+    labels = axis.get_xticklabels()
+    return [label.get_text() for label in labels if low <= label.get_position()[0] <= high]
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [["lora"], ["lora", "bottleneck-pfeiffer"], ["bitfit", "conformer-pfeiffer"], METHODS],
+)
+def test_parameters_have_ticks_also_within_a_decade(made_study, methods):
+    found = ticks(picture(made_study(matrix={"method": methods}).run(lambda task: 0.5)))
+    assert 2 <= len(found) <= 8 and len(set(found)) == len(found)
+
+
+def test_dots_of_folds_are_on_the_error_bar_of_their_method(made_study):
+    made = made_study(matrix={"method": "lora"}).run(lambda task: 0.5 + task.fold / 100)
+    figure = picture(made)
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    shown = [line for line in axis.lines if line.get_marker() == "o"]
+    pixels = [line.get_transform().transform(line.get_xydata()) for line in shown]
+    assert len(shown) == 2 and len({round(float(x), 3) for at in pixels for x, _ in at}) == 1

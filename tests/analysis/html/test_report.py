@@ -130,6 +130,21 @@ def test_every_run_is_in_the_page_with_what_it_measured(made_study) -> None:
             assert run["seconds"] == result["timing"]["seconds"]
 
 
+def test_a_sweep_on_a_cpu_is_reported_with_its_grid_and_without_cuda(
+    made_study, made_result
+) -> None:
+    """Its methods have equally many parameters."""
+    study = made_study(matrix={"method": "lora", "fold": [0, 1], "train.lr": [1e-3, 5e-3]})
+    on_cpu = {"python": "3.10.13", "torch": "1.13.1", "cuda": None, "gpu": None}
+    for task in study.study.tasks:
+        made = made_result(task, 0.5 + task.train.lr)
+        study.write(task, made | {"environment": made["environment"] | on_cpu})
+    text = Read(page(report(study))).text
+    assert "Accuracy over one or two settings of the matrix" in text
+    assert "CUDA" not in text and "GPUnone" in text.replace("\n", "")
+    assert "CPU hours" in text and "GPU hours" not in text
+
+
 def test_what_is_missing_is_named_with_the_command_that_runs_it_alone(made_study) -> None:
     study = made_study().run(lambda task: 0.5 if task.fold != 3 else None)
     made_runs.failed(study.study.tasks[3], study.runs, "the disk was full")

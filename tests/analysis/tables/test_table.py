@@ -11,6 +11,7 @@ from analysis import load
 from analysis.cells import DASH, build, podium, short
 from analysis.measure import Measure
 from analysis.tables.latex import escape, to_latex
+from analysis.tables.layout import Extras, notes
 from analysis.tables.text import to_csv, to_text
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,6 +51,27 @@ def test_one_fold_has_no_spread_rather_than_a_spread_of_zero(made_study):
     assert table.rows[0].cells[0].std is None
     assert "55.0" in to_text(table)
     assert "±" not in to_text(table)
+
+
+def test_a_table_over_one_fold_names_no_spread(made_study):
+    one = table_of(made_study(matrix={"fold": 0}).run(lambda task: 0.5))
+    said = " ".join(notes(one, Extras()))
+    assert "One fold" in said and "deviation" not in said
+    five = table_of(made_study().run(lambda task: 0.5))
+    assert "deviation" in " ".join(notes(five, Extras()))
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("test_last.accuracy", "Test accuracy of the last epoch, in per cent"),
+        ("test_best.loss", "Test loss of the best epoch"),
+        ("val_best.f1", "Validation f1 of the best epoch, in per cent"),
+        ("gpu_hours", "GPU hours"),
+    ],
+)
+def test_a_heading_is_in_words(column, said):
+    assert Measure.of(column).in_words == said
 
 
 def test_a_nan_stays_visible(made_study):
@@ -200,7 +222,7 @@ def test_parameters_that_differ_between_datasets_are_a_range(made_study, made_re
 GOLDEN = r"""% Made by petl-ast from the study made.
 % Mean +- population standard deviation over folds, seeds averaged within their fold first.
 % Params: trainable, without the head.
-% test_last.accuracy in per cent.
+% Test accuracy of the last epoch, in per cent.
 % Needs \usepackage{booktabs,xcolor}. For other marks define the colours petlbest and petlsecond, or
 % the commands \petlbest, \petlsecond and \petloutside, before this is read.
 \providecolor{petlbest}{HTML}{1B7837}%
