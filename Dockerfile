@@ -24,7 +24,8 @@ RUN pip install --no-deps --no-build-isolation --no-index /src
 
 # Results record this hash. It is a file, not a variable: not every runtime keeps an image's variables, and a job's own
 # environment could override one.
-RUN sha256sum </src/docker/${LOCK} | cut -d ' ' -f 1 >/opt/petl/venv/lock.sha256
+RUN sha256sum </src/docker/${LOCK} | cut -d ' ' -f 1 >/opt/petl/venv/lock.sha256 \
+    && install -D --mode 644 /src/docker/${LOCK} /opt/petl/venv/locks/${LOCK}
 
 # A package that does not import should fail here, not in a job. The caches stay in this stage. `petl submit` refuses GPUs
 # by the table in petl/runs/gpus.py: it must say what this torch is built for.

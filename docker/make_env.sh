@@ -67,6 +67,7 @@ if ! is .made-from "$key"; then
     done
     step "checking that they fit together" "$env/bin/python" -m pip check
     sha256 <"$1" >"$env/lock.sha256"    # results record it, as in an image
+    mkdir -p "$env/locks" && cp "$@" "$env/locks/"      # for `petl env --verify`
     echo "$key" >"$env/.made-from"      # last, so that an interrupted attempt is repeated
 fi
 if ! is .project-made-from "$project_key"; then

@@ -21,6 +21,7 @@ from pathlib import Path
 import petl
 from petl.errors import UserError, reason
 from petl.files import read_regular
+from petl.runs.gpus import has_kernels
 from petl.runs.machine import driver, normal, packages
 from petl.runs.provenance import lock_hash
 
@@ -163,7 +164,17 @@ def gpu_problems() -> list[str]:
         return [f"torch {torch.__version__} is built for CPUs only, and there is a GPU"]
     if problem := too_old(torch.version.cuda, version):
         return [problem]
-    return []
+    built_for = torch.cuda.get_arch_list()
+    cards = {
+        torch.cuda.get_device_name(i): torch.cuda.get_device_capability(i)
+        for i in range(torch.cuda.device_count())
+    }
+    return [
+        f"torch {torch.__version__} has no kernels for {name} (compute capability "
+        f"{major}.{minor}), only for {', '.join(built_for)}"
+        for name, (major, minor) in cards.items()
+        if not has_kernels(built_for, major, minor)
+    ]
 
 
 def too_old(cuda: str, version: str) -> str:

@@ -98,3 +98,22 @@ def test_an_environment_finds_its_own_lock_by_the_hash(
 def test_each_cuda_needs_a_driver_of_its_time() -> None:
     assert too_old("11.7", "470.82.01") == "" == too_old("12.6", "525.60.13")
     assert too_old("12.6", "470.82.01") == "driver 470.82.01: CUDA 12.6 needs 525.60 or later"
+
+
+def test_torch_is_held_against_the_driver_and_the_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    assert packages.gpu_problems() == [] or packages.driver()
+    monkeypatch.setattr(packages, "driver", lambda: "470.82.01")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "built for CPUs only" in packages.gpu_problems()[0]
+    monkeypatch.setattr(torch.version, "cuda", "12.6")
+    assert "needs 525.60 or later" in packages.gpu_problems()[0]
+    monkeypatch.setattr(torch.version, "cuda", "11.7")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_80", "sm_86"])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: "H100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda i: (9, 0))
+    (problem,) = packages.gpu_problems()
+    assert "no kernels for H100 (compute capability 9.0)" in problem
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda i: (8, 6))
+    assert packages.gpu_problems() == []
