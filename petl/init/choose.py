@@ -55,10 +55,12 @@ def choose(
     name: str, found: Found, measured: Measured, backbone: str, sound: Sound, by_group: bool | None
 ) -> Choice:
     clips = len(found.corpus.clips)
-    choice = Choice(name, name, sound, backbone, dict(found.settings), found.preset)
+    preset = found.preset if found.preset != name else None  # else it would be like itself
+    choice = Choice(name, name, sound, backbone, dict(found.settings), preset)
     choice.reasons += [
         ("clips", f"{clips:,} in {found.folder}, layout {found.settings['layout']}"),
         ("classes", _classes(found)),
+        *[("labels", "a clip can have several")] * found.corpus.several,
         *_sounds(measured),
     ]
     _split(choice, found, by_group)
@@ -72,7 +74,8 @@ def choose(
 def _classes(found: Found) -> str:
     counts = dict.fromkeys(found.corpus.classes, 0)
     for clip in found.corpus.clips:
-        counts[found.corpus.classes[clip.label]] += 1
+        for label in found.corpus.labels_of(clip):
+            counts[found.corpus.classes[label]] += 1
     return f"{len(counts)}: {first_few([f'{name} {count:,}' for name, count in counts.items()])}"
 
 
@@ -92,14 +95,14 @@ def _sounds(measured: Measured) -> Iterable[tuple[str, str]]:
 def _split(choice: Choice, found: Found, by_group: bool | None) -> None:
     dataset, say = choice.dataset, choice.reasons.append
     dataset.setdefault("folds", 1)
-    if dataset["split"] == "paper":
+    if dataset["split"] not in ("given", "ratio"):
         say(("split", f"as published: {dataset['folds']}"))
         return
     if dataset["split"] == "given":
         folds_of = f"its column of {dataset['folds']} folds"
         say(("split", folds_of if dataset["folds"] > 1 else _parts(found)))
         return
-    groups = find_groups(found.corpus)
+    groups = None if found.corpus.several else find_groups(found.corpus)
     if by_group and groups is None:
         raise UserError(f"{found.folder}: neither names nor folders tell groups; use --no-groups")
     if groups is None:

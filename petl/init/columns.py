@@ -47,6 +47,16 @@ def label(file: Path, rows: Rows, path: str, wanted: str | None) -> str:
     raise UserError(f"{file}: name the column of the classes with --label{found}")
 
 
+def separator(cells: Sequence[str]) -> str | None:
+    """What stands between several labels in one cell, if at least two labels occur apart too."""
+    alone = {cell.strip() for cell in cells}
+    for mark in (";", "|", ","):
+        joined = [cell for cell in cells if mark in cell]
+        if len({part.strip() for cell in joined for part in cell.split(mark)} & alone) > 1:
+            return mark
+    return None
+
+
 def part(rows: Rows) -> str | None:
     """A column whose values are train, validation and test, or the first and one of the others."""
     for column in rows[0]:

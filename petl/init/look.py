@@ -14,6 +14,7 @@ import soundfile
 from petl.config import Dataset
 from petl.data import layouts
 from petl.data.corpus import Corpus
+from petl.data.layouts import audioset, fsd50k
 from petl.data.layouts.reading import PARTS, folders, listed, rows
 from petl.errors import UserError
 from petl.init import columns
@@ -136,6 +137,16 @@ def _words(folder: Path) -> Settings:
     return {"classes": len(words), "split": "paper"}
 
 
+def _listed_classes(table: str, names: Sequence[str], split: str) -> Callable[[Path], Settings]:
+    """A class in each row; only FSD50K's table has no header."""
+
+    def describe(folder: Path) -> Settings:
+        bare = names is fsd50k.VOCABULARY
+        return {"classes": len(list(rows(folder / table, names, bare))), "split": split}
+
+    return describe
+
+
 def _fixed(classes: int, folds: int) -> Callable[[Path], Settings]:
     return lambda folder: {"classes": classes, "folds": folds, "split": "paper"}
 
@@ -149,6 +160,14 @@ PUBLISHED: dict[str, tuple[str, Callable[[Path], Settings]]] = {
     "speech-commands": ("testing_list.txt", _words),
     "fluent-speech-commands": ("data/train_data.csv", _fixed(31, 1)),
     "iemocap": ("Session1", _fixed(4, 10)),
+    "audioset": (
+        "class_labels_indices.csv",
+        _listed_classes("class_labels_indices.csv", audioset.CLASSES, "ast-recipe"),
+    ),
+    "fsd50k": (
+        "FSD50K.ground_truth/vocabulary.csv",
+        _listed_classes("FSD50K.ground_truth/vocabulary.csv", fsd50k.VOCABULARY, "paper"),
+    ),
 }
 """The file or folder that tells a layout, and its classes and folds."""
 
@@ -161,9 +180,13 @@ def _table(file: Path, label: str | None) -> Found:
     if not entries:
         raise UserError(f"{file}: no row below the header")
     folder, path = columns.paths(file, entries)
-    table = {"file": str(file.relative_to(folder)), "path": path}
+    table = {"file": str(file.absolute().relative_to(folder)), "path": path}
     table["label"] = columns.label(file, entries, path, label)
-    classes = {row[table["label"]] for row in entries}
+    cells = [row[table["label"]] for row in entries]
+    if separator := columns.separator(cells):
+        table["separator"] = separator
+        cells = [part.strip() for cell in cells for part in cell.split(separator)]
+    classes = {cell for cell in cells if cell}
     split: Settings = {"split": "ratio"}
     if part := columns.part(entries):
         split, table["part"] = {"split": "given"}, part

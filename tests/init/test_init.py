@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from petl.config.study import load_study
 from petl.config.task import Task
 from petl.data import load
 from petl.data.splits import split
+from petl.data.synthetic.mixtures import like_audioset, like_fsd50k
+from petl.init import columns
 from petl.places import Places
 
 SPEAKERS = ("ann", "bob", "cid", "dee", "eve")
@@ -244,3 +246,33 @@ def test_a_copy_of_a_preset_is_a_study_that_trains_the_same(preset: str) -> None
 
 def test_a_preset_that_does_not_exist_is_told_the_nearest() -> None:
     assert "did you mean 'lora'?" in init("--preset", "lorra", code=2).output
+
+
+def test_a_column_of_several_labels_is_seen(tmp_path: Path) -> None:
+    put(tmp_path / "weather", [f"{number}.wav" for number in range(20)])
+    tags = ("rain", "wind", "rain; wind", "")
+    rows = [f"{number}.wav,{tags[number % 4]}" for number in range(20)]
+    (tmp_path / "weather" / "clips.csv").write_text("\n".join(["file,tags", *rows, ""]))
+    told = init("weather/clips.csv", "--label", "tags")  # from here, not from the root
+    assert "a clip can have several" in told.output
+    task = first_task("clips.yaml")
+    assert task.dataset.kind.name == "several labels" and task.dataset.classes == 2
+    assert sum(map(len, parts_of(task))) == 20
+
+
+def test_a_comma_in_the_name_of_a_class_separates_nothing() -> None:
+    assert columns.separator(["Speech, male", "Speech, female", "Dog"]) is None
+    assert columns.separator(["dog", "cat", "dog,cat"]) == ","
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "split"),
+    [("fsd50k", like_fsd50k, "paper"), ("audioset", like_audioset, "ast-recipe")],
+)
+def test_published_corpora_of_several_labels_are_known(
+    tmp_path: Path, name: str, make: Callable[..., None], split: str
+) -> None:
+    make(tmp_path / "sounds" / name, {"train": 6, "val": 3, "test": 3})
+    init(f"sounds/{name}")
+    dataset = first_task(f"{name}.yaml").dataset
+    assert (dataset.layout, dataset.split, dataset.classes) == (name, split, 10)
