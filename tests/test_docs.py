@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from petl.cli import COMMANDS, app
+from petl.config.study import load_study
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,3 +68,29 @@ def test_every_command_and_its_options_exist(page: Path) -> None:
         assert words[0] in COMMANDS, " ".join(words)
         named = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
         assert named - {"--help"} - options_of(words) == set(), " ".join(words)
+
+
+STUDIES = [
+    pytest.param(text, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL))
+    if re.search("^matrix:", text, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("text", STUDIES)
+def test_every_study_in_the_text_is_complete_and_can_be_planned(text: str, tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(text)
+    folders = [f"--runs={tmp_path}", f"--data={tmp_path}"]
+    told = CliRunner().invoke(app, ["plan", str(study), *folders])
+    assert told.exit_code == 0, told.output
+    assert f"0 of {len(load_study(study).tasks)} done" in told.output
+
+
+@every_page
+def test_a_page_says_so_where_its_yaml_is_a_part_of_a_study(page: Path) -> None:
+    text = " ".join(page.read_text().split())
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    parts = [block for block in blocks if not re.search("^matrix:", block, re.MULTILINE)]
+    assert ("YAML without a `matrix` is a part to add to a study." in text) == bool(parts)

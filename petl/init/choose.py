@@ -85,8 +85,8 @@ def _sounds(measured: Measured) -> Iterable[tuple[str, str]]:
     yield "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {median:.2f} s"
     rates = ", ".join(f"{rate:,} Hz" for rate, _ in measured.rates.most_common(3))
     yield "rates", f"{rates}; resampled to {RATE:,} Hz" if measured.rates.keys() - {RATE} else rates
-    if min(measured.rates) < RATE:
-        yield "", f"below {RATE:,} Hz there are no high sounds, and the AST has learned with them"
+    if (lowest := min(measured.rates)) < RATE:
+        yield "", f"nothing above {lowest // 2:,} Hz in some: the AST hears up to {RATE // 2:,} Hz"
     if measured.broken:
         broken = f"{len(measured.broken):,}: {first_few(list(measured.broken), 3)}"
         yield "broken", f"{broken}; repair or remove these files, or training will stop at them"
@@ -118,8 +118,8 @@ def _split(choice: Choice, found: Found, by_group: bool | None) -> None:
         say(("split", f"{dataset['folds']} folds, each group in one; --no-groups splits at random"))
         return
     _at_random(choice, len(found.corpus.clips))
-    easier = "in training and in test are the same groups, so the test is easier than new ones are"
-    say(("", f"{easier}; --groups keeps each in one fold"))
+    same = "the same groups are in training and in test, which makes the test easier than new ones"
+    say(("", f"{same} would; --groups keeps each in one fold"))
 
 
 def _at_random(choice: Choice, clips: int) -> None:
