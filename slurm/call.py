@@ -31,7 +31,8 @@ def python_arguments(
     With `frozen`, everything of ours comes from that archive, once it has been checked.
     """
     module, _, name = entry.partition(":")
-    first = f"{ROOT!r}, " if same and sysconfig.get_path("purelib") != ROOT else ""
+    ours = same and not frozen and sysconfig.get_path("purelib") != ROOT
+    first = f"{ROOT!r}, " if ours else ""
     clean, call = CLEAN.format(first=first), CALL.format(module=module, name=name)
     if frozen is None:
         return ["-u", "-c", f"{clean}; {call}", *map(str, words)]

@@ -20,6 +20,7 @@ from slurm.doctor.slurm_info import seconds
 from slurm.doctor.software import software
 from slurm.format import duration
 from slurm.scheduler import ENDED, SlurmTrouble, run
+from slurm.submit.code import for_cluster
 from slurm.submit.container import runs_same_python
 from slurm.submit.profile import Profile
 from slurm.submit.script import Array, job_script
@@ -112,8 +113,9 @@ def short(profile: Profile) -> Profile:
 
 def _submit(context: Context, folder: Path) -> str:
     profile = short(context.profile)
-    same = runs_same_python(profile)
-    call = python_arguments("slurm.doctor.probe:probe", folder, same=same)
+    code = for_cluster(None, "", profile)
+    same, frozen = runs_same_python(profile), code and code.keep(folder)
+    call = python_arguments("slurm.doctor.probe:probe", folder, same=same, frozen=frozen)
     array = Array("petl-doctor", 1, 1, profile.mem_gb, folder, call, context.places)
     output = run(["sbatch", "--parsable"], text=job_script(profile, array))
     return output.strip().partition(";")[0] + "_0"

@@ -23,10 +23,9 @@ def queued_with_other_code(plan: Plan) -> Iterator[str]:
         code = submission.record.code
         if code and code.source != running().source:
             here = "this checkout" if running().commit else "what is installed here"
-            yield (
-                f"{several(len(tasks), 'queued job')} run the code submitted at "
-                f"{submission.submitted_at()} ({code.name}), not {here}"
-            )
+            jobs_run = f"{several(len(tasks), 'queued job')} {'runs' if len(tasks) == 1 else 'run'}"
+            when = submission.submitted_at()
+            yield f"{jobs_run} the code submitted at {when} ({code.name}), not {here}"
 
 
 def mixing(plan: Plan, code: Code) -> str:
