@@ -14,7 +14,7 @@ import typer
 
 from petl import __version__
 from petl.early import release
-from petl.terminal import Petl
+from petl.terminal import Petl, in_words
 
 COMMANDS = {
     "init": ("slurm.init.commands:init", "Write a study of your own sounds, or a profile."),
@@ -23,6 +23,8 @@ COMMANDS = {
     "status": ("slurm.status.commands:status", "Show the progress of the runs."),
     "ls": ("slurm.status.commands:ls", "List runs, one per line."),
     "logs": ("slurm.status.commands:logs", "Show a run's log."),
+    "show": ("petl.reproduce.commands:show", "Show a run's results, settings and environment."),
+    "diff": ("petl.reproduce.commands:diff", "Show what differs between two runs."),
     "cancel": ("slurm.submit.commands:cancel", "Cancel queued and running jobs."),
     "retry": ("slurm.submit.commands:retry", "Submit failed runs again."),
     "clean": ("slurm.submit.commands:clean", "Remove what is no longer needed."),
@@ -89,7 +91,7 @@ def _command(name: str, target: Any) -> Any:
         target.command(name)(function)
     command = typer.main.get_command(target)
     command.name = name
-    return command
+    return in_words(command)
 
 
 app = typer.Typer(

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -55,6 +56,7 @@ ClusterName = Annotated[
     str | None,
     typer.Option("--cluster", metavar="PROFILE", help="A name or a file [PETL_CLUSTER]."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -80,6 +82,26 @@ class Petl(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of the definitions, not of the alphabet."""
         return list(self.commands)
+
+
+WORDS = {"str": "TEXT", "int": "NUMBER", "int range": "NUMBER", "float": "NUMBER", "path": "PATH"}
+WORDS |= {"float range": "NUMBER", "file": "PATH", "directory": "PATH", "list[str]": "TEXT"}
+
+
+def in_words(command: Any) -> Any:
+    """Let help show `--seed NUMBER` and `RUN`, where typer would show `<int>` and `RUN <str>`."""
+    for parameter in command.params:
+        if typer_shows := getattr(parameter, "display_type", None):  # older ones show words
+            is_argument = parameter.param_type_name == "argument"
+            parameter.display_type = partial(_word, typer_shows, is_argument)
+    for inner in getattr(command, "commands", {}).values():
+        in_words(inner)
+    return command
+
+
+def _word(typer_shows: Callable[[Any], str], is_argument: bool, ctx: Any) -> str:
+    shown = typer_shows(ctx).strip("<>")
+    return "" if is_argument else WORDS.get(shown, shown)
 
 
 def leave(message: str, code: int) -> NoReturn:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from made_runs import failed, finished, stopped
 from typer.testing import CliRunner, Result
 
 from petl import __version__
-from petl.cli import app
+from petl.cli import COMMANDS, app
 from petl.config.schema import study_schema
 from petl.config.study import EXPERIMENTS, Study, load_study
 from petl.errors import UserError
@@ -179,3 +181,12 @@ def test_the_schema_lets_no_unknown_key_pass_and_requires_nothing_of_a_part() ->
     assert set(schema["required"]) == {"matrix"}
     assert "required" not in schema["$defs"]["Train"]
     assert "conformer-houlsby" in json.dumps(schema["$defs"]["method-name"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_types_as_words(name: str) -> None:
+    """Not `<list[str]>` or `<class ...>`, also in the commands of `petl data`."""
+    command = typer.main.get_command(app).get_command(None, name)
+    for words in [[], *([inner] for inner in getattr(command, "commands", {}))]:
+        told = CliRunner().invoke(app, [name, *words, "--help"]).stdout
+        assert not re.search(r"<\w+|list\[|<class", told), told

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from petl.errors import UserError
 from petl.terminal import RunsDir, StudyFile, echo, need
 
 Metric = Annotated[
@@ -25,7 +26,7 @@ Paper = Annotated[
 def table(
     study: StudyFile,
     format: Annotated[
-        Literal["text", "latex", "markdown", "csv", "html"] | None,
+        Literal["text", "latex", "markdown", "csv", "html", "json"] | None,
         typer.Option(help="Print this format; write files only with --out."),
     ] = None,
     out: Annotated[
@@ -51,6 +52,9 @@ def table(
         tuple[str, str] | None,
         typer.Option(metavar="ROW COLUMN", help="Print the runs behind one cell instead."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same as --format json: a list of cells.")
+    ] = False,
     runs: RunsDir = None,
 ) -> None:
     """Make the study's table and figure from its finished runs.
@@ -67,6 +71,10 @@ def table(
     from petl.config.study import load_study
     from petl.places import Places
 
+    if as_json:
+        if format not in (None, "json"):
+            raise UserError("--json cannot be combined with another --format")
+        format = "json"
     loaded = load_study(study)
     options = Options(metric, digits, spread, paper, tolerance, reference, colors)
     made = tabulate(loaded, Places.choose(runs).runs, options)

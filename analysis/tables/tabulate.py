@@ -57,6 +57,8 @@ class Tabulated:
             return latex.to_latex(self.table, self.extras, self.colors)
         if name == "csv":
             return text.to_csv(self.table, self.extras)
+        if name == "json":
+            return text.to_json(self.table, self.extras)
         if name == "markdown":
             return text.to_markdown(self.table, self.extras)
         return html.to_html(self.table, self.extras, self.colors)

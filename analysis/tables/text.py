@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -97,30 +98,38 @@ def _pipes(*cells: str) -> str:
 
 def to_csv(table: Table, extras: Extras | None = None) -> str:
     """A line per cell, with every digit."""
-    extras = extras or Extras()
+    cells = _cells(table, extras or Extras())
+    frame = pd.DataFrame([map(no_formula, cell) for cell in cells], columns=list(CSV_COLUMNS))
+    return frame.astype({"params": "Int64"}).to_csv(index=False, lineterminator="\n")
+
+
+def to_json(table: Table, extras: Extras | None = None) -> str:
+    """A list of the cells, with the columns of the CSV file; null where there is no number."""
+    frame = pd.DataFrame(_cells(table, extras or Extras()), columns=list(CSV_COLUMNS))
+    text: str = frame.to_json(orient="records", double_precision=15, force_ascii=False)
+    return f"{text}\n"
+
+
+def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
     comparison = extras.comparison
-    lines = []
+    cells = []
     for i, row in enumerate(table.rows):
         for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
             theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
             apart = [cell.mean - value for value in theirs.values() if value is not None]
             test = comparison.tests.get((i, j)) if comparison else None
             limit = extras.tolerance
-            lines.append(
-                map(
-                    no_formula,
-                    (
-                        *(table.study, table.measure.column, "percent" * table.measure.percent),
-                        *(dataset.name, row.backbone, row.method, dataset.label, row.label),
-                        *(cell.mean, cell.std, cell.finished, cell.expected, cell.params),
-                        *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
-                        *(theirs.get("published"), theirs.get("reproduction")),
-                        None if limit is None or not apart else any(map(extras.outside, apart)),
-                        *(comparison and comparison.reference, test and test.mean),
-                        *(test and test.p, test and test.adjusted),
-                        cell.mixed,
-                    ),
+            cells.append(
+                (
+                    *(table.study, table.measure.column, "percent" * table.measure.percent),
+                    *(dataset.name, row.backbone, row.method, dataset.label, row.label),
+                    *(cell.mean, cell.std, cell.finished, cell.expected, cell.params),
+                    *(cell.spread, table.spread.name, len(cell.folds), cell.synthetic),
+                    *(theirs.get("published"), theirs.get("reproduction")),
+                    None if limit is None or not apart else any(map(extras.outside, apart)),
+                    *(comparison and comparison.reference, test and test.mean),
+                    *(test and test.p, test and test.adjusted),
+                    cell.mixed,
                 )
             )
-    frame = pd.DataFrame(lines, columns=list(CSV_COLUMNS)).astype({"params": "Int64"})
-    return frame.to_csv(index=False, lineterminator="\n")
+    return cells

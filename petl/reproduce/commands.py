@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petl.terminal import RunsDir, StudyFile, console, interruptible, progress_bars
+from petl.terminal import AsJson, RunsDir, StudyFile, console, interruptible, progress_bars
 
 if TYPE_CHECKING:
     from petl.reproduce.environment import Surroundings
 
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the id's beginning.")
+]
 EXTRA, WRONG = 3, 4
 SHOWN = 20
 
@@ -155,3 +158,41 @@ def _print_json(value: Any) -> None:
     import json
 
     typer.echo(json.dumps(value, indent=1))
+
+
+def show(run: RunName, as_json: AsJson = False, runs: RunsDir = None) -> None:
+    """Show a run: its state, results, curves, settings and environment.
+
+    \b
+    Example:
+      petl show 3f2a91
+    """
+    from petl.places import Places
+    from petl.reproduce.show import facts
+    from petl.reproduce.show import show as lines
+    from petl.runs.find import find_run
+
+    found = find_run(run, Places.choose(runs).runs)
+    if as_json:
+        _print_json(facts(found))
+    else:
+        console().print(*lines(found), sep="\n", soft_wrap=True)
+
+
+def diff(run: RunName, other: RunName, runs: RunsDir = None) -> None:
+    """Show what differs between two runs: settings, results, curves, environment.
+
+    The exit code is 0 if nothing differs, else 3.
+
+    \b
+    Example:
+      petl diff 3f2a91 8c04d7
+    """
+    from petl.places import Places
+    from petl.reproduce.show import diff as lines
+    from petl.runs.find import find_run
+
+    folder = Places.choose(runs).runs
+    found = list(lines(find_run(run, folder), find_run(other, folder)))
+    console().print(*(found or ["equal in all that is recorded"]), sep="\n", soft_wrap=True)
+    raise typer.Exit(EXTRA if found else 0)

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from petl.errors import UserError
 from petl.places import Places
-from petl.terminal import RunsDir, Words, console, echo, interruptible
+from petl.terminal import AsJson, RunsDir, Words, console, echo, interruptible
 from slurm.scheduler import start_asking
+from slurm.status import facts
 from slurm.status import logs as run_logs
 from slurm.status.code import queued_with_other_code
 from slurm.status.plan import Plan
@@ -25,6 +27,7 @@ def status(
         bool, typer.Option("--watch", "-w", help="Refresh until all runs have ended.")
     ] = False,
     cost: Annotated[bool, typer.Option("--cost", help="Show GPU hours by method.")] = False,
+    as_json: AsJson = False,
     runs: RunsDir = None,
 ) -> None:
     """Show how far the runs are, and why some failed, stopped or are lost.
@@ -35,9 +38,15 @@ def status(
     Example:
       petl status experiments/table1.yaml
       petl status experiments/table1.yaml --watch
+      petl status --json | jq .states
     """
+    if as_json and (watch or cost):
+        raise UserError("--json cannot be combined with --watch or --cost")
     folder = Places.choose(runs).runs
     plans, items = plans_of(words, folder, local=True)
+    if as_json:
+        echo("\n".join(facts.lines(map(facts.of_study, plans))))
+        return
     if watch:
         with interruptible("the runs continue"):
             watch_cluster(lambda: _look_again(plans, folder), console())
@@ -66,8 +75,10 @@ def _look_again(plans: Sequence[Plan], folder: Path) -> list[Plan]:
     return [Plan(plan.study, folder) for plan in plans]
 
 
-def ls(words: Words = None, runs: RunsDir = None) -> None:
+def ls(words: Words = None, as_json: AsJson = False, runs: RunsDir = None) -> None:
     """List runs: id, state, what it is, its result, or why it failed or waits.
+
+    With --json, print a JSON line for each run.
 
     \b
     Example:
@@ -76,6 +87,9 @@ def ls(words: Words = None, runs: RunsDir = None) -> None:
     """
     _, items = plans_of(words, Places.choose(runs).runs, local=True)
     name_damage(items)
+    if as_json:
+        echo("\n".join(facts.lines(map(facts.of_run, items))))
+        return
     console().print(*map(line, items), sep="\n", soft_wrap=True)
 
 

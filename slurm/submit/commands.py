@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from petl.config.options import Options, tracked
-from petl.config.study import Study, load_study
+from petl.config.study import load_study
 from petl.errors import UserError
 from petl.places import Places
 from petl.terminal import (
+    AsJson,
     CacheDir,
     ClusterName,
     DataDir,
@@ -27,6 +27,7 @@ from petl.terminal import (
     echo,
 )
 from slurm.format import several
+from slurm.status import facts
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import of, orphans, plans_of, warn
 from slurm.status.view import lines, name_damage, overview
@@ -35,6 +36,7 @@ from slurm.submit import control
 from slurm.submit.clean_code import unused_code
 from slurm.submit.code import CodeChoice, for_cluster
 from slurm.submit.container import refuse_gpus
+from slurm.submit.corpora import check_data
 from slurm.submit.here import run_here
 from slurm.submit.policy import choose, failed
 from slurm.submit.profile import is_path, load_profile, own_profile
@@ -48,6 +50,7 @@ from slurm.submit.to_cluster import print_scripts, submit_to
 def plan(
     study: StudyFile,
     each: Annotated[bool, typer.Option("--list", help="Print a line for each run.")] = False,
+    as_json: AsJson = False,
     runs: RunsDir = None,
     data: DataDir = None,
 ) -> None:
@@ -62,8 +65,11 @@ def plan(
     plan = Plan(loaded, places.runs)
     warn([*plan.damage, *orphans(loaded, places.runs)])
     name_damage(plan.items)
-    _check_data(loaded, places)
-    if each:
+    check_data(loaded, places)
+    if as_json:
+        found = map(facts.of_run, plan.items) if each else [facts.of_study(plan)]
+        echo("\n".join(facts.lines(found)))
+    elif each:
         console().print(*lines(plan), sep="\n", soft_wrap=True)
     else:
         console().print(overview(plan))
@@ -240,21 +246,6 @@ def _move_damaged(items: Sequence[Item], yes: bool) -> None:
     elif yes or agrees(f"Move {several(len(by_folder), 'run folder')} aside?"):
         for folder in by_folder:
             echo(f"{folder} is now {clean_up.move_aside(folder)}")
-
-
-def _check_data(study: Study, places: Places) -> None:
-    """What training would refuse about the corpora that are here, without decoding any sound."""
-    objects = {id(task.dataset): task.dataset for task in study.tasks}  # few, of many tasks
-    for dataset in dict.fromkeys(objects.values()):
-        folder = places.data / dataset.corpus
-        if not folder.is_dir() or find_spec("numpy") is None:
-            continue
-        from petl.data import layouts
-
-        try:
-            layouts.read(folder, dataset)
-        except UserError as error:
-            echo(f"warning: {error}", err=True)
 
 
 def _last_or(
