@@ -217,6 +217,11 @@ class Attempt(NamedTuple):
         return self.submission.array_task(self.line)
 
     @property
+    def chunk_and_task(self) -> tuple[int, int]:
+        """The number of the array in its submission, and of the job in the array."""
+        return self.line // self.submission.in_chunk, self.array_task.task_id
+
+    @property
     def job(self) -> str | None:
         return self.submission.job(self.line)
 

@@ -66,6 +66,7 @@ START_S = 1800
 ACCOUNTS_S = 120
 """After an outage slurmdbd may learn that a job has failed before it learns the exit code."""
 
+LAUNCH_FAILED = "launch failed requeued held"
 PENDING = {
     "None": "",
     "Priority": "priority",
@@ -76,6 +77,7 @@ PENDING = {
     "ReqNodeNotAvail": "its nodes are not available",
     "JobHeldUser": "held",
     "JobHeldAdmin": "held by the administrator",
+    LAUNCH_FAILED: "held: a node could not start it; `petl retry` sends it to another one",
 }
 
 
@@ -89,13 +91,38 @@ def state_in_queue(run: RunDir, seen: RunState, last: Attempt, job: Job, epochs:
         reason = f"{silent}; {_progress(run, seen.epoch, epochs)}"
         return replace(seen, kind="silent", reason=reason, cause="")
     if seen.kind == "running":
-        return replace(seen, reason=_progress(run, seen.epoch, epochs))
+        reason = _progress(run, seen.epoch, epochs) + _waits_for(run, job)
+        return replace(seen, reason=reason)
     if job.state == "SUSPENDED":
         return replace(seen, kind="pending", reason=f"suspended on {job.node}", cause="")
     if last.submission.record.per_job > 1:
-        return replace(seen, kind="pending", reason=f"waits its turn in job {job.id}", cause="")
+        return replace(seen, kind="pending", reason=_turn(run, seen, last, job), cause="")
     word = "ending" if job.state == "COMPLETING" else "starting"
     return replace(seen, kind="running", reason=f"{word} on {job.node}", cause="")
+
+
+def _waits_for(run: RunDir, job: Job) -> str:
+    """Where an earlier worker still holds the run, so that its job waits for it."""
+    held, start = holder(run.claim_file), _when(job.start)
+    sign = _touched(run.claim_file)
+    if held is None or start is None or sign > start.timestamp() - LATE_S:
+        return ""
+    who = f"process {held['pid']} on {held['host']}"
+    return f"; job {job.id} on {job.node} waits for {who}, last seen at {clock(sign)}"
+
+
+def _turn(run: RunDir, seen: RunState, last: Attempt, job: Job) -> str:
+    """What a job of several runs does instead of this one."""
+    mates = [
+        RunDir(run.path.with_name(last.submission.record.runs[index]))
+        for index in last.submission.indices(*last.chunk_and_task)
+    ]
+    at_work = [mate.path.name[:8] for mate in mates if is_alive(mate.claim_file)]
+    does = f"works on {', '.join(at_work)}" if at_work else "is between two runs, or ends"
+    start = _when(job.start)
+    begun = start is not None and _last_sign(run) > start.timestamp()
+    turn = f"its process ended in epoch {seen.epoch + 1}" if begun else "its turn comes"
+    return f"{turn}; job {job.id} on {job.node} {does}"
 
 
 def _silence(run: RunDir, last: Attempt, job: Job) -> Silence | None:
@@ -202,7 +229,11 @@ def _waiting(run: RunDir, last: Attempt, job: Job) -> str:
     why = PENDING.get(job.reason)
     if why is None:  # QOSMaxJobsPerUserLimit reads better as words
         why = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", job.reason).lower()
-    if "held" in why and any(last.submission.folder.glob("failed-*")):
+    if (
+        "held" in why
+        and job.reason != LAUNCH_FAILED
+        and any(last.submission.folder.glob("failed-*"))
+    ):
         why = "held: other runs failed, all in the same way"
     times = Requeues(run).times()
     requeued = f"requeued {several(times, 'time')}" if times else ""
@@ -221,8 +252,14 @@ def _progress(run: RunDir, epoch: int, epochs: int) -> str:
 
 def _last_sign(run: RunDir) -> float:
     files = (run.claim_file, run.metrics_file, run.log_file, run.task_file)
-    times = [file.stat().st_mtime for file in files if file.exists()]
-    return max(times, default=0.0)
+    return max(map(_touched, files))
+
+
+def _touched(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _last_seen(run: RunDir) -> str:

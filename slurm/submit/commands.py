@@ -164,8 +164,9 @@ def retry(
             continue
         chosen = there()  # it may refuse, and then nothing has been done yet
         if waiting := control.held(plan, mine):
-            control.release(plan, waiting)
-            console().print(f"released {several(len(waiting), 'held run')}")
+            avoided = control.release(plan, waiting)
+            away = f", away from {', '.join(sorted(avoided))}" if avoided else ""
+            console().print(f"released {several(len(waiting), 'held run')}{away}", soft_wrap=True)
         ids = {item.task.run_id for item in mine}
         submit_to(chosen, plan.study, partial(failed, runs=ids), yes=yes)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from petl.errors import UserError
 from petl.files import append_json_line
-from slurm.scheduler import Job, SlurmTrouble, ranges, run
+from slurm.scheduler import Job, SlurmTrouble, ask, ranges, run
 from slurm.status.plan import Item, Plan
+from slurm.status.state import LAUNCH_FAILED
 
 
 def jobs_of(plan: Plan, items: Iterable[Item]) -> dict[str, Job]:
@@ -47,18 +49,39 @@ def held(plan: Plan, items: Iterable[Item]) -> list[Item]:
         item
         for item in items
         if item.kind == "pending"
-        and any("Held" in job.reason for job in jobs_of(plan, [item]).values())
+        and any("held" in job.reason.lower() for job in jobs_of(plan, [item]).values())
     ]
 
 
-def release(plan: Plan, items: Sequence[Item]) -> None:
-    """Release held jobs, and forget the failures for which they were held."""
+def release(plan: Plan, items: Sequence[Item]) -> set[str]:
+    """Release held jobs, and forget the failures for which they were held.
+
+    Jobs that a node could not start go elsewhere: returned are the nodes that they avoid now.
+    """
     for folder in {item.attempts[-1].submission.folder for item in items}:
         for mark in folder.glob("failed-*"):
             mark.unlink(missing_ok=True)
+    launched = {id for id, job in jobs_of(plan, items).items() if job.reason == LAUNCH_FAILED}
+    avoided = set[str]()
+    for jobs in _by_array(plan, launched):
+        with suppress(SlurmTrouble):  # without accounting nobody knows the node
+            avoided |= _avoid(jobs)
     for jobs in _by_array(plan, set(jobs_of(plan, items))):
         with suppress(SlurmTrouble):  # some may have started meanwhile
             run(["scontrol", "release", jobs])
+    return avoided
+
+
+def _avoid(jobs: str) -> set[str]:
+    """Exclude the nodes from which these jobs were requeued, beside what was excluded before."""
+    rows = ask(["sacct", "-n", "-P", "-X", "-D", f"--jobs={jobs}", "--format=State,NodeList"])
+    nodes = {row.partition("|")[2] for row in rows.splitlines() if row.startswith("REQUEUED|")}
+    if nodes:
+        shown = ask(["scontrol", "--oneliner", "show", "job", jobs])
+        before = set(re.findall(r"ExcNodeList=([^\s(]+)", shown))
+        exclude = ",".join(sorted(nodes | before))
+        run(["scontrol", "update", f"JobId={jobs}", f"ExcNodeList={exclude}"])
+    return nodes
 
 
 def _by_array(plan: Plan, jobs: set[str]) -> list[str]:

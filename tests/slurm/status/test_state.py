@@ -44,21 +44,11 @@ def runs(tmp_path: Path) -> Path:
 
 
 def submit(study: Study, runs: Path, **more: object) -> Submission:
-    record = Record(
-        study=str(study.path),
-        cluster="here",
-        user="me",
-        host="login",
-        when=time.time(),
-        mem_gb=16.0,
-        gpus=1,
-        per_job=1,
-        per_array=100,
-        side_by_side=1,
-        fruitless_requeues=3,
-        hold_after=3,
-        runs=tuple(task.run_id for task in study.tasks),
-    )
+    settings = {"study": str(study.path), "cluster": "here", "user": "me", "host": "login"}
+    settings |= {"when": time.time(), "mem_gb": 16.0, "gpus": 1, "per_job": 1, "per_array": 100}
+    settings |= {"side_by_side": 1, "fruitless_requeues": 3, "hold_after": 3}
+    settings |= {"runs": tuple(task.run_id for task in study.tasks), **more}
+    record = Record(**settings)
     submission = Submission.new(runs / study.name / "slurm", record)
     submission.folder.mkdir(parents=True)
     submission.write()
@@ -148,6 +138,50 @@ def test_a_silent_run_says_since_when_and_where(
     choice = choose(plan.items, Profile(time="1"))
     assert not choice.to_submit
     assert difference(choice, plan.counts()) == "0 done, 1 running, 2 silent, 1 pending"
+
+
+def test_what_a_running_job_does_instead_of_a_run_is_told(
+    study: Study, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four runs in a job, one is at work, one was killed, and two have not begun."""
+    scheduler = Scheduler(monkeypatch, submit(study, runs, per_job=4))
+    start = time.strftime("%FT%T", time.localtime(time.time() - 60))
+    scheduler.squeue = [f"0|RUNNING|{start}|node7|None"]
+    stopped(study.tasks[0], runs, 2)
+    assert told(study, runs)[0] == (
+        "pending",
+        "its process ended in epoch 3; job 12_0 on node7 is between two runs, or ends",
+    )
+    with Claim(stopped(study.tasks[1], runs, 1).claim_file):
+        states = told(study, runs)
+    does = f"job 12_0 on node7 works on {study.tasks[1].run_id[:8]}"
+    assert states == [
+        ("pending", f"its process ended in epoch 3; {does}"),
+        ("running", "epoch 1/50, 49 s left"),
+        ("pending", f"its turn comes; {does}"),
+        ("pending", f"its turn comes; {does}"),
+    ]
+
+
+def test_a_job_that_waits_for_an_earlier_worker_says_so(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.squeue = [f"0|RUNNING|{time.strftime('%FT%T')}|node8|None"]
+    with Claim(stopped(study.tasks[0], runs, 6).claim_file) as claim:
+        held = read_json(claim.path)
+    write_json(claim.path, held | {"host": "gpu7", "boot": "another", "pid": 77})
+    ago(RunDir.of(study.tasks[0], runs), 300)
+    kind, reason = told(study, runs)[0]
+    assert kind == "running"
+    assert "epoch 6/50, 44 s left; job 12_0 on node8 waits for process 77 on gpu7" in reason
+
+
+def test_a_job_that_no_node_could_start_says_so(
+    study: Study, runs: Path, scheduler: Scheduler
+) -> None:
+    scheduler.squeue = ["0-3|PENDING|N/A||launch failed requeued held"]
+    reason = "held: a node could not start it; `petl retry` sends it to another one"
+    assert told(study, runs)[0] == ("pending", reason)
 
 
 def test_a_requeued_run_waits_and_says_how_often_it_did(

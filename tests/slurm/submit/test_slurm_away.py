@@ -57,3 +57,23 @@ def test_a_command_that_keeps_looking_asks_again(fake_slurm: Slurm, tmp_path: Pa
     assert "has not answered" in Plan(one, tmp_path / "runs").trouble
     scheduler.start_asking()
     assert not Plan(one, tmp_path / "runs").trouble
+
+
+def test_retry_sends_what_a_node_could_not_start_elsewhere(
+    fake_slurm: Slurm, tmp_path: Path
+) -> None:
+    """And it does nothing before it knows that it may use the profile."""
+    one, runs = made_study(tmp_path / "first.yaml"), tmp_path / "runs"
+    told_by("submit", one.path, "--runs", runs, "--cluster=example", "--yes")
+    held = fake_slurm.queue.read_text().replace("Priority", "launch failed requeued held")
+    fake_slurm.queue.write_text(held)
+    fake_slurm.accounts.write_text("REQUEUED|node1\nPENDING|None assigned\n")
+    fake_slurm.program("scontrol", "echo ReqNodeList=x ExcNodeList=node9 NodeList=")
+    assert "a node could not start it" in told_by("ls", one.path, "--runs", runs)
+    again = ("retry", one.path, "--runs", runs, "--yes", "--set", "mem_gb=64")
+    told_by(*again, "--cluster=./gone.yaml", code=2)
+    assert not any("release" in line for line in fake_slurm.asked)
+    told = told_by(*again, "--cluster=example")
+    assert "released 4 held runs, away from node1" in told
+    assert "scontrol update JobId=12 ExcNodeList=node1,node9" in fake_slurm.asked
+    assert "scontrol release 12" in fake_slurm.asked
