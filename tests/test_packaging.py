@@ -209,6 +209,41 @@ def test_without_an_engine_a_build_is_one_line_and_exit_code_2():
     assert len(build.stderr.splitlines()) == 1 and "no-such-engine" in build.stderr
 
 
+@pytest.mark.parametrize("second", ["a" * 64, "b" * 64], ids=["same", "other"])
+def test_a_check_builds_twice_and_names_the_files_that_differ(tmp_path, second):
+    """With an engine that only hands out lists: of the image, then of the second build."""
+    for name, digest in (("first", "a" * 64), ("second", second)):
+        folder = tmp_path / name / "opt" / "petl" / "venv"
+        folder.mkdir(parents=True)
+        lines = [f"{'0' * 64}  ./lib/alike.py", f"{digest}  ./lib/module.py", ""]
+        (folder / "files.sha256").write_text("\n".join(lines))
+    engine = tmp_path / "bin" / "buildah"
+    engine.parent.mkdir()
+    engine.write_text(
+        '#!/bin/sh\necho "$@" >>"$FAKE/calls"\n'
+        "case $1 in from) case $3 in *-again) echo second;; *) echo first;; esac;;\n"
+        'mount) echo "$FAKE/$2";; esac\n'
+    )
+    engine.chmod(0o755)
+    made = {"ENGINE": "buildah", "BASE_IMAGE": "base@sha256:0", "TAG": "petl:test"}
+    path = f"{engine.parent}{os.pathsep}{os.environ['PATH']}"
+    build = subprocess.run(
+        [DOCKER / "build.sh", "--stack", "modern", "--check"],
+        env=os.environ | made | {"FAKE": str(tmp_path), "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    calls = (tmp_path / "calls").read_text()
+    assert calls.count("build --platform") == 2 and "LOCK=requirements-modern-cuda.lock" in calls
+    assert "--no-cache --target builder" in calls and "rmi petl:test-again" in calls
+    if second == "a" * 64:
+        assert build.returncode == 0 and "the same 2 files" in build.stdout
+    else:
+        assert build.returncode == 1
+        assert "./lib/module.py" in build.stderr and "alike" not in build.stderr
+
+
 def test_an_archive_that_is_there_is_kept(tmp_path):
     archive = tmp_path / "petl.tar"
     archive.write_text("mine")

@@ -11,6 +11,11 @@ from petl.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+
+class NoKernels(UserError):
+    """This torch has no code for this GPU."""
+
+
 Capability = tuple[int, int]
 
 BUILT_FOR = {
@@ -71,7 +76,7 @@ def device() -> torch.device:
         return torch.device("cpu")
     built_for, (major, minor) = torch.cuda.get_arch_list(), torch.cuda.get_device_capability()
     if not has_kernels(built_for, major, minor):
-        raise UserError(
+        raise NoKernels(
             f"torch {torch.__version__} has no kernels for {torch.cuda.get_device_name()} "
             f"(compute capability {major}.{minor}), only for {', '.join(built_for)}: "
             "use the other image or environment (docs/container.md), or another GPU"

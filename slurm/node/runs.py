@@ -32,7 +32,7 @@ DONE, FAILED = 0, 1
 WORST_LAST = (DONE, FAILED, *FAULTS, HOLD, INTERRUPTED)
 """Of several runs in a job, one that was interrupted decides: the job must come back for it."""
 POLL_S = 2.0
-NOT_THE_RUNS_OWN = ("bad-data", "error")
+NOT_THE_RUNS_OWN = ("bad-data", "no-kernels", "error")
 """Classes of failure that the next run will very likely meet too."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from petl.errors import UserError, fault_of, reason
+from petl.runs.gpus import NoKernels
 
 
 class Interrupted(Exception):
@@ -21,7 +22,7 @@ class OutOfMemory(UserError):
     """The batch does not fit."""
 
 
-CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory"}
+CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory", NoKernels: "no-kernels"}
 
 
 def failure_class(error: BaseException) -> str:
