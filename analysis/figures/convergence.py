@@ -115,7 +115,7 @@ def convergence(
 def _panels(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
     """Loss, score and learning rate; or the score alone, if there is room for no more."""
     metric = _metric(groups)
-    shown = Measure.of(f"val.{metric}")
+    shown = Measure.of(f"val_best.{metric}")
     factor = shown.scaled(1)
     score = axes[len(axes) // 2]
     thin = len(groups) <= MOST_WITH_RUNS

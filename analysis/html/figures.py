@@ -68,7 +68,8 @@ def _candidates(report: Report, table: Table) -> Iterator[Candidate]:
         if more is with_epochs and len(frame) <= MOST_CURVES:
             rows = with_epochs(frame, report.runs)
         about = FIGURES[name].about.replace("accuracy", metric(table.measure.name).title)
-        yield Candidate(name, about[0].upper() + about[1:], rows)
+        title = about[0].upper() + about[1:] if about.islower() else about  # mAP stays mAP
+        yield Candidate(name, title, rows)
     for backbone, method, dataset in _best(table):
         of = (frame["backbone"] == backbone) & (frame["method"] == method)
         rows = confusions[of & (frame["dataset"] == dataset)]
