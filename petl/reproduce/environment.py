@@ -74,6 +74,7 @@ def differences(before: Surroundings, after: Surroundings) -> list[Difference]:
         Difference(name, _text(before.facts, key), _text(after.facts, key))
         for key, name in FACTS.items()
         if before.facts.get(key) != after.facts.get(key)
+        and not (key == "git_commit" and _same_code(before.facts, after.facts))
     ]
     a, b = before.machine, after.machine
     if a is None or b is None:
@@ -85,6 +86,12 @@ def differences(before: Surroundings, after: Surroundings) -> list[Difference]:
         if a[key] != b[key]:  # type: ignore[literal-required]
             found.append(Difference(name, a[key], b[key]))  # type: ignore[literal-required]
     return [*found, *_flags(a["cpu_flags"], b["cpu_flags"]), *_packages(a, b)]
+
+
+def _same_code(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Two commits may have the same program: one that changes a page of documentation."""
+    sources = [(facts.get("code") or {}).get("source") for facts in (before, after)]
+    return sources[0] is not None and sources[0] == sources[1]
 
 
 def _flags(before: list[str], after: list[str]) -> list[Difference]:

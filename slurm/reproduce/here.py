@@ -40,7 +40,7 @@ def train_here(
     for study, frozen, threads in groups(originals):
         plan = Plan(study, places.runs)
         todo = plan.to_run()
-        if image and frozen is None:  # our code, not the image's
+        if frozen is None:  # an edit meanwhile changes nothing, and an image has other code
             frozen = build().keep(places.runs)
         interpreter = _interpreter(python, image, [origin, *vars(places).values()], threads)
         number = min(workers or default_workers(), max(len(todo), 1))

@@ -48,3 +48,10 @@ def test_an_older_run_without_a_machine_says_that_it_is_not_recorded() -> None:
         Difference("driver", "not recorded", "550.1"),
         Difference("packages and CPU", "not recorded", "recorded"),
     ]
+
+
+def test_commits_with_the_same_program_do_not_count_as_a_difference() -> None:
+    one, other = of(git_commit="1", code={"source": "a"}), of(git_commit="2", code={"source": "a"})
+    assert differences(one, other) == []
+    another = of(git_commit="2", code={"source": "b"})
+    assert [str(found) for found in differences(one, another)] == ["commit: 1, and 2"]
