@@ -135,6 +135,7 @@ def verify(
       petl verify table1.zip --retrain 3 --seed 0
     """
     from petl.reproduce.verify import verify_bundle
+    from slurm.format import several
 
     with progress_bars() as bars:
         checked = verify_bundle(bundle, bars)
@@ -147,7 +148,11 @@ def verify(
         screen.print(problem, soft_wrap=True)
     made_up = f"; {checked.synthetic} are made up" if checked.synthetic else ""
     count = f"{len(checked.names)} of {checked.tasks} runs of {checked.study}{made_up}"
-    whole = "whole" if not checked.problems else f"NOT whole: {len(checked.problems)} problems"
+    whole = (
+        "whole"
+        if not checked.problems
+        else f"NOT whole: {several(len(checked.problems), 'problem')}"
+    )
     screen.print(f"{bundle}: {whole}; {count}", soft_wrap=True)
     if checked.problems:
         raise typer.Exit(DAMAGED)

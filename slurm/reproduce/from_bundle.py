@@ -42,15 +42,18 @@ def _code(path: Path, copy: Copy, trust: Trust, folder: Path) -> Frozen | None:
     code = recorded_code(copy.result)
     if trust.current or code.source == running().source:
         return None
+    if not (data := code.archive and read_code(path, code.archive)):
+        raise UserError(
+            f"{path}: its runs were made with other code ({code.name}) than what is installed, and "
+            "it is not in the bundle; install that commit, or train with the installed code: "
+            "--code current"
+        )
     if not trust.anybody:
         raise UserError(
             f"{path}: its runs were made with other code ({code.name}) than what is installed; "
             "install that commit, or read the bundle's code/ and pass --trust, or train with the "
             "installed code: --code current"
         )
-    data = code.archive and read_code(path, code.archive)
-    if not data:
-        raise UserError(f"{path}: the code of its runs ({code.name}) is not in it")
     frozen = Frozen(folder / f"{code.archive}.zip", code)
     frozen.path.write_bytes(data)
     return frozen

@@ -52,6 +52,17 @@ def with_code(run: RunDir, archive: str | None, source: str = "0" * 64) -> RunDi
     return run
 
 
+def kept(places: Places) -> str:
+    """The hash of an archive whose code must not run."""
+    evil = b"raise SystemExit('evil')"
+    archive = hashlib.sha256(evil).hexdigest()
+    file = places.runs / ".code" / f"{archive[:16]}.zip"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(evil)
+    file.chmod(0o644)
+    return archive
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -84,13 +95,9 @@ def test_code_that_others_may_have_written_is_refused_until_it_is_trusted(
     study: Make, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = finished(study("linear", "0", SHORT).tasks[0], places.runs)
-    evil = b"raise SystemExit('evil')"
-    archive = hashlib.sha256(evil).hexdigest()
+    archive = kept(places)
     with_code(run, archive)
     file = places.runs / ".code" / f"{archive[:16]}.zip"
-    file.parent.mkdir()
-    file.write_bytes(evil)
-    file.chmod(0o644)
     assert original(run, OWN).frozen == original(run, TRUSTED).frozen is not None
     assert original(run, CURRENT).frozen is None
     file.chmod(0o664)
@@ -191,14 +198,15 @@ def test_a_bundle_runs_no_code_of_its_own_unless_it_is_trusted(
     assert call(app, words).exit_code == 0
     checked = call(app, ["verify", bundle])
     assert checked.exit_code == 4 and "is not in the bundle" in checked.output
-    for run in runs(trained, places):
-        with_code(run, None)
-    Path(bundle).unlink()
-    assert call(app, words).exit_code == 0
-    checked = call(app, ["verify", bundle])
-    assert checked.exit_code == 0 and "whole; 2 of 2 runs of tiny" in checked.output
-    refused = call(app, ["verify", bundle, "--retrain", "1"])
-    assert refused.exit_code == 2 and "--trust" in refused.output
+    for archive, told in ((None, "it is not in the bundle"), (kept(places), "--trust")):
+        for run in runs(trained, places):
+            with_code(run, archive)
+        Path(bundle).unlink()
+        assert call(app, words).exit_code == 0
+        checked = call(app, ["verify", bundle])
+        assert checked.exit_code == 0 and "whole; 2 of 2 runs of tiny" in checked.output
+        refused = call(app, ["verify", bundle, "--retrain", "1"])
+        assert refused.exit_code == 2 and told in refused.output
 
 
 # --- whole commands
