@@ -12,7 +12,8 @@ import pytest
 
 from petl.errors import UserError
 from petl.runs.code import archive
-from petl.runs.code.archive import CodeArchive, build, diff_path, find, unpack_verified
+from petl.runs.code.archive import Code, CodeArchive, build, diff_path, find, unpack_verified
+from petl.runs.code.tries import CodeOfTries
 
 
 @pytest.fixture
@@ -141,3 +142,31 @@ def test_a_folder_of_code_that_is_a_link_is_refused(checkout: Path, tmp_path: Pa
     (tmp_path / archive.FOLDER).symlink_to(tmp_path / "theirs")
     with pytest.raises(UserError, match="a link"):
         build(checkout).keep(tmp_path)
+
+
+NEW, OLD = Code("1" * 64, "a" * 64, "c" * 40), Code("2" * 64, "b" * 64, None)
+
+
+def test_each_change_of_code_between_tries_is_a_row(checkout: Path) -> None:
+    first = CodeOfTries(OLD)
+    assert first.to_json()["mixed"] is False and len(first.rows) == 1
+    again = CodeOfTries(OLD)
+    again.resume(first.rows, 2, 3)
+    assert again.rows == first.rows
+    other = CodeOfTries(NEW)
+    other.resume(again.rows, 3, 7)
+    told = other.to_json()
+    assert (told["archive"], told["source"], told["mixed"]) == (NEW.archive, NEW.source, True)
+    assert [(row["from_try"], row["from_epoch"], row["source"]) for row in told["tries"]] == [
+        (1, 1, OLD.source),
+        (3, 7, NEW.source),
+    ]
+
+
+@pytest.mark.parametrize("rows", [[], None, [{"source": 1}], "rows", [[]]])
+def test_a_checkpoint_that_does_not_tell_its_code_counts_as_another_code(rows: object) -> None:
+    """One of an earlier version, or one that somebody has changed."""
+    tries = CodeOfTries(NEW)
+    tries.resume(rows, 2, 5)
+    assert [row["source"] for row in tries.rows] == ["", NEW.source]
+    assert tries.to_json()["mixed"] is True

@@ -192,3 +192,20 @@ def test_a_resumed_run_keeps_its_number_of_threads(tasks, own_runs):
         file.write_bytes(checkpoint._pack(state | {"threads": 10**6}))
     assert stop(1, threads=1)["tries"] == 1
     assert "a checkpoint of another run" in run.log_file.read_text()
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["of an earlier version", "of other code"])
+def test_a_run_that_goes_on_with_other_code_says_so_in_its_result(tasks, own_runs, other):
+    """A checkpoint of an earlier version, which does not tell its code, is continued from."""
+    task = changed(tasks, "linear")
+    with pytest.raises(Interrupted):
+        run_task(task, own_runs, EACH_STEP, stop=after(3))
+    run = RunDir.of(task, own_runs.runs)
+    state = checkpoint.read(run.resume_file)
+    (row,) = state.pop("codes")
+    if other:
+        state["codes"] = [row | {"source": "0" * 64}]
+    checkpoint.Checkpoints(run, 0).save(state)
+    code = run_task(task, own_runs, EACH_STEP)["environment"]["code"]
+    assert code["mixed"] and [row["from_try"] for row in code["tries"]] == [1, 2]
+    assert [row["source"] for row in code["tries"]] == ["0" * 64 * other, code["source"]]
