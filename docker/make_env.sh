@@ -73,4 +73,6 @@ fi
 if ! is .project-made-from "$project_key"; then
     step "this project, editable" pip install --no-deps --no-build-isolation --no-index -e .
     echo "$project_key" >"$env/.project-made-from"
+    echo "$env: \`source $env/bin/activate\` puts petl on PATH in this terminal, and"
+    echo "$env: \`ln -s $PWD/$env/bin/petl ~/.local/bin/\` in each one, if that folder is on PATH"
 fi

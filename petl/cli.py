@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from petl import __version__
 from petl.early import release
@@ -66,16 +67,28 @@ COMMANDS = {
 class Lazy(Petl):
     """A group whose commands are imported when they are called."""
 
+    only_named = False
+    """Set while a shell asks for the commands' names, so that TAB imports none of them."""
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
+        if self.only_named:
+            return TyperCommand(name, help=COMMANDS[name][1], hidden=not COMMANDS[name][1])
         module, _, attribute = COMMANDS[name][0].partition(":")
         function = getattr(import_module(module), attribute)
         release()
         return _command(name, function)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        self.only_named = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self.only_named = False
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -97,7 +110,6 @@ def _command(name: str, target: Any) -> Any:
 app = typer.Typer(
     name="petl",
     cls=Lazy,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

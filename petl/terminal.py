@@ -7,8 +7,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -32,8 +33,32 @@ OF_THE_DISK = (
 # C0 without tab and newline, DEL, C1, and the marks that change the direction of text
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+
+def completed_by(*where: str) -> Callable[[str], list[str]]:
+    """What a shell offers at TAB: the answers of these functions, `module:function`, together.
+
+    They are imported when the shell asks. zsh evaluates what it is offered, and anybody of the
+    group can name a file, so only plain names are.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        names: list[str] = []
+        for module, _, function in (text.partition(":") for text in where):
+            with suppress(OSError, UserError):
+                names += getattr(import_module(module), function)(incomplete)
+        return [name for name in names if re.fullmatch(r"[\w.+=,-]+", name)]
+
+    return complete
+
+
+STUDIES, RUNS = "petl.config.locate:complete", "petl.runs.find:complete"
 StudyFile = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="A YAML file, such as experiments/table1.yaml.")
+    Path,
+    typer.Argument(
+        metavar="STUDY",
+        help="A YAML file, such as experiments/table1.yaml.",
+        autocompletion=completed_by(STUDIES),
+    ),
 ]
 RunsDir = Annotated[
     Path | None, typer.Option("--runs", metavar="DIR", help="Run directories [PETL_RUNS or runs].")
@@ -50,6 +75,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[STUDY] [FIELD=VALUE]...",
         help="Such as experiments/table1.yaml method=conformer-* fold=0-2 state=failed.",
+        autocompletion=completed_by(STUDIES, RUNS),
     ),
 ]
 ClusterName = Annotated[

@@ -32,6 +32,12 @@ def study_file(name: str | Path) -> Path | None:
     return here if here.is_file() else _known().get(path.name)
 
 
+def complete(incomplete: str) -> list[str]:
+    """The names of studies, and of YAML files here, that begin so."""
+    names = {*_known(), *(file.name for file in Path().glob("*.y*ml"))}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def _is_name(path: Path) -> bool:
     return len(path.parts) == 1 and path.suffix not in SUFFIXES
 

@@ -12,6 +12,8 @@ from petl.config.study import Study
 from petl.config.study_file import Report
 from petl.config.validate import validate
 from petl.errors import UserError, nearest, reason
+from petl.places import Places
+from petl.runs.archive.format import RUN_ID
 from petl.runs.directory import RunDir, Runs
 
 LISTED = 4
@@ -64,6 +66,13 @@ def study_in(folder: Path) -> Study:
     reports_best = any(task.weights.startswith("best") for task in tasks)
     report: Report = "test_best" if reports_best else "test_last"
     return Study(folder.name, Path(f"{folder.name}.yaml"), "", report, tasks)
+
+
+def complete(incomplete: str) -> list[str]:
+    """The ids of runs that begin so. Packed ones are left out: TAB has to be quick."""
+    folders = Places.choose().runs.glob(f"*/{incomplete}*") if incomplete.isalnum() else ()
+    ids = {folder.name for folder in folders if RUN_ID.fullmatch(folder.name)}
+    return sorted(ids)
 
 
 def _all(runs: Path) -> Iterator[Path]:

@@ -8,10 +8,15 @@ from typing import Annotated
 
 import typer
 
-from petl.terminal import RunsDir, console, need
+from petl.terminal import RUNS, RunsDir, completed_by, console, need
 
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the id's beginning.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's folder, its id, or the id's beginning.",
+        autocompletion=completed_by(RUNS),
+    ),
 ]
 
 

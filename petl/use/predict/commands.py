@@ -15,9 +15,12 @@ import typer
 
 from petl.errors import UserError
 from petl.terminal import (
+    RUNS,
+    STUDIES,
     CacheDir,
     DataDir,
     RunsDir,
+    completed_by,
     console,
     echo,
     leave,
@@ -34,7 +37,12 @@ if TYPE_CHECKING:
 FAILED = 1
 
 RunOrStudy = Annotated[
-    str, typer.Argument(metavar="RUN", help="A study, or a run's folder, id or id's beginning.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A study, or a run's folder, id or id's beginning.",
+        autocompletion=completed_by(STUDIES, RUNS),
+    ),
 ]
 Only = Annotated[
     list[str] | None,
