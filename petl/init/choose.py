@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from petl.config.dataset import RATE
+from petl.config.presets import dataset_of
 from petl.config.study_file import Sound
 from petl.data.corpus import first_few
 from petl.data.splits import NAMES
@@ -26,7 +27,7 @@ ENOUGH = 5
 SMALL = "ast-small"
 TABLE = {"file": "clips.csv", "path": "file", "label": "label", "fold": "fold"}
 """That init writes, to keep groups together."""
-STEPS, FEWEST_STEPS = 1000, 300
+STEPS, FEWEST_STEPS = 1000, 150
 """How many steps the small AST trains, about, for clips of a second and for long ones."""
 MANY_STEPS = 2000
 """The same for other backbones: ESC-50 has 1,900 in the paper."""
@@ -44,6 +45,8 @@ class Choice:
     epochs: int = 0
     batch: int = 0
     fold: int | Literal["all"] = "all"
+    called: str = ""
+    """What the study calls the dataset, if not by its name."""
     fold_of: dict[str, int] = field(default_factory=dict)
     """The fold of each group: then the study reads a table that says so."""
     groups: Groups | None = None
@@ -55,8 +58,9 @@ def choose(
     name: str, found: Found, measured: Measured, backbone: str, sound: Sound, by_group: bool | None
 ) -> Choice:
     clips = len(found.corpus.clips)
-    preset = found.preset if found.preset != name else None  # else it would be like itself
-    choice = Choice(name, name, sound, backbone, dict(found.settings), preset)
+    choice = Choice(name, name, sound, backbone, dict(found.settings), found.preset)
+    if name == found.preset:
+        choice.called = f"my-{name}"  # else it would be `like` itself
     choice.reasons += [
         ("clips", f"{clips:,} in {found.folder}, layout {found.settings['layout']}"),
         ("classes", _classes(found)),
@@ -147,10 +151,19 @@ def _listed(groups: Groups) -> str:
 def _length(choice: Choice, measured: Measured) -> None:
     """All of a clip for at least 95 of 100 clips, but not more than the AST has seen."""
     seconds = measured.seconds
+    if choice.preset:
+        choice.dataset["frames"] = dataset_of(choice.preset).frames
+        _say_length(choice, seconds)
+        return
     most, longest = seconds[math.ceil(0.95 * len(seconds)) - 1], seconds[-1]
     wanted = longest if longest <= 1.25 * most else most
     frames = max(20, min(LONGEST, math.ceil(wanted * 10) * 10))
     choice.dataset["frames"] = frames
+    _say_length(choice, seconds)
+
+
+def _say_length(choice: Choice, seconds: Sequence[float]) -> None:
+    frames = choice.dataset["frames"]
     cut = sum(second > frames / 100 for second in seconds) / len(seconds)
     text = f"{frames} frames, {frames / 100:g} s"
     choice.reasons.append(("input", f"{text}: {cut:.0%} of the clips are longer and are cut"))
@@ -158,6 +171,9 @@ def _length(choice: Choice, measured: Measured) -> None:
 
 def _training(choice: Choice, clips: int) -> None:
     """So many steps that most small tasks are learned, and fewer where a CPU sees long clips."""
+    if choice.preset and choice.backbone != SMALL:
+        choice.reasons.append(("training", "as published"))
+        return
     trains = max(1, round(0.7 * clips))
     choice.batch = 32 if trains >= 200 and choice.backbone != SMALL else 8
     steps = MANY_STEPS

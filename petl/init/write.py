@@ -30,7 +30,11 @@ SOUNDS = "sounds"
 
 
 def study_text(choice: Choice, found: Found, command: str) -> str:
-    folds, backbone = choice.dataset["folds"], choice.backbone
+    folds, backbone, dataset = (
+        choice.dataset["folds"],
+        choice.backbone,
+        choice.called or choice.name,
+    )
     every = "" if choice.fold == "all" else f"all: each of the {folds} folds"
     which = WHICH.get(backbone, "")
     kernel = "speech or other: the kernel of conformer adapters"
@@ -39,34 +43,38 @@ def study_text(choice: Choice, found: Found, command: str) -> str:
         f"description: {len(found.corpus.classes)} classes of {choice.name}",
         "",
         "matrix:",
-        f"  dataset: {choice.name}",
+        f"  dataset: {dataset}",
         _comment(f"  backbone: {backbone}", which),
         f"  method: [{', '.join(METHODS.get(backbone, OTHERWISE))}]",
         _comment(f"  fold: {choice.fold}", every),
         "  seed: 0",
         "",
         "datasets:",
-        f"  {choice.name}:",
+        f"  {dataset}:",
         *([f"    like: {choice.preset}"] if choice.preset else []),
         _comment(f"    sound: {choice.sound}", kernel),
         "    dataset:",
         *(f"      {line}" for line in _dataset(choice)),
-        f"    train: {{epochs: {choice.epochs}, batch_size: {choice.batch}}}",
     ]
+    if choice.epochs:
+        lines.append(f"    train: {{epochs: {choice.epochs}, batch_size: {choice.batch}}}")
     return "\n".join(lines) + "\n" + (WHEN if backbone == SMALL else "")
 
 
 def _dataset(choice: Choice) -> list[str]:
     chosen = choice.dataset
-    lines = [f"corpus: {choice.corpus}"]
-    if not choice.preset:
-        lines.append(f"layout: {chosen['layout']}")
-    lines += [f"classes: {chosen['classes']}", f"folds: {chosen['folds']}"]
-    frames = _comment(f"frames: {chosen['frames']}", "of 10 ms; longer clips are cut")
-    if not choice.preset:
-        lines.append(f"split: {chosen['split']}")
-    lines += [f"{key}: {_flow(chosen[key])}" for key in ("ratio", "table") if key in chosen]
-    return [*lines, frames, _comment("spec_augment: mild", "or strong, or null")]
+    counts = [f"classes: {chosen['classes']}", f"folds: {chosen['folds']}"]
+    if choice.preset:
+        return [f"corpus: {choice.corpus}", *counts]
+    return [
+        f"corpus: {choice.corpus}",
+        f"layout: {chosen['layout']}",
+        *counts,
+        f"split: {chosen['split']}",
+        *(f"{key}: {_flow(chosen[key])}" for key in ("ratio", "table") if key in chosen),
+        _comment(f"frames: {chosen['frames']}", "of 10 ms; longer clips are cut"),
+        _comment("spec_augment: mild", "or strong, or null"),
+    ]
 
 
 def _flow(values: dict[str, Any]) -> str:

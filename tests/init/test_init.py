@@ -204,6 +204,7 @@ def test_published_layouts_are_known_by_their_files(tmp_path: Path) -> None:
     }
     assert {task.fold for task in tasks} == {0, 1, 2, 3, 4}
     assert [len(part) for part in parts_of(tasks[0])] == [6, 2, 2]
+    assert (tasks[0].dataset.frames, tasks[0].train.epochs) == (500, 50)  # the preset's
 
 
 def test_long_and_slow_recordings_are_said(tmp_path: Path) -> None:
@@ -276,3 +277,20 @@ def test_published_corpora_of_several_labels_are_known(
     init(f"sounds/{name}")
     dataset = first_task(f"{name}.yaml").dataset
     assert (dataset.layout, dataset.split, dataset.classes) == (name, split, 10)
+
+
+def test_a_folder_with_the_name_of_a_preset_has_the_presets_split(tmp_path: Path) -> None:
+    """UrbanSound8K as intended validates on a training fold, not on the test fold."""
+    folder = tmp_path / "urbansound8k"
+    rows = []
+    for fold in (1, 2, 3):
+        put(folder / "audio" / f"fold{fold}", [f"{fold}{label}.wav" for label in "ab"])
+        rows += [f"{fold}{kind}.wav,{fold},{i},{kind}" for i, kind in enumerate("ab")]
+    (folder / "metadata").mkdir()
+    table = "\n".join(["slice_file_name,fold,classID,class", *rows])
+    (folder / "metadata" / "UrbanSound8K.csv").write_text(table)
+    init(folder, "--backbone", "ast")
+    task = first_task("urbansound8k.yaml")
+    assert (task.names.dataset, task.dataset.split) == ("my-urbansound8k", "held-out")
+    train, validation, test = parts_of(task)
+    assert len(train) == len(validation) == len(test) == 2 and not {*validation} & {*test}
