@@ -10,10 +10,10 @@ import pandas as pd
 from analysis import collect
 from analysis.cells import Table, build
 from analysis.figures import parameters
-from analysis.measure import choose
+from analysis.measure import Measure, choose
 from analysis.tables import html, latex, paper, significance, text, trace
 from analysis.tables.layout import Extras, lay_out
-from petl.config.kinds import SEVERAL_LABELS, metric
+from petl.config.kinds import HEADLINES, SEVERAL_LABELS, metric
 from petl.config.study import Study
 from petl.files import refuse_foreign, write_output
 from petl.picture import to_bytes as picture_bytes
@@ -97,6 +97,7 @@ def tabulate(
     frame = collect.load(study, runs) if frame is None else frame
     collect.refuse_unfinished(frame, study, runs)
     measure = choose(frame, options.metric or study.report, options.digits)
+    frame, elsewhere = _of_one_kind(frame, measure)
     table = build(frame, measure, options.spread)
     compared = options.published or options.tolerance is not None
     extras = Extras(
@@ -104,8 +105,22 @@ def tabulate(
         options.tolerance,
         significance.compare(table, frame, options.reference) if options.reference else None,
     )
-    warnings = _warnings(frame, table)
+    warnings = [*elsewhere, *_warnings(frame, table)]
     return Tabulated(runs / study.name, frame, table, extras, options.colors, warnings)
+
+
+def _of_one_kind(frame: pd.DataFrame, measure: Measure) -> tuple[pd.DataFrame, list[str]]:
+    """The datasets whose kind of task has this headline metric, and a line for each other one."""
+    split, _, name = measure.column.rpartition(".")
+    lines: dict[str, str] = {}
+    for label, runs in frame[frame["state"] == "done"].groupby("dataset_label", sort=False):
+        columns = [f"{split}.{h}" for h in HEADLINES if h != name and f"{split}.{h}" in runs]
+        theirs = next((column for column in columns if runs[column].notna().any()), None)
+        if name in HEADLINES and theirs and runs[measure.column].isna().all():
+            what = metric(name).title
+            lines[label] = f"{label} is another kind of task without {what}: --metric {theirs}"
+    kept = frame[~frame["dataset_label"].isin(list(lines))]
+    return (kept, list(lines.values())) if (kept["state"] == "done").any() else (frame, [])
 
 
 def _warnings(frame: pd.DataFrame, table: Table) -> list[str]:

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from analysis.figures.figure import draw
-from analysis.tables.tabulate import tabulate
+from analysis.tables.tabulate import Options, tabulate
 from petl import config
 from petl.cli import app
-from petl.config.options import Options
+from petl.config.options import Options as Execution
 from petl.config.study import Study, load_study
 from petl.data.load import load
 from petl.data.synthetic.mixtures import NAMES, like_fsd50k
@@ -62,7 +62,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, study: Study) -> Places:
     like_fsd50k(places.data / "tags", {"train": 30, "val": 10, "test": 20}, seed=1)
     table = places.data / "tags" / "FSD50K.ground_truth" / "eval.csv"
     table.write_text(table.read_text().replace("Melody_step", "Noise_swell"))
-    run_task(study.tasks[0], places, Options(threads=1))
+    run_task(study.tasks[0], places, Execution(threads=1))
     return places
 
 
@@ -101,7 +101,7 @@ def test_a_run_stopped_every_other_step_ends_the_same(
         left = iter(range(2))
         try:
             stop = lambda left=left: next(left, None) is None  # noqa: E731
-            run_task(study.tasks[0], own, Options(threads=1), stop=stop)
+            run_task(study.tasks[0], own, Execution(threads=1), stop=stop)
         except Interrupted:
             assert tries < 20
     assert tries > 2
@@ -190,3 +190,18 @@ def test_what_needs_one_label_is_refused(study: Study, more: dict, complaint: st
     few = {"few_shot": {"per_class": 1, "draw": "first"}}
     with pytest.raises(ValueError, match="few_shot is for clips with one label each"):
         config.Task.model_validate(said | {"dataset": said["dataset"] | few})
+
+
+def test_a_table_holds_one_kind_of_task_and_names_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.yaml"
+    matrix = "{dataset: [esc10, fsd50k], backbone: ast, method: [linear, lora], fold: 0, seed: 1}"
+    file.write_text(f"report: test_best\nmatrix: {matrix}\n")
+    study = load_study(file)
+    fabricate(study, tmp_path)
+    by_accuracy = tabulate(study, tmp_path)
+    assert [dataset.label for dataset in by_accuracy.table.datasets] == ["ESC-10"]
+    line = "FSD50K is another kind of task without accuracy: --metric test_best.map"
+    assert by_accuracy.warnings == [line]
+    by_map = tabulate(study, tmp_path, Options(metric="test_best.map"))
+    assert [dataset.label for dataset in by_map.table.datasets] == ["FSD50K"]
+    assert len(by_map.table.rows) == 2
