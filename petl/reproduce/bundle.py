@@ -172,9 +172,9 @@ class _Secrets:
     """Names of people, machines and folders, and where a bundle would tell them."""
 
     def __init__(self, hosts: set[str], places: Places):
-        folders = {str(path) for path in (Path.home(), Path.cwd(), *vars(places).values())} - {"/"}
+        folders = {str(path) for path in (Path.home(), Path.cwd(), *vars(places).values())}
         names = {socket.gethostname(), socket.gethostname().partition(".")[0], getuser(), *hosts}
-        self.folders = _any_of(folders, rb"(?<![\w.-])(?:%s)(?![\w.-])")
+        self.folders = _any_of(folders - {"/", "/root"}, rb"(?<![\w.-])(?:%s)(?![\w.-])")
         self.names = _any_of(names - ANYONE - {""}, rb"(?<![\w-])(?:%s)(?![\w-])")
 
     def refuse(self, name: str, data: bytes) -> None:

@@ -22,6 +22,7 @@ from petl.files import write_json
 from petl.places import Places
 from petl.reproduce.bundle import MANIFEST, Contents, write_bundle
 from petl.reproduce.verify import Checked, verify_bundle
+from petl.runs.code.archive import build
 from petl.runs.machine import record_machine
 
 STUDY = """\
@@ -38,7 +39,7 @@ datasets:
 """
 HOST = "node-of-mine-17"
 ACCURACY = {("linear", 0): 0.5, ("linear", 1): 0.75, ("bitfit", 0): 0.75, ("bitfit", 1): 0.75}
-CODE = b"an archive of code"
+CODE = build().data
 
 
 def quiet(*args: object) -> None:
@@ -98,13 +99,14 @@ def test_the_same_runs_give_the_same_bytes(study: Study, good: Path, tmp_path: P
 
 
 def test_no_name_of_a_machine_person_or_folder_is_in_it(study: Study, good: Path) -> None:
-    content = good.read_bytes()
-    words = {HOST, str(Path.home()), str(Path.cwd()), str(study.path.parent), socket.gethostname()}
-    words |= {getpass.getuser()} - {"root"}
-    found = [
-        re.search(rb"(?<![\w-])%s(?![\w-])" % re.escape(word.encode()), content) for word in words
-    ]
-    assert not any(found)
+    """In the program itself a word may be anybody's name, but no folder is."""
+    folders = {str(Path.home()), str(Path.cwd()), str(study.path.parent)} - {"/root"}
+    names = {HOST, socket.gethostname(), getpass.getuser()} - {"root"}
+    with zipfile.ZipFile(good) as packed:
+        for entry in packed.namelist():
+            words = folders if entry.startswith("code/") else folders | names
+            whole = rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(w.encode()) for w in words)
+            assert re.search(whole, packed.read(entry)) is None, entry
 
 
 def test_such_names_are_included_when_asked_for(study: Study, tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_a_changed_byte_is_found_and_its_file_named(good: Path, tmp_path: Path, 
 
 def test_a_byte_changed_in_the_zip_file_itself_is_found(good: Path, tmp_path: Path) -> None:
     data = bytearray(good.read_bytes())
-    data[data.index(CODE) + 3] ^= 1
+    data[data.index(CODE) + len(CODE) // 2] ^= 1
     (tmp_path / "bad.zip").write_bytes(data)
     (problem,) = verify_bundle(tmp_path / "bad.zip", quiet).problems
     assert problem.startswith("code/") and "changed" in problem
@@ -224,7 +226,7 @@ def test_a_run_under_another_runs_id_is_found(good: Path, tmp_path: Path) -> Non
 
 def test_a_compressed_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr(MANIFEST, b" " * 200_000_000)
+        packed.writestr(MANIFEST, b" " * 20_000_000)
     with pytest.raises(UserError, match="compressed"):
         verify_bundle(tmp_path / "bomb.zip", quiet)
 
