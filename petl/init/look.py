@@ -14,6 +14,7 @@ import soundfile
 from petl.config import Dataset
 from petl.data import layouts
 from petl.data.corpus import Corpus
+from petl.data.downloads import DOWNLOADS
 from petl.data.layouts import audioset, fsd50k
 from petl.data.layouts.reading import PARTS, folders, listed, rows
 from petl.errors import UserError
@@ -51,7 +52,8 @@ def look(path: Path, label: str | None = None) -> Found:
     if path.is_file():
         return _table(path, label)
     if not path.is_dir():
-        raise UserError(f"{path}: no such file or folder")
+        known = f"; `petl data fetch {path}` downloads it" if str(path) in DOWNLOADS else ""
+        raise UserError(f"{path}: no such file or folder{known}")
     for layout, (mark, describe) in PUBLISHED.items():
         if (path / mark).exists():
             return _found(path, {"layout": layout, **describe(path)}, preset=layout)

@@ -29,6 +29,8 @@ def init_study(
     places: Places,
 ) -> tuple[Choice, list[Path]]:
     """What was chosen, and the files and folders that were made."""
+    if not path.exists() and (places.data / path).is_dir():
+        path = places.data / path  # `petl init esc50`, as the other commands call it
     out = out or Path(f"{study_name(path)}.yaml")
     name = checked_name(out)
     refuse_existing(out)

@@ -87,7 +87,7 @@ def test_nothing_that_exists_is_changed(tmp_path: Path) -> None:
 
 def test_sounds_in_the_data_folder_stay_where_they_are(tmp_path: Path) -> None:
     birds(tmp_path / "data" / "birds")
-    told = init("data/birds").stdout
+    told = init("birds").stdout  # by its name in the data folder
     assert "wrote birds.yaml" in told and "wrote data" not in told
     assert not (tmp_path / "data" / "birds").is_symlink()
 
@@ -243,6 +243,10 @@ def test_a_copy_of_a_preset_is_a_study_that_trains_the_same(preset: str) -> None
     tasks = load_study(f"my-{preset}.yaml").tasks
     ids = [task.run_id for task in tasks]
     assert len(ids) == 2 * len(set(ids))
+
+
+def test_a_published_dataset_that_is_not_here_is_said_how_to_get() -> None:
+    assert "`petl data fetch esc50` downloads it" in init("esc50", code=2).output
 
 
 def test_a_preset_that_does_not_exist_is_told_the_nearest() -> None:
