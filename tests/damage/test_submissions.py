@@ -35,7 +35,7 @@ STUDY = """\
 description: a study
 profile: as-run
 report: test_last
-matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1], seed: 1}
+matrix: {dataset: esc50, backbone: ast-small, method: lora, fold: [0, 1], seed: 1}
 """
 FILES = ("submission.json", "arrays.jsonl", "cancelled.jsonl")
 

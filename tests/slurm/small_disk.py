@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class SmallDisk:
-    """A file system of its own for a test, of 2 MB."""
+    """A file system of its own for a test, of 8 MB."""
 
     def __init__(self, folder: Path):
         self.folder = folder
