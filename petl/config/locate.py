@@ -38,6 +38,12 @@ def complete(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def study_name(word: str) -> str:
+    """`birds` of birds.yaml, of runs/birds and of birds; a name may have dots in it."""
+    path = Path(word)
+    return path.stem if path.suffix in SUFFIXES else path.name
+
+
 def _is_name(path: Path) -> bool:
     return len(path.parts) == 1 and path.suffix not in SUFFIXES
 

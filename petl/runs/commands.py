@@ -93,6 +93,7 @@ def adopt(
     Example:
       petl adopt birds-2.yaml birds
     """
+    from petl.config.locate import study_name
     from petl.config.study import load_study
     from petl.errors import UserError
     from petl.places import Places
@@ -100,7 +101,7 @@ def adopt(
     from petl.runs.adopt import finished
 
     loaded, folder = load_study(study), Places.choose(runs).runs
-    theirs, own = folder / Path(old).stem, folder / loaded.name
+    theirs, own = folder / study_name(old), folder / loaded.name
     if theirs == own:
         raise UserError(f"{own} is the study's own folder; give the name that it had before")
     ready = finished({task.run_id for task in loaded.tasks}, theirs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from petl.config.locate import study_file
+from petl.config.locate import study_file, study_name
 from petl.config.selection import select, setting
 from petl.config.study import Study, load_study
 from petl.errors import UserError
@@ -33,10 +33,13 @@ def studies(words: Sequence[str], runs: Path, local: bool = False) -> tuple[list
         return [_named(words[0], runs)], _with_run_ids(words[1:])
     loaded = []
     for folder in sorted(runs.iterdir() if runs.is_dir() else ()):
-        if (folder / "slurm").is_dir():
-            loaded += _submitted(folder)
-        elif local and folder.is_dir() and Runs(folder):
-            loaded.append(_named(folder.name, runs))
+        try:
+            if (folder / "slurm").is_dir():
+                loaded += _submitted(folder)
+            elif local and folder.is_dir() and Runs(folder):
+                loaded.append(_named(folder.name, runs))
+        except UserError as error:  # of one study; the others are shown
+            warn([str(error)])
     if loaded and words and _is_run(words[0]):
         loaded = [one for one in loaded if _has(one, words[0])]
         if not loaded:
@@ -62,7 +65,7 @@ def _submitted(folder: Path) -> list[Study]:
 
 def _named(word: str, runs: Path) -> Study:
     """By its file; if that is gone, from the runs in the folder of its name."""
-    folder = runs / Path(word).stem
+    folder = runs / study_name(word)
     if study_file(word) is None and folder.is_dir() and Runs(folder):
         found = study_in(folder)
         if found.tasks:

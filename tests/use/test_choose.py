@@ -157,6 +157,9 @@ def test_windows_and_label_tracks_have_times(three, clip, tmp_path) -> None:
     labels = [line.split("\t") for line in (tmp_path / "t" / "long.txt").read_text().splitlines()]
     assert [(float(start), float(end)) for start, end, _ in labels] == times
     assert [text.rpartition(" ")[0] for *_, text in labels] == [row[3] for row in rows]
+    for hop in ("0", "nan", "inf"):
+        refused = petl("predict", three[0].path, long, "--hop", hop)
+        assert (refused.exit_code, "it can be 0.01 s or more" in refused.stderr) == (2, True)
     again = petl("predict", three[0].path, long, "--labels", tmp_path / "t")
     assert (again.exit_code, "long.txt exists already" in again.stderr) == (2, True)
 
@@ -198,7 +201,11 @@ def test_the_files_of_a_group_have_one_row(three, clip, tmp_path) -> None:
     assert [row[:2] for row in rows] == [["a", "2"], ["b", "1"]]
     alone = list(csv.reader(io.StringIO(petl("predict", three[0].path, files[2]).stdout)))[1]
     assert rows[1][2:4] == alone[1:3]
-    for wrong, line in (("(x", "not a regular expression"), ("(y)z", "does not match it")):
+    for wrong, line in (
+        ("(x", "not a regular expression"),
+        ("(y)z", "does not match it"),
+        ("(y*)", "not match"),
+    ):
         refused = petl("predict", three[0].path, files[0], "--group", wrong)
         assert (refused.exit_code, line in refused.stderr) == (2, True)
 

@@ -28,7 +28,7 @@ def _by_pattern(by: str, files: Sequence[Path]) -> dict[Path, str]:
     groups = {}
     for file in files:
         found = pattern.search(str(file))
-        if found is None or found[1] is None:
+        if found is None or not found[1]:
             raise UserError(f"{file}: --group {by!r} does not match it")
         groups[file] = found[1]
     return groups

@@ -133,3 +133,20 @@ def test_a_renamed_study_is_offered_its_runs(
     assert first.path.exists() and not second.path.exists()
     assert "2 of 20 done" in petl("status", "new.yaml", "--runs", runs).stdout
     assert "no finished run" in petl("adopt", "new.yaml", "other", "--runs", runs).stderr
+
+
+def test_a_name_with_dots_is_a_name_and_one_unreadable_study_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("birds-v1.2", "other"):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(STUDY)
+        finished(load_study(file).tasks[0], tmp_path / "runs")
+    assert len(petl("ls", "birds-v1.2", "--runs", "runs").stdout.splitlines()) == 20
+    (tmp_path / "birds-v1.2.yaml").unlink()
+    assert len(petl("ls", "birds-v1.2", "--runs", "runs").stdout.splitlines()) == 1
+    (tmp_path / "other.yaml").write_text("what: is this")
+    told = petl("ls", "--runs", "runs")
+    assert (told.exit_code, len(told.stdout.splitlines())) == (0, 1)
+    assert "warning: other.yaml:1: unknown key 'what'" in told.stderr
