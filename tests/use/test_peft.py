@@ -26,6 +26,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ia3": {"family": "ia3"},
 }
 LONGER = {"dataset": {"frames": 130}}
+BUILTIN = {"backbone": {"source": "builtin:small"}}
 OWN_HEAD = {"pooling": "all", "position_embeddings": "interpolate"}
 
 
@@ -52,7 +53,9 @@ def logits(folder: Path, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", ["lora", *(slow(name) for name in METHODS if name != "lora")])
 @pytest.mark.parametrize(
-    "settings", [{}, slow(LONGER), slow({"backbone": OWN_HEAD})], ids=["", "longer", "own head"]
+    "settings",
+    [{}, slow(LONGER), slow({"backbone": OWN_HEAD}), slow(BUILTIN)],
+    ids=["", "longer", "own head", "builtin"],
 )
 def test_an_exported_adapter_gives_our_logits_in_peft(
     method: str, settings: dict[str, Any], written, peft, tmp_path: Path
