@@ -37,7 +37,7 @@ STUDY = """\
 description: a study
 profile: as-run
 report: test_last
-matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1], seed: 1}
+matrix: {dataset: esc50, backbone: ast-small, method: lora, fold: [0, 1], seed: 1}
 """
 STRAYS = ("json", "random", "petl", "slurm", "submitit", "yaml", "analysis", "typing_extensions")
 
