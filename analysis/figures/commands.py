@@ -98,7 +98,8 @@ def curves(
     need("pandas", "analysis")
     from analysis.figures.convergence import convergence, of_runs
     from analysis.figures.figure import save_as, some_runs, with_epochs
-    from petl.config.study import EXPERIMENTS, load_study
+    from petl.config.locate import study_file
+    from petl.config.study import load_study
     from petl.places import Places
     from petl.runs.find import find_run
 
@@ -107,7 +108,7 @@ def curves(
     chosen = {"dataset": dataset, "backbone": backbone, "method": method}
     chosen |= {"fold": fold, "seed": seed}
     first = names[0]
-    is_study = first.endswith((".yaml", ".yml")) or (EXPERIMENTS / f"{first}.yaml").is_file()
+    is_study = first.endswith((".yaml", ".yml")) or study_file(first) is not None
     if len(names) == 1 and is_study:
         frame = with_epochs(some_runs(load_study(first), folder, **chosen), folder)
     elif any(value is not None for value in chosen.values()):

@@ -24,7 +24,7 @@ def fetch(
     The commit of each is written down: runs use it until --update takes a newer one, and record
     it in their results.
 
-    \\b
+    \b
     Example:
       petl fetch experiments/table1.yaml
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petl.terminal import AsJson, RunsDir, StudyFile, console, interruptible, progress_bars
+from petl.terminal import AsJson, RunsDir, StudyFile, console, echo, interruptible, progress_bars
 
 if TYPE_CHECKING:
     from petl.reproduce.environment import Surroundings
@@ -157,7 +157,7 @@ def bundle(
 def _print_json(value: Any) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=1))
+    echo(json.dumps(value, indent=1))
 
 
 def show(run: RunName, as_json: AsJson = False, runs: RunsDir = None) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from petl.config import Task
+from petl.config.locate import study_file
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.reproduce.compare import Copy, read_copy
@@ -105,7 +106,7 @@ def drawn(run_ids: Iterable[str], sample: int | None, seed: int) -> list[str]:
 
 
 def _runs_of(word: str, runs: Path) -> list[RunDir]:
-    if Path(word).suffix not in SUFFIXES:
+    if study_file(word) is None and Path(word).suffix not in SUFFIXES:
         return [find_run(word, runs)]
     study = load_study(word)
     every = [RunDir.of(task, runs) for task in study.tasks]

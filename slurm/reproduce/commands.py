@@ -15,6 +15,7 @@ from petl.terminal import (
     RunsDir,
     Yes,
     console,
+    echo,
     interruptible,
     need,
     progress_bars,
@@ -191,7 +192,7 @@ def _tell(found: Sequence[Original], folder: Path, as_json: bool) -> None:
     judged = outcomes(found, folder)
     files = write_outcomes(judged, folder)
     if as_json:
-        typer.echo(files[0].read_text(), nl=False)
+        echo(files[0].read_text(), nl=False)
     else:
         _print(judged, in_words(judged), files)
     raise typer.Exit(exit_code(judged))

@@ -280,8 +280,8 @@ def test_a_folder_of_another_user_is_one_line(
 ) -> None:
     submit(study, places, slice(0, 2))
     (places.runs / "study" / "slurm").chmod(0o700)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents[:3]):
+        parent.chmod(parent.stat().st_mode | 0o055)
     more = ["--cluster=example", "--yes"] if command in ("submit", "retry") else []
     more += ["--yes"] if command in ("cancel", "clean") else []
     code, told = elsewhere(study, tmp_path, "theirs", command, f"--runs={places.runs}", *more)

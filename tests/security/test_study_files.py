@@ -46,7 +46,7 @@ def test_a_file_of_megabytes_is_not_parsed(tmp_path: Path) -> None:
     ("matrix", "said"),
     [
         ({"fold": list(range(4_000)), "seed": list(range(4_000))}, "tasks, and at most 200,000"),
-        ({"method": ["lora"] * 4_000}, "4,000 combinations of dataset, backbone and method"),
+        ({"method": ["lora"] * 4_000}, "4,000 combinations of datasets, methods"),
     ],
 )
 def test_a_product_of_millions_is_refused_before_it_is_built(matrix: dict, said: str) -> None:
