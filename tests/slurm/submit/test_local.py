@@ -79,7 +79,7 @@ def test_one_failure_stops_nobody_and_only_it_is_tried_again(
     assert [item.task for item in Plan(loaded, places.runs).to_run()] == [bad.task]
 
     left = {path.name for item in good for path in item.run.path.iterdir()}
-    assert left == {"task.json", "metrics.jsonl", "result.json", "log.txt"}
+    assert left == {"task.json", "metrics.jsonl", "result.json", "log.txt", "weights.safetensors"}
     (jobs,) = (places.runs / "tiny" / "jobs").iterdir()
     left = {path.name for path in jobs.iterdir()}
     assert left == {"manifest.jsonl", f"{bad.task.run_id}.log"}
