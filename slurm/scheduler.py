@@ -133,6 +133,10 @@ class SlurmTrouble(UserError):
     """A Slurm command failed, or is not installed here."""
 
 
+class NotInstalled(SlurmTrouble):
+    """There is no such command, so Slurm has not heard of it."""
+
+
 def run(command: Sequence[str], timeout_s: float = TIMEOUT_S, text: str = "") -> str:
     """What the command prints when it reads this text; its error message, in one line, if it fails.
 
@@ -148,7 +152,7 @@ def run(command: Sequence[str], timeout_s: float = TIMEOUT_S, text: str = "") ->
             env=_environment(),
         )
     except FileNotFoundError:
-        raise SlurmTrouble(f"there is no {command[0]} on this machine") from None
+        raise NotInstalled(f"there is no {command[0]} on this machine") from None
     except subprocess.TimeoutExpired:
         raise SlurmTrouble(f"{command[0]} did not answer within {timeout_s:.0f} s") from None
     if done.returncode:

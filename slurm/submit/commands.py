@@ -146,9 +146,11 @@ def retry(
 ) -> None:
     """Submit failed runs again, whatever the cause, and release held ones.
 
+    Runs that were never submitted to a cluster are run again on this machine.
+
     \b
     Example:
-      petl retry experiments/table1.yaml cause=out-of-memory --set mem_gb=64
+      petl retry experiments/table1.yaml cause=host-memory --set mem_gb=64
       petl retry experiments/table1.yaml --silent
     """
     places = Places.choose(runs, data, cache)
@@ -156,11 +158,14 @@ def retry(
     named = cluster or os.environ.get("PETL_CLUSTER")
     for plan in plans:
         mine = of(plan, items)
-
+        submitted = named or any(item.attempts for item in mine)
         there = partial(_last_or, named, plan, mine, places, code, changes or [])
         if silent:
-            submitted = named or any(item.attempts for item in mine)
             retry_silent(plan, mine, places, there if submitted else None, ask=not yes)
+            continue
+        if not submitted and not changes:  # they ran on this machine
+            ids = {item.task.run_id for item in mine}
+            run_here(plan, failed(plan.items, ids).again, None, places, code)
             continue
         chosen = there()  # it may refuse, and then nothing has been done yet
         if waiting := control.held(plan, mine):

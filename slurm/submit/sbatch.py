@@ -19,7 +19,7 @@ from petl.runs.code.archive import CodeArchive
 from slurm.call import python_arguments
 from slurm.manifest import write_manifest
 from slurm.record import Record
-from slurm.scheduler import SlurmTrouble, ask, max_array_size, run
+from slurm.scheduler import NotInstalled, SlurmTrouble, ask, max_array_size, run
 from slurm.status.plan import Item, Plan
 from slurm.submission import Submission
 from slurm.submit.container import runs_same_python
@@ -143,6 +143,10 @@ def _send(submission: Submission, cluster: Cluster, queue: Mapping[str, int], lo
         # next submit finds it by its name (recover). So the record had to be written before.
         try:
             output = run(["sbatch", "--parsable", *after], text=script)
+        except NotInstalled as trouble:
+            for left in submission.chunks[chunk:]:
+                submission.note(left, None)
+            raise UserError(f"{trouble}: submit from a login node; --local runs here") from None
         except SlurmTrouble as trouble:
             recover(submission.folder.parent)  # a timeout may hide that the array was accepted
             raise UserError(_refused(trouble, submission)) from None

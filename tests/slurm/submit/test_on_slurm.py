@@ -214,3 +214,13 @@ def test_an_abandoned_array_that_starts_after_all_does_nothing(
     until(lambda: not in_cluster.run("squeue", "-h").strip())
     assert "submitted its runs again" in submission.log(f"{job}_0").read_text()
     assert not all_done(loaded, places)
+
+
+def test_the_profile_that_init_writes_for_a_cluster_takes_its_jobs(
+    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+) -> None:
+    loaded, profile = study("linear", "[0, 1]", SHORT), tmp_path / "mine.yaml"
+    told = petl("init", "--cluster", "--out", profile, places=places)
+    assert profile.read_text() in told and "partition: " in told
+    petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
+    until(lambda: all_done(loaded, places), 120)

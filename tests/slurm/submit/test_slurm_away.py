@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from fake_slurm import PROGRAMS, Slurm, made_study, told_by
-from made_runs import stopped
+from made_runs import failed, stopped
 
 from petl.runs.claim import Claim
 from slurm import scheduler
 from slurm.status.plan import Plan
+from slurm.submit import commands
 
 
 def test_no_answer_is_waited_for_once_and_the_files_are_told(
@@ -77,3 +79,30 @@ def test_retry_sends_what_a_node_could_not_start_elsewhere(
     assert "released 4 held runs, away from node1" in told
     assert "scontrol update JobId=12 ExcNodeList=node1,node9" in fake_slurm.asked
     assert "scontrol release 12" in fake_slurm.asked
+
+
+def test_without_sbatch_submit_says_so_and_the_runs_still_wait(
+    fake_slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, one = tmp_path / "runs", made_study(tmp_path / "first.yaml")
+    words = ("submit", one.path, "--runs", runs, "--cluster=example", "--yes")
+    (fake_slurm.folder / "sbatch").unlink()
+    monkeypatch.setenv("PATH", str(fake_slurm.folder))
+    told = told_by(*words, code=2)
+    assert "petl: there is no sbatch on this machine: submit from a login node" in told
+    assert "4 waiting" in told_by("plan", one.path, "--runs", runs)
+
+
+def test_retry_runs_again_here_what_has_failed_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, one = tmp_path / "runs", made_study(tmp_path / "first.yaml")
+    failed(one.tasks[0], runs, "no luck")
+    again: list[str] = []
+
+    def run_here(plan: Plan, todo: list, *rest: object) -> None:
+        again.extend(item.task.run_id for item in todo)
+
+    monkeypatch.setattr(commands, "run_here", run_here)
+    told_by("retry", one.path, "--runs", runs)
+    assert again == [one.tasks[0].run_id]
