@@ -100,7 +100,8 @@ def _split(choice: Choice, found: Found, by_group: bool | None) -> None:
     dataset, say = choice.dataset, choice.reasons.append
     dataset.setdefault("folds", 1)
     if dataset["split"] not in ("given", "ratio"):
-        say(("split", f"as published: {dataset['folds']}"))
+        several = f", {dataset['folds']} folds" if dataset["folds"] > 1 else ""
+        say(("split", f"as published{several}"))
         return
     if dataset["split"] == "given":
         folds_of = f"its column of {dataset['folds']} folds"
@@ -164,7 +165,8 @@ def _length(choice: Choice, measured: Measured) -> None:
 
 def _say_length(choice: Choice, seconds: Sequence[float]) -> None:
     frames = choice.dataset["frames"]
-    cut = sum(second > frames / 100 for second in seconds) / len(seconds)
+    heard = frames / 100 + 0.015  # a frame is 25 ms, one every 10
+    cut = sum(second > heard for second in seconds) / len(seconds)
     text = f"{frames} frames, {frames / 100:g} s"
     choice.reasons.append(("input", f"{text}: {cut:.0%} of the clips are longer and are cut"))
 
