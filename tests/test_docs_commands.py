@@ -25,7 +25,7 @@ from petl.runs.synthetic import fabricate
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEEDS = {"a cluster", "a network", "a GPU", "root"}
+NEEDS = {"a cluster", "a network", "a GPU", "root", "a terminal"}
 BLOCK = re.compile(r"(?:<!-- needs: ([\w ,]+) -->\n\n?)?((?:^ {4}.*\n)+)", re.MULTILINE)
 RATE = 16_000
 SOUNDS = "barking.wav garden.wav night.flac new/a.wav recordings/a.wav parts/a_part1.wav"
@@ -94,6 +94,7 @@ def run(line: str, folder: Path) -> None:
         shutil.rmtree(folder / "out", ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setenv("HOME", str(folder))
         patch.setenv("PATH", str(folder / "bin"))
         for name in ("RUNS", "DATA", "CACHE"):
             patch.setenv(f"PETL_{name}", str(folder / name.lower()))
