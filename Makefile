@@ -46,8 +46,8 @@ test: setup  ## run the everyday tests on the pinned stack; under 4 minutes on 2
 test-slow: setup  ## run the tests that take more than three seconds each
 	.venv/bin/python $(PYTEST) -m "slow and not slurm" $(ARGS)
 
-test-modern: setup-modern  ## run both on the current stack, without the commands of the documentation
-	.venv-modern/bin/python $(PYTEST) -m "not slurm and not rehearsal" --ignore tests/test_docs_commands.py $(ARGS)
+test-modern: setup-modern  ## run the everyday tests on the current stack
+	.venv-modern/bin/python $(PYTEST) $(ARGS)
 
 test-slurm: setup  ## run the tests that start a Slurm of their own; needs root and Slurm's packages
 	.venv/bin/python -m pytest -m slurm $(ARGS)
