@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from petl.terminal import RUNS, RunsDir, completed_by, console, need
+from petl.terminal import RUNS, STUDIES, RunsDir, completed_by, console, echo, need
 
 Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's folder, its id, or the id's beginning.",
-        autocompletion=completed_by(RUNS),
+        help="A study, for its best run, or a run's folder, id or id's beginning.",
+        autocompletion=completed_by(STUDIES, RUNS),
     ),
 ]
 
@@ -52,6 +52,7 @@ def export(
     \b
     Example:
       petl export 3f9c shared/lora-esc50
+      petl export birds birds-model
       petl export 3f9c merged --format huggingface
       petl export 3f9c adapter --peft
     """
@@ -59,8 +60,14 @@ def export(
     from petl.places import Places
     from petl.use.export import export as write
     from petl.use.load import load_run
+    from petl.use.predict.choose import choose
 
-    description = write(load_run(run, Places.choose(runs)), out, "peft" if peft else format.value)
+    places = Places.choose(runs)
+    chosen = choose(run, places)
+    if chosen.why:
+        echo(f"petl: {chosen.why}", err=True)
+    loaded = load_run(chosen.paths[0], places)
+    description = write(loaded, out, "peft" if peft else format.value)
     console().print(f"wrote {out}: {description}", soft_wrap=True)
 
 
