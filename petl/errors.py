@@ -10,6 +10,10 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake in the user's input. The command line prints it as one line and exits with 2."""
 
+    def __str__(self) -> str:
+        """One line, also where it quotes text with a line break in it."""
+        return " ".join(super().__str__().split())
+
 
 def nearest(wrong: object, right: Iterable[str]) -> str:
     """`; did you mean 'epochs'?`, or all choices when none is close."""

@@ -93,7 +93,7 @@ class Petl(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            leave(" ".join(str(error).split()), MISTAKE)
+            leave(str(error), MISTAKE)
         except OSError as error:
             if error.errno not in OF_THE_DISK:
                 raise

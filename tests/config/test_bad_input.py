@@ -60,6 +60,11 @@ CASES: dict[str, tuple[str, int, str]] = {
     "unknown method": (but("lora]", "loar]"), 7, "unknown method 'loar'; did you mean 'lora'?"),
     "unknown backbone": (but("backbone: ast", "backbone: asr"), 6, "unknown backbone 'asr'"),
     "unknown profile": (but("as-run", "as-ran"), 2, "cannot be 'as-ran'; did you mean 'as-run'?"),
+    "line break in a word": (
+        but("as-run", '"as\\nrun"'),
+        2,
+        "profile cannot be 'as run'",
+    ),
     "unknown report": (but("test_last", "test_lst"), 3, "did you mean 'test_last'?"),
     "negative lr": (GOOD + "set: {train: {lr: -1e-3}}\n", 10, "train.lr should be greater than 0"),
     "NaN lr": (GOOD + "set: {train: {lr: .nan}}\n", 10, "train.lr"),
