@@ -218,7 +218,7 @@ def test_waiting_ends(clips, tmp_path, monkeypatch):
     (tmp_path / "features").mkdir()
     with (
         Claim(tmp_path / "features" / f"{cache.key(clips, Recipe(20))}.claim"),
-        pytest.raises(UserError, match="another process has been computing"),
+        pytest.raises(UserError, match="another process computes it, without progress"),
     ):
         spectrograms(clips, 20, tmp_path)
 
@@ -233,12 +233,12 @@ from petl.data.corpus import Clip
 from petl.data.features import Recipe
 data, folder, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 compute = cache._compute
-def counted(clips, recipe, file, claim, progress):
+def counted(wanted, claim, progress):
     def slow(done, total):
         print("clip", done, flush=True)
         time.sleep(pause)
     print("computes", flush=True)
-    compute(clips, recipe, file, claim, slow)
+    compute(wanted, claim, slow)
 cache._compute = counted
 clips = [Clip(path.name, path) for path in sorted(data.glob('audio/*'))]
 print("ready", flush=True)
