@@ -5,6 +5,7 @@ Use it as `from petl import config`, then `config.LoRA`.
 
 from petl.config.backbone import AST, Backbone, Patches, ViT, Wav2Vec2
 from petl.config.dataset import SPLITS, Dataset, FewShot, Ratio, SpecAugment, Statistics, Table
+from petl.config.head import HeadSettings
 from petl.config.methods.adapter import (
     Adapter,
     Bottleneck,
@@ -45,6 +46,7 @@ __all__ = [
     "Gated",
     "Gradual",
     "Head",
+    "HeadSettings",
     "LaterBatches",
     "LayerChoice",
     "Linear",

@@ -1,6 +1,6 @@
 """Settings of which a study's matrix gives several values: `train.lr: [1e-3, 5e-3]`.
 
-Each value makes its own row of the table. A value of a method or of training becomes part of the
+Each value makes its own row of the table. A value of a method, head or training becomes part of the
 method's name, `lora-lr=0.001`; one of the dataset or the backbone part of theirs.
 """
 
@@ -31,7 +31,7 @@ class Value(NamedTuple):
     def part(self) -> str:
         """The part of a task whose name it changes."""
         part = self.setting.partition(".")[0]
-        return "method" if part == "train" else part
+        return "method" if part in ("head", "train") else part
 
 
 Point = tuple[Value, ...]
@@ -54,10 +54,10 @@ def _refuse(source: Source, axis: Sequence[Value]) -> None:
     for setting, value, at in axis:
         flat = value if isinstance(value, list) else [value]
         if any(isinstance(part, list | Mapping) for part in flat):
-            where, kind = source.where(at), setting.partition(".")[0]
+            where, part = source.where(at), Value(setting, value, at).part
             raise UserError(
                 f"{where}: {setting}: a mapping has no short name; make a preset for each under "
-                f"`{kind if kind != 'train' else 'method'}s:` and list those in the matrix"
+                f"`{part}s:` and list those in the matrix"
             )
         if text(value) in seen:
             raise UserError(f"{source.where(at)}: {setting}: {text(value)} is given twice")

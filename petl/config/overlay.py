@@ -12,7 +12,7 @@ Tree = dict[str, Any]
 Fragment = tuple[Source, KeyPath]
 """Part of a source: what is under that key."""
 
-TASK_PARTS = ("dataset", "backbone", "method", "train")
+TASK_PARTS = ("dataset", "backbone", "method", "head", "train")
 
 
 @dataclass

@@ -101,6 +101,7 @@ class Preset(Settings):
     dataset: Tree = Field(default={})
     backbone: Tree = Field(default={})
     method: Tree = Field(default={})
+    head: Tree = Field(default={})
     train: Tree = Field(default={})
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
 from petl.config.dataset import Dataset
+from petl.config.head import HeadSettings
 from petl.config.kinds import NUMBERS, SEVERAL_LABELS
 from petl.config.methods.base import Method
 from petl.config.train import Train
@@ -48,6 +49,7 @@ class Task(Settings):
     backbone: Backbone
     method: Method
     train: Train
+    head: HeadSettings = HeadSettings()
     fold: Annotated[int, Field(ge=0)]
     seed: Seed
     weights: Weights = "none"
@@ -77,6 +79,7 @@ class Task(Settings):
                 "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
                 "set it to null"
             )
+        self._head_fits()
         kind = self.dataset.kind
         if kind is NUMBERS and self.train.label_smoothing:
             raise ValueError("train.label_smoothing is for classes; a regression has none")
@@ -95,6 +98,21 @@ class Task(Settings):
                 "'layer_checkpointing: on' saves more memory and changes no result"
             )
         return self
+
+    def _head_fits(self) -> None:
+        if self.head.norm == "twice" and self.backbone.family == "wav2vec2":
+            raise ValueError("head.norm 'twice': wav2vec 2.0 ends without a LayerNorm")
+        if self.head.norm == "twice" and self.backbone.pooling == "cls+dist":
+            raise ValueError(
+                "head.norm 'twice': backbone.pooling 'cls+dist' has a second LayerNorm of its own"
+            )
+        if self.head.trained:
+            return
+        if self.method.family == "head":
+            raise ValueError("head.trained is false, and method 'head' trains nothing else")
+        for name, value in (("head_lr", self.train.head_lr), ("head_first", self.train.head_first)):
+            if value:
+                raise ValueError(f"train.{name} is for a head that trains: head.trained is false")
 
     @property
     def run_id(self) -> str:

@@ -1,4 +1,4 @@
-"""The model of a task: a backbone with a method, pooling, and a linear head."""
+"""The model of a task: a backbone with a method, pooling, and a head."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from petl import config
 from petl.backbones.encoder import Encoder
 from petl.backbones.families import build_encoder
 from petl.backbones.hub import Hub
-from petl.methods import init
 from petl.methods.apply import apply_method
+from petl.model.head import build_head
 
 
 class Model(nn.Module):
-    def __init__(self, encoder: Encoder, pooling: str, prompts: int, hidden: int, outputs: int):
+    """`norm_again` applies the encoder's final LayerNorm to its own output once more."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: nn.Module,
+        pooling: str = "all",
+        prompts: int = 0,
+        norm_again: bool = False,
+    ):
         super().__init__()
         self.backbone = encoder
-        self.pooling, self.prompts = pooling, prompts
+        self.head = head
+        self.pooling, self.prompts, self.norm_again = pooling, prompts, norm_again
         self.special = encoder.special
-        self.head = nn.Linear(hidden, outputs)
-        init.default(self.head)
         self.head_only = False
         """Set while nothing below the head trains, so that no gradient is computed there."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_only):
-            pooled = self.pool(self.backbone(x))
+            h = self.backbone(x)
+            pooled = self.pool(self.backbone.norm(h) if self.norm_again else h)
         return self.head(pooled)
 
     def pool(self, h: Tensor) -> Tensor:
@@ -55,9 +64,9 @@ def build_model(task: config.Task, hub: Hub | None = None) -> Model:
 def assemble(encoder: Encoder, task: config.Task) -> Model:
     apply_method(encoder, task.method)
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
-    prompts = task.method.prompt_length
-    hidden, pooling = encoder.shape.hidden, task.backbone.pooling
-    return Model(encoder, pooling, prompts, hidden, task.dataset.outputs)
+    head = build_head(encoder.shape.hidden, task.dataset.outputs, task.head)
+    twice = task.head.norm == "twice"
+    return Model(encoder, head, task.backbone.pooling, task.method.prompt_length, twice)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
@@ -72,8 +81,12 @@ def count_parameters(model: Model) -> dict[str, int]:
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """What training changes: the trainable parameters and the new modules' running statistics."""
-    changing = {name for name, p in model.named_parameters() if p.requires_grad}
+    """What training changes: the trainable parameters and the new modules' running statistics.
+
+    The head too if it keeps its random start, which no checkpoint has.
+    """
+    parameters = model.named_parameters()
+    changing = {name for name, p in parameters if p.requires_grad or name.startswith("head.")}
     changing |= {name for name, _ in model.named_buffers()}
     return {name: t for name, t in model.state_dict().items() if name in changing}
 

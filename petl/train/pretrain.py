@@ -31,6 +31,7 @@ from petl.data.synthetic.pretraining import KINDS, pretraining_sounds
 from petl.errors import UserError
 from petl.files import write_output
 from petl.model.build import Model
+from petl.model.head import build_head
 from petl.train.optim import cosine
 from petl.train.seeding import derive, generator, seeded
 
@@ -107,7 +108,7 @@ def _fresh_model(settings: Pretrain) -> Model:
         nn.init.trunc_normal_(token, std=0.02)
     nn.init.normal_(tokens.patch.weight, std=0.1)  # spectrograms are small numbers here
     nn.init.zeros_(tokens.patch.bias)
-    return Model(encoder, "all", 0, encoder.shape.hidden, len(KINDS))
+    return Model(encoder, build_head(encoder.shape.hidden, len(KINDS)))
 
 
 def _train(

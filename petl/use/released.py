@@ -18,6 +18,7 @@ from petl.backbones.naming import fill as fill_tensors
 from petl.errors import UserError
 from petl.methods.apply import apply_method
 from petl.model.build import Model
+from petl.model.head import build_head
 
 Names = dict[str, tuple[str, ...]]
 
@@ -163,8 +164,8 @@ def load_model(
     encoder = build_encoder(settings, max_length)
     method = method_of(flags)
     apply_method(encoder, method)
-    prompts = method.prompt_length
-    model = Model(encoder, settings.pooling, prompts, encoder.shape.hidden, num_classes)
+    head = build_head(encoder.shape.hidden, num_classes)
+    model = Model(encoder, head, settings.pooling, method.prompt_length)
     fill(model, flags, state)
     return model
 

@@ -63,7 +63,7 @@ from transformers import ASTModel
 
 model, head = ASTModel.from_pretrained(folder).eval(), load_file(f"{{folder}}/head.safetensors")
 with torch.no_grad():
-    hidden = model(input_values).last_hidden_state
+    hidden = {hidden}
     logits = {pooled} @ head["weight"].T + head["bias"]
 ```
 """
@@ -185,7 +185,11 @@ def preprocessor(run: LoadedRun) -> dict[str, Any]:
 
 def _readme(run: LoadedRun, classifier: bool) -> str:
     names, pooling = run.task.names, run.task.backbone.pooling
-    use = CLASSIFIER if classifier else ENCODER.format(pooling=pooling, pooled=POOLED[pooling])
+    hidden = "model(input_values).last_hidden_state"
+    if run.task.head.norm == "twice":
+        hidden = f"model.layernorm({hidden})"
+    separate = ENCODER.format(pooling=pooling, pooled=POOLED[pooling], hidden=hidden)
+    use = CLASSIFIER if classifier else separate
     return (
         f"# {names.method_label} on {names.dataset_label}\n\n"
         f"An Audio Spectrogram Transformer from `{run.task.backbone.source}`, fine-tuned by "

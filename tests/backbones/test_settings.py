@@ -12,6 +12,7 @@ from petl.config.study import expand
 from petl.config.yamlfile import parse_value
 from petl.methods.apply import apply_method
 from petl.model.build import Model
+from petl.model.head import build_head
 
 STUDY = """\
 description: a study
@@ -96,7 +97,7 @@ def test_a_vits_patches_begin_behind_one_token(
 ) -> None:
     _, folder = library("ViTModel", VIT)
     encoder = build_encoder(vit(folder), 96)
-    model = Model(encoder, pooling, 0, 32, 5)
+    model = Model(encoder, build_head(32, 5), pooling)
     h = noise(2, 49, 32)
     assert torch.allclose(model.pool(h), h[:, first:last].mean(dim=1))
 
@@ -105,7 +106,7 @@ def test_cls_and_dist_pool_as_the_librarys_classifier_does(library) -> None:
     """Its head is a LayerNorm and a Linear; ours says the same with the Linear alone."""
     theirs, folder = library("ASTForAudioClassification", AST | {"num_labels": 5})
     encoder = build_encoder(ast(folder), 128)
-    model = Model(encoder, "cls+dist", 0, 32, 5).eval()
+    model = Model(encoder, build_head(32, 5), "cls+dist").eval()
     norm, dense = theirs.classifier.layernorm, theirs.classifier.dense
     x = noise(3, 128, 128)
     with torch.no_grad():

@@ -39,11 +39,12 @@ def shown(folder: Path, line: str, only: str = "") -> list[config.Task]:
 
 def fields(line: str) -> set[str]:
     said = yaml.safe_load(line)
-    return set((said if "set" in said else said["when"][0])["set"]["train"])
+    (options,) = (said if "set" in said else said["when"][0])["set"].values()
+    return set(options)
 
 
 def test_every_option_has_a_paragraph_and_an_example() -> None:
-    options = set(config.Train.model_fields)
+    options = {*config.Train.model_fields, *config.HeadSettings.model_fields}
     named = set(re.findall(r"\*\*(\w+)\*\*", TEXT))
     assert options - named == set()
     assert options - set().union(*map(fields, LINES)) == set()
