@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
+from petl.config.group_pattern import GroupPattern
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
 
 RATE = 16_000
@@ -84,6 +85,7 @@ class Table(Settings):
 
     `fold` names a column of numbers from 1: fold i tests the clips of fold i + 1 and validates on
     those of the fold before it. `part` names a column that holds train, validation or test.
+    `group` names a column that says which clips belong together: recordings, speakers, songs.
     With a `separator`, the label's column holds several labels: `rain; wind` with `";"`.
     """
 
@@ -93,13 +95,15 @@ class Table(Settings):
     separator: Annotated[str, Field(min_length=1)] | None = None
     fold: str | None = None
     part: str | None = None
+    group: str | None = None
 
 
 class Dataset(Settings):
     """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
 
     `classes` makes it a classification, with one label for each clip or several; `targets`,
-    columns of a table, makes it a regression.
+    columns of a table, makes it a regression. `group` is a pattern that finds the recording or
+    speaker in the path of each clip.
     """
 
     corpus: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -111,6 +115,7 @@ class Dataset(Settings):
     frames: Annotated[int, Field(ge=16)]
     split: Literal["paper", "ast-recipe", "held-out", "given", "ratio", "k-fold"]
     ratio: Ratio | None = None
+    group: GroupPattern | None = None
     channel: Channel = "mean"
     few_shot: FewShot | None = None
     statistics: Statistics | Literal["training-split"]
@@ -144,11 +149,22 @@ class Dataset(Settings):
             raise ValueError("dataset.table and 'layout: table' go together: set both or neither")
         if self.table is not None:
             self._table_fits(self.table)
+        self._groups_fit()
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         if self.kind is SEVERAL_LABELS and self.few_shot:
             raise ValueError("dataset.few_shot is for clips with one label each")
         return self
+
+    def _groups_fit(self) -> None:
+        if self.group and self.layout not in ("folders", "table"):
+            raise ValueError(
+                f"dataset.group is for the layouts folders and table, not '{self.layout}'"
+            )
+        if self.group and self.table and self.table.group:
+            raise ValueError(
+                "dataset.group and dataset.table.group both say the groups: set one of them"
+            )
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:

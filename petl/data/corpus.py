@@ -18,7 +18,8 @@ class Clip:
     """The published one, from 1; 0 if there are none."""
     part: str = ""
     """train, validation or test; empty if the dataset does not define it."""
-    speaker: str = ""
+    group: str = ""
+    """The recording, speaker or song that it is part of; empty if the dataset does not say."""
     targets: tuple[float, ...] = ()
     """Of a regression."""
     labels: tuple[int, ...] = ()

@@ -26,8 +26,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
             yield title, _listed(counts)
     if corpus.several:
         yield "labels", _labels(corpus)
-    if speakers := {clip.speaker for clip in corpus.clips if clip.speaker}:
-        yield "speakers", f"{len(speakers):,}"
+    if groups := {clip.group for clip in corpus.clips if clip.group}:
+        yield "groups", f"{len(groups):,} recordings or speakers"
     if not report.intact:
         return
     seconds = sorted(clip.seconds for clip in report.intact)

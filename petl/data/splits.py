@@ -95,7 +95,7 @@ def _by_speaker(corpus: Corpus, fold: int) -> Split:
     """
     session = (fold // 2 - 1) % 5 + 1
     validates, tests = ("F", "M") if fold % 2 == 0 else ("M", "F")
-    speakers = np.array([clip.speaker for clip in corpus.clips])
+    speakers = np.array([clip.group for clip in corpus.clips])
     return Split.where(
         corpus.folds != session,
         speakers == f"{session}{validates}",

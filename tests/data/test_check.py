@@ -61,6 +61,7 @@ def test_a_whole_dataset_is_ready(petl_check, tiny):
         "clips 10",
         "classes 2, 5 clips each",
         "folds 5, 2 clips each",
+        "groups 10 recordings or speakers",
         "lengths 0.20 s to 0.20 s, median 0.20 s",
         "20 frames are 0.2 s: 0 longer clips are cut, 0 shorter ones padded",
         "rates 16,000 Hz",

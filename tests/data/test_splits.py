@@ -62,7 +62,7 @@ def test_nobody_speaks_in_two_parts(corpora, way):
     corpus, dataset = corpora[way]
     for fold in range(dataset.folds):
         parts = split(corpus, dataset, fold, 0)
-        speakers = [{c.speaker for c in clips(corpus, getattr(parts, p))} for p in PARTS]
+        speakers = [{c.group for c in clips(corpus, getattr(parts, p))} for p in PARTS]
         assert "" not in set.union(*speakers)
         assert sum(map(len, speakers)) == len(set.union(*speakers))
 

@@ -12,9 +12,9 @@ from petl.data.corpus import Corpus
 from petl.data.layouts.reading import numbered
 
 COLUMNS = ("filename", "fold", "target", "category")
-"""Those used, of filename,fold,target,category,esc10,src_file,take."""
+"""Those used, of filename,fold,target,category,esc10,src_file,take; src_file may be missing."""
 
 
 def read(folder: Path, dataset: Dataset) -> Corpus:
     table = folder / "meta" / "esc50.csv"
-    return numbered(folder, dataset, table, COLUMNS, lambda file, fold: f"audio/{file}")
+    return numbered(folder, dataset, table, COLUMNS, "src_file", lambda file, fold: f"audio/{file}")

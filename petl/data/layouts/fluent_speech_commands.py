@@ -29,7 +29,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
     intents = sorted({intent for _, intent, _, _ in utterances})
     label = {intent: rank for rank, intent in enumerate(intents)}
     clips = [
-        Clip(file, folder / file, label[intent], part=part, speaker=speaker)
+        Clip(file, folder / file, label[intent], part=part, group=speaker)
         for file, intent, part, speaker in utterances
     ]
     classes = [" / ".join(intent) for intent in intents]

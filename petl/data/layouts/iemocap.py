@@ -29,7 +29,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
             dialog, _, turn = name.rpartition("_")
             file = f"Session{session}/sentences/wav/{dialog}/{name}.wav"
             speaker = f"{session}{turn[0]}"
-            clips.append(Clip(file, folder / file, label, fold=session, speaker=speaker))
+            clips.append(Clip(file, folder / file, label, fold=session, group=speaker))
     return checked(folder, clips, CLASSES, dataset, splits=2 * SESSIONS)
 
 

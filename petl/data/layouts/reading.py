@@ -7,10 +7,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from petl.config import Dataset
+from petl.config.group_pattern import group_in
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.errors import UserError, nearest, reason
 
@@ -93,13 +95,15 @@ def numbered(
     dataset: Dataset,
     table: Path,
     columns: tuple[str, str, str, str],
+    group: str,
     path_of: Callable[[str, int], str],
 ) -> Corpus:
     """From a table of file, fold, class number and class name, as ESC-50 and UrbanSound8K have it.
 
     Labels are the ranks of the class numbers: the same numbers if all are there, 0..9 in ESC-10.
+    `group` names the column of recordings, which a part of a corpus may lack.
     """
-    entries: list[tuple[str, int, int]] = []
+    entries: list[tuple[str, int, int, str]] = []
     names: dict[int, str] = {}
     file_column, fold_column, number_column, _ = columns
     for where, row in rows(table, columns):
@@ -112,9 +116,12 @@ def numbered(
             raise UserError(
                 f"{where}: {number_column} {target} is {name!r} here and {names[target]!r} above"
             )
-        entries.append((path_of(file, official), official, target))
+        entries.append((path_of(file, official), official, target, row.get(group, "")))
     label = {target: rank for rank, target in enumerate(sorted(names))}
-    clips = [Clip(file, folder / file, label[target], fold) for file, fold, target in entries]
+    clips = [
+        Clip(file, folder / file, label[target], fold, group=source)
+        for file, fold, target, source in entries
+    ]
     return checked(folder, clips, [names[target] for target in sorted(names)], dataset, table)
 
 
@@ -161,7 +168,21 @@ def checked(
         listing = ", ".join(map(str, folds))
         raise UserError(f"{where}: folds {listing}, but dataset.folds is {dataset.folds}")
     _check_files(folder, clips)
+    if dataset.group is not None:
+        clips = _grouped(folder, clips, dataset.group)
     return Corpus(folder, tuple(clips), tuple(classes), several)
+
+
+def _grouped(folder: Path, clips: Collection[Clip], pattern: str) -> list[Clip]:
+    """With the group that the pattern finds in each path."""
+    found = [group_in(pattern, clip.file) for clip in clips]
+    if missing := [clip.file for clip, group in zip(clips, found, strict=True) if not group]:
+        some = "any" if len(missing) == len(clips) else f"{len(missing):,}"
+        raise UserError(
+            f"{folder}: dataset.group {pattern!r} finds no group in {some} of {len(clips):,} "
+            f"clips: {first_few(missing, 3)}"
+        )
+    return [replace(clip, group=group) for clip, group in zip(clips, found, strict=True)]
 
 
 def _check_files(folder: Path, clips: Collection[Clip]) -> None:

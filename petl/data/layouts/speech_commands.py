@@ -26,7 +26,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
             if name.endswith(".wav"):
                 file, speaker = f"{word}/{name}", name.partition("_")[0]
                 part = parts.pop(file, "train")
-                clips.append(Clip(file, folder / file, label, part=part, speaker=speaker))
+                clips.append(Clip(file, folder / file, label, part=part, group=speaker))
     if parts:
         raise UserError(f"{folder}: {len(parts)} clips are missing: {first_few(list(parts))}")
     return checked(folder, clips, words, dataset)

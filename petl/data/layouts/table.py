@@ -22,7 +22,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
     table = dataset.table
     assert table is not None  # Dataset has checked it
     file = folder / table.file
-    used = (table.path, table.label, table.fold, table.part, *dataset.targets)
+    used = (table.path, table.label, table.fold, table.part, table.group, *dataset.targets)
     entries = list(rows(file, [column for column in used if column]))
     if not entries:
         raise UserError(f"{file}: no row below the header")
@@ -41,6 +41,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
                 part=_part(row[table.part], table.part, where) if table.part else "",
                 targets=tuple(_target(row[column], column, where) for column in dataset.targets),
                 labels=_labels(row, table, label, where),
+                group=_group(row[table.group], table.group, where) if table.group else "",
             )
         )
     return checked(folder, clips, classes, dataset, file, several=several)
@@ -65,6 +66,12 @@ def _labels(
     if table.label is None or table.separator is None:
         return ()
     return known(row[table.label], table.separator, label, where)
+
+
+def _group(cell: str, column: str, where: str) -> str:
+    if not cell:
+        raise UserError(f"{where}: {column} is empty")
+    return cell
 
 
 def _part(cell: str, column: str, where: str) -> str:

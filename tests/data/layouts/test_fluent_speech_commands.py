@@ -29,10 +29,10 @@ def test_an_intent_is_action_object_and_location(tree, settings):
 def test_each_table_is_a_part_with_its_own_speakers(tree, settings):
     clips = fluent_speech_commands.read(tree, settings).clips
     assert Counter(clip.part for clip in clips) == {"train": 62, "validation": 31, "test": 31}
-    of_part = {part: {c.speaker for c in clips if c.part == part} for part in ("train", "test")}
+    of_part = {part: {c.group for c in clips if c.part == part} for part in ("train", "test")}
     assert len(of_part["train"]) == 2
     assert of_part["train"].isdisjoint(of_part["test"])
-    assert all(f"/{clip.speaker}/" in clip.file for clip in clips)
+    assert all(f"/{clip.group}/" in clip.file for clip in clips)
 
 
 def test_what_was_said_may_hold_commas_and_quotes(tree, settings):

@@ -29,7 +29,7 @@ def test_excitement_is_happiness_and_other_emotions_are_left_out(tree, settings)
 
 def test_the_last_letter_says_who_speaks_not_the_dialogs(tree, settings):
     for clip in iemocap.read(tree, settings).clips:
-        assert clip.speaker == f"{clip.fold}{clip.path.stem.rpartition('_')[2][0]}"
+        assert clip.group == f"{clip.fold}{clip.path.stem.rpartition('_')[2][0]}"
         assert clip.file.startswith(f"Session{clip.fold}/sentences/wav/Ses0{clip.fold}")
         assert clip.path.is_file()
 
@@ -46,7 +46,7 @@ def test_four_sessions_train_and_the_two_speakers_of_the_fifth_take_turns(tree, 
     left_out = (5, 5, 1, 1, 2, 2, 3, 3, 4, 4)[fold]
     validates, tests = ("FM", "MF")[fold % 2]
     speakers = [
-        {corpus.clips[index].speaker for index in part}
+        {corpus.clips[index].group for index in part}
         for part in (parts.train, parts.validation, parts.test)
     ]
     others = {f"{session}{who}" for session in {1, 2, 3, 4, 5} - {left_out} for who in "FM"}

@@ -35,7 +35,7 @@ def test_the_lists_say_who_validates_and_tests(tree, settings):
     }
     speakers = {"train": {"f0a", "0c1"}, "validation": {"9db"}, "test": {"a4e"}}
     for part, expected in speakers.items():
-        assert {clip.speaker for clip in corpus.clips if clip.part == part} == expected
+        assert {clip.group for clip in corpus.clips if clip.part == part} == expected
 
 
 def test_the_order_is_sorted_whatever_the_disk_says(tree, settings):
