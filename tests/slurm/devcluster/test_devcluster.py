@@ -202,7 +202,7 @@ def test_a_node_that_fails_requeues_its_job(in_cluster: DevCluster, tmp_path: Pa
 def test_a_time_limit_and_a_preemption_send_a_signal_first(
     in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    """Both in one test, because Slurm looks at them only every 30 s."""
+    """Both in one test, because Slurm looks at them only every 30 s: each may have to wait twice."""
     waits = "trap 'echo heard; exit 1' TERM; echo began; sleep 90 & wait"
     late = sbatch(in_cluster, tmp_path, waits, "--partition=short")
     node = ["--gpus=2", "--nodelist=node1"]
@@ -212,10 +212,11 @@ def test_a_time_limit_and_a_preemption_send_a_signal_first(
     in_cluster.run("scontrol", "update", f"JobId={late}", f"EndTime={soon}")
     urgent = sbatch(in_cluster, tmp_path, "true", "--partition=urgent", *node)
 
-    until(lambda: states(in_cluster, urgent) == {"COMPLETED": 1}, "the urgent job is done")
+    until(lambda: states(in_cluster, urgent) == {"COMPLETED": 1}, "the urgent job is done", 90)
     until(lambda: "PREEMPTED" in states(in_cluster, killable), "accounting knows")
-    assert in_cluster.run("squeue", "-h", "-o", "%t", "-j", killable).strip() in ("PD", "R")
-    until(lambda: states(in_cluster, late) == {"TIMEOUT": 1}, "the other's time is up")
+    queued = ("squeue", "-h", "-o", "%t", "-j", killable)  # after a moment as CG, completing
+    until(lambda: in_cluster.run(*queued).strip() in ("PD", "R"), "it is queued again")
+    until(lambda: states(in_cluster, late) == {"TIMEOUT": 1}, "the other's time is up", 90)
     assert all("heard" in said(tmp_path, job) for job in (late, killable))
 
 
