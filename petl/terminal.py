@@ -100,7 +100,7 @@ class Petl(TyperGroup):
             leave(f"{error.filename or 'the current directory'}: {reason(error)}", MISTAKE)
         except KeyboardInterrupt:
             leave("interrupted", INTERRUPTED)
-        except Exception as error:
+        except Exception as error:  # a library that was interrupted may raise anything
             if isinstance(error, typer.Exit) or not early.interrupted():
                 raise
             leave("interrupted", INTERRUPTED)

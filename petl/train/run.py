@@ -76,7 +76,7 @@ def _carry_out(attempt: Attempt, places: Places) -> Result:
     except Interrupted:
         attempt.log(f"asked to stop in epoch {attempt.fit.epoch}, step {attempt.fit.step}")
         raise
-    except Exception as error:
+    except Exception as error:  # whatever it is, failure.json says so
         attempt.claim.check()  # what meets another process's files is no failure of the run
         if not isinstance(error, OSError):
             attempt.fail(error)

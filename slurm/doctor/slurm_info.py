@@ -30,7 +30,7 @@ def in_background(function: Callable[[], T]) -> Future[T]:
     def call() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:
+        except BaseException as error:  # result() raises it in the caller's thread
             future.set_exception(error)
 
     threading.Thread(target=call, daemon=True).start()

@@ -43,7 +43,7 @@ def _naming_faults(function: Callable[P, int]) -> Callable[P, int]:
     def run(*args: P.args, **more: P.kwargs) -> int:
         try:
             return function(*args, **more)
-        except Exception as error:
+        except Exception as error:  # a full disk may stand behind any of them
             if not (fault := fault_of(error)):
                 raise
             with suppress(OSError):
@@ -93,7 +93,7 @@ def run_one(submission: Submission, index: int, places: Places, stop: Stop) -> i
             time.sleep(POLL_S)
         except Interrupted:
             break
-        except Exception as error:
+        except Exception as error:  # the other runs of this job go on
             if fault_of(error):
                 raise
             traceback.print_exc()

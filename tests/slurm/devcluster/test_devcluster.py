@@ -202,7 +202,7 @@ def test_a_node_that_fails_requeues_its_job(in_cluster: DevCluster, tmp_path: Pa
 def test_a_time_limit_and_a_preemption_send_a_signal_first(
     in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    """Both in one test, because Slurm looks at them only every 30 s: each may have to wait twice."""
+    """Both in one test, because Slurm looks at them only every 30 s."""
     waits = "trap 'echo heard; exit 1' TERM; echo began; sleep 90 & wait"
     late = sbatch(in_cluster, tmp_path, waits, "--partition=short")
     node = ["--gpus=2", "--nodelist=node1"]
