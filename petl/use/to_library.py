@@ -185,11 +185,12 @@ def preprocessor(run: LoadedRun) -> dict[str, Any]:
 
 def _readme(run: LoadedRun, classifier: bool) -> str:
     names, pooling = run.task.names, run.task.backbone.pooling
-    hidden = "model(input_values).last_hidden_state"
-    if run.task.head.norm == "twice":
-        hidden = f"model.layernorm({hidden})"
-    separate = ENCODER.format(pooling=pooling, pooled=POOLED[pooling], hidden=hidden)
-    use = CLASSIFIER if classifier else separate
+    use = CLASSIFIER
+    if not classifier:
+        hidden = "model(input_values).last_hidden_state"
+        if run.task.head.norm == "twice":
+            hidden = f"model.layernorm({hidden})"
+        use = ENCODER.format(pooling=pooling, pooled=POOLED[pooling], hidden=hidden)
     return (
         f"# {names.method_label} on {names.dataset_label}\n\n"
         f"An Audio Spectrogram Transformer from `{run.task.backbone.source}`, fine-tuned by "

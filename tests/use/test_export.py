@@ -113,10 +113,13 @@ def test_the_librarys_classifier_gives_the_same_logits(written, places, name, tm
     assert model.config.problem_type == "single_label_classification"
 
 
-@pytest.mark.parametrize("pooling", ["all", "cls", "speech"])
-def test_another_pooling_becomes_an_encoder_with_its_head(written, places, pooling, tmp_path):
+@pytest.mark.parametrize(
+    ("pooling", "norm"), [("all", "twice"), ("cls", "once"), ("speech", "once")]
+)
+def test_another_pooling_becomes_an_encoder_with_its_head(written, places, pooling, norm, tmp_path):
     backbone = {"pooling": pooling, "position_embeddings": "interpolate"}
-    run, x = written(method=MERGE["lora"], backbone=backbone), spectrograms()
+    run = written(method=MERGE["lora"], backbone=backbone, head={"norm": norm})
+    x = spectrograms()
     told = petl("export", run.path, tmp_path / "out", "--format", "huggingface")
     assert told.exit_code == 0, told.output
     assert f"`pooling: {pooling}`" in told.stdout
