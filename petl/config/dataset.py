@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from petl.config.base import Count, Finite, Rate, Settings
 from petl.config.group_pattern import GroupPattern
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
+from petl.config.songs import Windows
 
 RATE = 16_000
 """Samples per second of a model's input; files are resampled to it."""
@@ -23,14 +24,17 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "speech-commands": ("paper",),
     "fluent-speech-commands": ("paper",),
     "iemocap": ("paper",),
-    "folders": ("given", "ratio", "k-fold"),
-    "table": ("given", "ratio", "k-fold"),
+    "folders": ("given", "ratio", "k-fold", "windows-at-random"),
+    "table": ("given", "ratio", "k-fold", "windows-at-random"),
     "audioset": ("ast-recipe", "held-out"),
     "fsd50k": ("paper",),
 }
 """The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
 SEVERAL = ("audioset", "fsd50k")
 """The layouts in which a clip has several labels; a table has them with a `separator`."""
+
+OF_RECORDINGS = ("folders", "table")
+"""The layouts that `windows` can cut."""
 
 if TYPE_CHECKING:
     Layout = str
@@ -113,13 +117,22 @@ class Dataset(Settings):
     table: Table | None = None
     folds: Count
     frames: Annotated[int, Field(ge=16)]
-    split: Literal["paper", "ast-recipe", "held-out", "given", "ratio", "k-fold"]
+    split: Literal[
+        "paper",
+        "ast-recipe",
+        "held-out",
+        "given",
+        "ratio",
+        "k-fold",
+        "windows-at-random",
+    ]
     ratio: Ratio | None = None
     group: GroupPattern | None = None
     channel: Channel = "mean"
     few_shot: FewShot | None = None
     statistics: Statistics | Literal["training-split"]
     spec_augment: SpecAugment | None
+    windows: Windows | None = None
 
     @property
     def outputs(self) -> int:
@@ -150,6 +163,7 @@ class Dataset(Settings):
         if self.table is not None:
             self._table_fits(self.table)
         self._groups_fit()
+        self._songs_fit()
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         if self.kind is SEVERAL_LABELS and self.few_shot:
@@ -165,6 +179,13 @@ class Dataset(Settings):
             raise ValueError(
                 "dataset.group and dataset.table.group both say the groups: set one of them"
             )
+
+    def _songs_fit(self) -> None:
+        if self.windows and self.layout not in OF_RECORDINGS:
+            can = ", ".join(OF_RECORDINGS)
+            raise ValueError(f"dataset.windows: layout '{self.layout}' has none; {can} have")
+        if self.split == "windows-at-random" and not self.windows:
+            raise ValueError("dataset.split 'windows-at-random' needs dataset.windows")
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:

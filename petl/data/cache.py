@@ -34,7 +34,7 @@ import numpy as np
 import soundfile
 import torch
 
-from petl.data.corpus import Clip, first_few
+from petl.data.corpus import Clip, by_file, first_few
 from petl.data.features import Recipe
 from petl.errors import UserError, reason
 from petl.runs.claim import Claim, RunIsTaken, is_alive
@@ -80,6 +80,8 @@ class Wanted:
     compute: Callable[[slice], np.ndarray]
     """The numbers of some clips, called from several threads; a UserError names a broken clip."""
     at_once: int = 1
+    together: Sequence[slice] = ()
+    """Which clips are computed in one call, where they are not `at_once` in all."""
     workers: int | None = None
     """How many threads compute; None is one for each core."""
     changed: Callable[[], bool] = _never
@@ -97,13 +99,14 @@ def cached_inputs(
     name = key(clips, recipe)
 
     def compute(some: slice) -> np.ndarray:
-        return np.stack([recipe(clip.path) for clip in clips[some]])
+        return np.stack([*recipe.inputs(clips[some])])
 
     return stored(
         Wanted(
             cache / "features" / f"{name}.npy",
             (len(clips), *recipe.shape),
             compute,
+            together=by_file(clips),
             changed=lambda: key(clips, recipe) != name,
         ),
         progress,
@@ -139,12 +142,15 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
         [torch.__version__, np.__version__, soundfile.__libsndfile_version__],
     ]
     files = []
-    for clip in clips:
+    for some in by_file(clips):
+        path = clips[some][0].path
         try:
-            stat = clip.path.stat()
+            stat = path.stat()
         except OSError as error:
-            raise UserError(f"{clip.path}: {reason(error)}") from None
-        files.append([clip.file, stat.st_size, stat.st_mtime_ns])
+            raise UserError(f"{path}: {reason(error)}") from None
+        for clip in clips[some]:
+            window = [] if clip.seconds is None else [clip.start, clip.seconds]
+            files.append([clip.file, stat.st_size, stat.st_mtime_ns, *window])
     return hashlib.sha256(json.dumps([settings, files]).encode()).hexdigest()[:32]
 
 
@@ -258,15 +264,17 @@ def _computed(wanted: Wanted) -> Iterator[Iterator[Computed | UserError]]:
     is many times slower on a busy machine, and rounds differently on another number of cores.
     """
 
-    def compute(start: int) -> list[Computed] | UserError:
+    def compute(clips: slice) -> list[Computed] | UserError:
         try:
-            some = wanted.compute(slice(start, start + wanted.at_once))
+            some = wanted.compute(clips)
         except UserError as error:
             return error
         return [_described(numbers) for numbers in some.astype("<f4", copy=False)]
 
     def one_by_one() -> Iterator[Computed | UserError]:
-        for some in pool.map(compute, range(0, wanted.shape[0], wanted.at_once)):
+        size = wanted.at_once
+        evenly = [slice(start, start + size) for start in range(0, wanted.shape[0], size)]
+        for some in pool.map(compute, wanted.together or evenly):
             if isinstance(some, UserError):
                 yield some
             else:

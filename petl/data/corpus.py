@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,14 @@ class Clip:
     """Of a regression."""
     labels: tuple[int, ...] = ()
     """Where a clip can have several, or none; `label` means nothing then."""
+    start: float = 0.0
+    seconds: float | None = None
+    """A window of the file, from `start`; None for a clip that is the whole file."""
+
+    @property
+    def name(self) -> str:
+        """The file, and for a window its first second: `songs/10.mp3@15`."""
+        return self.file if self.seconds is None else f"{self.file}@{self.start:g}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,13 @@ class Corpus:
         return np.array([clip.fold for clip in self.clips], dtype=np.int64)
 
     @property
+    def songs(self) -> np.ndarray:
+        """The number of each clip's file, in file order: the windows of a song share one."""
+        numbers: dict[str, int] = {}
+        each = [numbers.setdefault(clip.file, len(numbers)) for clip in self.clips]
+        return np.array(each, dtype=np.int64)
+
+    @property
     def targets(self) -> np.ndarray:
         """What a model predicts.
 
@@ -62,6 +80,12 @@ class Corpus:
     def labels_of(self, clip: Clip) -> tuple[int, ...]:
         """None for a regression."""
         return clip.labels if self.several else (clip.label,) * bool(self.classes)
+
+
+def by_file(clips: Sequence[Clip]) -> list[slice]:
+    """The windows of each file, which stand one behind the other."""
+    counts = [len(list(of_file)) for _, of_file in groupby(clips, key=attrgetter("path"))]
+    return [slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
 
 
 def first_few(items: list[str], shown: int = 5) -> str:

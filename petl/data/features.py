@@ -8,7 +8,7 @@ spectrograms; they are normalised later, because the statistics may depend on th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ import torch
 
 from petl.config import Dataset, Statistics
 from petl.config.dataset import BINS, HOP, RATE, Channel, Form
+from petl.data.corpus import Clip
 from petl.data.resample import resample, samples_needed
 from petl.errors import UserError, reason
 
@@ -72,6 +73,23 @@ class Recipe:
 
     def __call__(self, path: Path) -> np.ndarray:
         return self.input(read(path, self.channel, self.samples))
+
+    def inputs(self, clips: Sequence[Clip]) -> Iterator[np.ndarray]:
+        """Of the clips in one file: all of it, or windows. It is decoded once."""
+        path = clips[0].path
+        windows = [(clip.start, clip.seconds) for clip in clips if clip.seconds is not None]
+        if not windows:
+            yield self(path)
+            return
+        heard = read(path, self.channel, round(max(map(sum, windows)) * RATE))
+        for start, seconds in windows:
+            window = heard[round(start * RATE) :][: round(seconds * RATE)]
+            if not len(window):
+                raise UserError(
+                    f"{path}: no sound at {start:g} s: it ends at {len(heard) / RATE:.1f} s, "
+                    "before the length in its header"
+                )
+            yield self.input(window)
 
     def input(self, waveform: np.ndarray) -> np.ndarray:
         """The first `samples` of a mono waveform at 16 kHz; a shorter one is padded."""

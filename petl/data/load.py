@@ -9,7 +9,7 @@ import numpy as np
 
 from petl.config import Dataset, Statistics, Task
 from petl.config.dataset import Form
-from petl.data import layouts
+from petl.data import layouts, windows
 from petl.data.cache import Progress, cached_inputs
 from petl.data.corpus import Corpus
 from petl.data.downloads import DOWNLOADS
@@ -38,6 +38,8 @@ class TaskData:
     """By label; empty for a regression."""
     statistics: Statistics | None
     """For features.normalise(raw, statistics); None for waveforms, which are ready as they are."""
+    songs: np.ndarray | None = None
+    """As `Corpus.songs`."""
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
@@ -52,7 +54,7 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
         statistics = pooled(cached.clips[clips.train])
     else:
         statistics = dataset.statistics
-    return TaskData(cached.inputs, corpus.targets, clips, corpus.classes, statistics)
+    return TaskData(cached.inputs, corpus.targets, clips, corpus.classes, statistics, corpus.songs)
 
 
 def prepare(
@@ -68,7 +70,9 @@ def prepare(
 
 
 def read(dataset: Dataset, places: Places) -> Corpus:
-    return layouts.read(folder_of(dataset, places), dataset)
+    """With the windows of its recordings as clips, if the dataset asks for them."""
+    corpus = layouts.read(folder_of(dataset, places), dataset)
+    return windows.cut(corpus, dataset.windows) if dataset.windows else corpus
 
 
 def folder_of(dataset: Dataset, places: Places) -> Path:

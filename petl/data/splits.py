@@ -6,11 +6,13 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from petl.config import Dataset, FewShot, Ratio
+from petl.config.dataset import OF_RECORDINGS
 from petl.data.corpus import Corpus, first_few
 from petl.errors import UserError
 
@@ -39,14 +41,44 @@ class Split:
 
 
 def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
-    """The seed draws the clips of few-shot training and nothing else."""
+    """The seed draws the clips of few-shot training and nothing else.
+
+    Of recordings cut into windows, the recordings are split, and a window goes where its recording
+    goes: `windows-at-random` alone breaks this rule, to show what it costs.
+    """
+    if dataset.split == "windows-at-random":
+        whole = _k_fold(corpus, dataset, fold)
+        _check(corpus, whole)
+        return whole
+    if not dataset.windows:
+        return _split(corpus, dataset, fold, seed)
+    _, first = np.unique(corpus.songs, return_index=True)
+    files = [replace(corpus.clips[index], start=0.0, seconds=None) for index in first]
+    recordings = _split(replace(corpus, clips=tuple(files)), dataset, fold, seed)
+    whole = Split.where(*(np.isin(corpus.songs, getattr(recordings, name)) for name in NAMES))
+    check_songs_apart(corpus, whole)
+    return whole
+
+
+def check_songs_apart(corpus: Corpus, whole: Split) -> None:
+    """Refuse a split with windows of one recording on two sides."""
+    for name, other in combinations(NAMES, 2):
+        one, another = getattr(whole, name), getattr(whole, other)
+        shared = np.intersect1d(corpus.songs[one], corpus.songs[another])
+        if len(shared) and not np.array_equal(one, another):  # some validate on the test clips
+            file = corpus.clips[int(np.argmax(corpus.songs == shared[0]))].file
+            raise UserError(
+                f"{corpus.folder}: windows of {file} are in {name} and in {other}; the scores "
+                "would be those of songs that the model knows"
+            )
+
+
+def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     if dataset.ratio:
         shared = _stratified_ratio if corpus.several else _by_ratio
         whole = shared(corpus, dataset.ratio, fold)
     elif dataset.split == "k-fold":
-        shares = [1 / dataset.folds] * dataset.folds
-        drawn = 1 + stratified(corpus, range(len(corpus.clips)), shares, "k-fold")
-        whole = _by_fold(drawn, dataset, fold)
+        whole = _k_fold(corpus, dataset, fold)
     elif dataset.layout == "audioset":
         whole = _audioset(corpus, held_out=dataset.split == "held-out")
     elif dataset.layout == "iemocap":
@@ -67,13 +99,19 @@ def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
 # --- the ways to split ---------------------------------------------------------------------------
 
 
+def _k_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
+    shares = [1 / dataset.folds] * dataset.folds
+    drawn = 1 + stratified(corpus, range(len(corpus.clips)), shares, "k-fold")
+    return _by_fold(drawn, dataset, fold)
+
+
 def _by_fold(folds: np.ndarray, dataset: Dataset, fold: int) -> Split:
     """From the fold of each clip, counted from 1.
 
     Split 0 of a user's own folds tests fold 1; of other layouts the last fold, then 1, 2, ... as
     published. Each validates on the fold before the one it tests.
     """
-    first = 0 if dataset.layout in ("table", "folders") else -1
+    first = 0 if dataset.layout in OF_RECORDINGS else -1
     test = (first + fold) % dataset.folds + 1
     if (dataset.layout, dataset.split) in VALIDATED_ON_TEST:
         validation, least = test, 2
@@ -125,7 +163,7 @@ def _draw_parts(corpus: Corpus, parts: list[str], ratio: Ratio, fold: int) -> No
     of_class = _by_class(corpus, [i for i, part in enumerate(parts) if part == "train"])
     seen = 0
     for label in sorted(of_class, key=lambda label: _draw("class", fold, label)):
-        clips = sorted(of_class[label], key=lambda i: _draw("ratio", fold, corpus.clips[i].file))
+        clips = sorted(of_class[label], key=lambda i: _draw("ratio", fold, corpus.clips[i].name))
         validate, test = (
             round(share * (seen + len(clips))) - round(share * seen)
             for share in (ratio.validation, ratio.test)
@@ -163,7 +201,7 @@ def stratified(
     left goes first, each of its clips to the part that lacks the label most, then to the part that
     lacks most clips. The order is drawn by name, as in all splits.
     """
-    drawn = sorted(clips, key=lambda i: _draw(*name, corpus.clips[i].file))
+    drawn = sorted(clips, key=lambda i: _draw(*name, corpus.clips[i].name))
     of: list[list[int]] = [[] for _ in corpus.classes]
     for i in drawn:
         for label in corpus.labels_of(corpus.clips[i]):
@@ -192,7 +230,7 @@ def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) 
                 f"has {len(clips)} training clips of class '{corpus.classes[label]}'"
             )
         if few.draw == "seeded":
-            clips = sorted(clips, key=lambda i: _draw("few-shot", seed, fold, corpus.clips[i].file))
+            clips = sorted(clips, key=lambda i: _draw("few-shot", seed, fold, corpus.clips[i].name))
         chosen += clips[: few.per_class]
     return np.array(sorted(chosen), dtype=np.int64)
 

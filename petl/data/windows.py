@@ -1,4 +1,4 @@
-"""A recording as windows, each as long as a clip in training.
+"""Recordings as windows, each as long as a clip in training: a corpus's, or those of one file.
 
 A file is decoded, resampled and cut a block at a time: an hour of sound takes no more memory than
 a minute.
@@ -6,7 +6,10 @@ a minute.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from petl.config.dataset import HOP, RATE
+from petl.config.songs import Windows
+from petl.data.corpus import Clip, Corpus
 from petl.data.features import Recipe, blocks, mixed, opened
 from petl.data.resample import resample, resample_blocks, samples_needed
+from petl.errors import UserError
 
 
 class Window(NamedTuple):
@@ -69,3 +75,39 @@ def _cut(pieces: Iterator[np.ndarray], length: int, hop: int) -> Iterator[tuple[
     final = (at + len(kept) - length) // HOP * HOP
     if final > last:
         yield final / RATE, kept[final - at : final - at + length]
+
+
+# --- the windows of a corpus ----------------------------------------------------------------------
+
+
+def cut(corpus: Corpus, windows: Windows) -> Corpus:
+    """Each recording as clips, with the labels, part and group of the recording."""
+    with ThreadPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
+        lengths = pool.map(_seconds, (clip.path for clip in corpus.clips))
+        clips = [
+            replace(clip, start=start, seconds=windows.length)
+            for clip, seconds in zip(corpus.clips, lengths, strict=True)
+            for start in _starts(clip, seconds, windows)
+        ]
+    return replace(corpus, clips=tuple(clips))
+
+
+def _seconds(path: Path) -> float:
+    """As the header says: to decode all recordings would take minutes."""
+    with opened(path) as sound:
+        return float(sound.frames / sound.samplerate)
+
+
+def _starts(clip: Clip, seconds: float, windows: Windows) -> list[float]:
+    spare = seconds - windows.length
+    if spare < 0:
+        if windows.shorter == "padded":
+            return [0.0]
+        raise UserError(
+            f"{clip.path}: {seconds:.1f} s long, shorter than a window of {windows.length:g} s; "
+            "choose a smaller dataset.windows.length, or pad with 'shorter: padded'"
+        )
+    if windows.take == "middle":
+        return [round(spare / 2, 2)]
+    hop = windows.hop or windows.length
+    return [round(number * hop, 6) for number in range(int(spare / hop + 1e-9) + 1)]
