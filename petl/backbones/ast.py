@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from petl import config
 from petl.backbones.encoder import Encoder
@@ -12,17 +13,28 @@ from petl.config.dataset import BINS
 
 EXPECTED = {"model_type": "audio-spectrogram-transformer", "hidden_act": "gelu"}
 NAMING = Naming(
-    table=LAYERS | {"tokens.dist": "embeddings.distillation_token"},
+    table=LAYERS
+    | {"tokens.dist": "embeddings.distillation_token", "tokens.norm": "embeddings.norm"},
     newer=NEWER_LAYERS,
     prefix="audio_spectrogram_transformer.",
     leftovers=("classifier.",),
 )
 
 
-def make(c: dict[str, Any], settings: config.AST | None) -> Encoder:
-    """For spectrograms of the size it was trained on."""
+def make(
+    c: dict[str, Any],
+    settings: config.AST | None,
+    special: tuple[str, ...] = ("cls", "dist"),
+    norm: Literal["pre", "post"] = "pre",
+) -> Encoder:
+    """For spectrograms of the size it was trained on.
+
+    The library's AST has a CLS and a DIST token, and norms before its branches. Other layouts may
+    have CLS alone, or norms after the embeddings and after each branch.
+    """
     size, strides = (c["num_mel_bins"], c["max_length"]), (c["frequency_stride"], c["time_stride"])
-    return Encoder(geometry(c), PatchTokens(c, size, strides, 1, ("cls", "dist")))
+    shape = replace(geometry(c), norm=norm)
+    return Encoder(shape, PatchTokens(c, size, strides, 1, special, norm == "post"))
 
 
 def library_config(

@@ -54,6 +54,35 @@ class Geometry:
     dropout: Dropout = Dropout()
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What of a checkpoint an encoder took, left out and did not find.
+
+    `dropped` counts tensors by the first part of their names, `new` is what the checkpoint does not
+    fill. `grids` are the patches (rows, columns) of the checkpoint and of the encoder.
+    """
+
+    layout: str
+    taken: int
+    dropped: dict[str, int]
+    new: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    grids: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        dropped = ", ".join(f"{name} ({count})" for name, count in self.dropped.items())
+        sizes = [f"{rows} x {columns}" for rows, columns in self.grids]
+        parts = [
+            f"layout {self.layout}",
+            f"{self.taken} tensors taken",
+            f"dropped: {dropped or 'none'}",
+            f"new: {', '.join(self.new) or 'none'}",
+            *([f"patches {' -> '.join(dict.fromkeys(sizes))}"] if sizes else []),
+            *self.notes,
+        ]
+        return "; ".join(parts)
+
+
 class Wrapper(nn.Module):
     """Stands in a place and calls the module that stood there before."""
 
@@ -168,6 +197,8 @@ class Encoder(nn.Module):
         final = shape.norm == "pre"
         self.norm = nn.LayerNorm(shape.hidden, eps=shape.eps) if final else nn.Identity()
         self.layer_checkpointing = False
+        self.origin: Origin | None = None
+        """Set where weights were loaded."""
 
     @property
     def special(self) -> int:

@@ -6,8 +6,10 @@ must contain (`EXPECTED`) and how its tensors are named (`NAMING`).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import astuple
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +17,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from petl import config
-from petl.backbones.encoder import Encoder
+from petl.backbones.encoder import Encoder, Origin
 from petl.backbones.hub import Hub
-from petl.backbones.known import shape_of
+from petl.backbones.known import SHAPES, shape_of
+from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_ast
 from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
+from petl.backbones.tensor_file import read_tensors
 from petl.config.dataset import BINS
 from petl.errors import UserError
 
@@ -46,12 +50,15 @@ def naming_of(family: str) -> Naming:
 
 
 def family_of(source: str) -> str:
-    """The family whose encoder reads this checkpoint, from its config.json."""
-    kind = read_config(locate(source)[0])["model_type"]
+    """The family whose encoder reads this checkpoint: from its config.json, or from its layout."""
+    config_file, weights = locate(source)
+    kind = read_config(config_file).get("model_type") if config_file.exists() else None
     kinds = {_module(family).EXPECTED["model_type"]: family for family in FAMILIES}
-    if kind not in kinds:
-        raise UserError(f"{source}: its model_type is {kind!r}; petl knows {', '.join(kinds)}")
-    return kinds[kind]
+    if kind in kinds:
+        return kinds[kind]
+    if layout_of(read_tensors(weights), source) != OWN_NAME:
+        return "ast"
+    raise UserError(f"{source}: its model_type is {kind!r}; petl knows {', '.join(kinds)}")
 
 
 def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None) -> Encoder:
@@ -60,33 +67,62 @@ def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None
     It is made without memory first: if its shapes are not those of the weights, nothing is
     allocated, however large config.json says it is.
     """
-    c, tensors = read_checkpoint(settings.source, hub)
+    found = _read(settings, hub)
     family = _module(settings.family)
-    expect(c, settings.source, **family.EXPECTED)
+    expect(found.config, settings.source, **family.EXPECTED)
     with OnMeta():
-        bare = _make(c, settings)
-    load_library(bare.state_dict(), tensors, family.NAMING, settings.source)
-    encoder = _make(c, settings)
-    load_library(encoder.state_dict(), tensors, family.NAMING, settings.source)
+        bare = _make(found, settings)
+    load_library(bare.state_dict(), found.tensors, family.NAMING, settings.source)
+    encoder = _make(found, settings)
+    left = load_library(encoder.state_dict(), found.tensors, family.NAMING, settings.source)
+    before, fresh = grid_of(encoder), False
     if isinstance(settings, config.Patches):
-        _resize(encoder, c, frames, settings.position_embeddings)
+        _resize(encoder, found.config, frames, settings, settings.position_embeddings)
+        fresh = before != grid_of(encoder) and settings.position_embeddings == "zeros"
+    encoder.origin = Origin(
+        layout=found.layout,
+        taken=len(found.tensors) - len(left),
+        dropped=dict(Counter(name.partition(".")[0] for name in (*found.dropped, *left))),
+        new=("position embeddings",) if fresh else (),
+        notes=tuple(found.notes),
+        grids=tuple(grid for grid in (before, grid_of(encoder)) if grid),
+    )
     return encoder
+
+
+def _read(settings: config.Backbone, hub: Hub | None) -> Checkpoint:
+    if isinstance(settings, config.AST):
+        return read_ast(settings.source, hub)
+    return Checkpoint(OWN_NAME, *read_checkpoint(settings.source, hub))
 
 
 def bare_encoder(settings: config.Backbone, frames: int) -> Encoder:
     """The same encoder, with whatever is in its memory."""
-    encoder = _make(c := shape_of(settings.source), settings, shape_only=True)
+    found = _shape(settings)
+    encoder = _make(found, settings, shape_only=True)
     if isinstance(settings, config.Patches):
-        _resize(encoder, c, frames, "zeros")
+        _resize(encoder, found.config, frames, settings, "zeros")
     return encoder
 
 
-def _make(c: dict[str, Any], settings: config.Backbone, shape_only: bool = False) -> Encoder:
+def _shape(settings: config.Backbone) -> Checkpoint:
+    """From config.json if it is the library's; else the tensors have to be read."""
+    source = Path(settings.source)
+    if isinstance(settings, config.AST) and source.exists() and settings.source not in SHAPES:
+        config_file, _ = locate(settings.source)
+        ours = config_file.exists() and "num_hidden_layers" in read_config(config_file)
+        if not ours:
+            return read_ast(settings.source)
+    return Checkpoint(OWN_NAME, shape_of(settings.source), {})
+
+
+def _make(found: Checkpoint, settings: config.Backbone, shape_only: bool = False) -> Encoder:
     """Refuse a config.json that describes no encoder, or one that fails only when it computes."""
+    c, family = found.config, _module(settings.family)
     try:
         if c["num_hidden_layers"] > MAX_LAYERS:
             raise ValueError(f"over {MAX_LAYERS} layers")
-        encoder: Encoder = _module(settings.family).make(c, None if shape_only else settings)
+        encoder: Encoder = family.make(c, None if shape_only else settings, **found.variant)
         shape = encoder.shape
         strides = [m.stride for m in encoder.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)]
         if not all(type(n) is int and n > 0 for n in (shape.heads, *sum(strides, ()))):
@@ -105,5 +141,19 @@ def _module(family: str) -> Any:
     return import_module(f"petl.backbones.{family}")
 
 
-def _resize(encoder: Encoder, c: dict[str, Any], frames: int, how: str) -> None:
-    encoder.tokens.resize((c.get("num_mel_bins", BINS), frames), how)
+def _resize(
+    encoder: Encoder, c: dict[str, Any], frames: int, settings: config.Patches, how: str
+) -> None:
+    if settings.pooling == "cls+dist" and encoder.special < 2:
+        raise UserError(
+            f"backbone.pooling: 'cls+dist' needs a DIST token, and {settings.source} has "
+            "CLS alone; choose all, cls or speech"
+        )
+    stride = settings.stride
+    strides = None if stride is None else (stride.frequency, stride.time)
+    encoder.tokens.resize((c.get("num_mel_bins", BINS), frames), how, strides)
+
+
+def grid_of(encoder: Encoder) -> tuple[int, int] | None:
+    """Rows and columns of patches; None for an encoder of waveforms."""
+    return getattr(encoder.tokens, "grid", None)

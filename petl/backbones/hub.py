@@ -16,6 +16,8 @@ from petl.files import read_json, write_json
 from petl.places import Places
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+"""Of files with tensors."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -67,8 +69,9 @@ def _pinned(name: str) -> str | None:
 
 
 def is_published(source: str) -> bool:
-    """A name of Hugging Face, owner/name, and no folder."""
-    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source)) and not Path(source).is_dir()
+    """A name of Hugging Face, owner/name, and neither a folder nor a file."""
+    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source) and not source.endswith(ENDINGS)
+    return bool(named) and not Path(source).exists()
 
 
 def published(tasks: Iterable[Task]) -> list[str]:

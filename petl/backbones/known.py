@@ -22,6 +22,8 @@ _PATCHES = _BASE | {"layer_norm_eps": 1e-12, "qkv_bias": True, "patch_size": 16}
 SHAPES: dict[str, dict[str, Any]] = {
     "MIT/ast-finetuned-audioset-10-10-0.4593": _PATCHES
     | {"frequency_stride": 10, "time_stride": 10, "max_length": 1024, "num_mel_bins": 128},
+    "Simon-Kotchou/ssast-base-patch-audioset-16-16": _PATCHES
+    | {"frequency_stride": 16, "time_stride": 16, "max_length": 1024, "num_mel_bins": 128},
     "google/vit-base-patch16-224-in21k": _PATCHES | {"image_size": 224, "num_channels": 3},
     "facebook/wav2vec2-base": _BASE
     | {
@@ -44,6 +46,7 @@ def shape_of(source: str) -> dict[str, Any]:
     if source in SHAPES:
         return SHAPES[source]
     folder = BUILTIN / source.removeprefix("builtin:") if source[:8] == "builtin:" else Path(source)
+    folder = folder.parent if folder.is_file() else folder
     if not (folder / "config.json").exists():
         raise UserError(
             f"backbone.source: the shape of '{source}' is not known without a download; "

@@ -1,6 +1,7 @@
-"""A backbone's files: config.json and its weights, from a folder or by their Hugging Face name.
+"""A backbone's files: config.json and its weights, from a folder, a file or a Hugging Face name.
 
-Weights come from safetensors or from pytorch_model.bin; tensor_file.py reads both and runs no code.
+Weights come from safetensors or from what torch.save wrote; tensor_file.py reads both and runs no
+code.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from petl.backbones.fetch import download
-from petl.backbones.hub import WEIGHTS, Hub, is_published
+from petl.backbones.hub import ENDINGS, WEIGHTS, Hub, is_published
 from petl.backbones.tensor_file import read_tensors
 from petl.errors import UserError, nearest
 from petl.files import read_json
@@ -68,9 +69,12 @@ def locate(source: str, hub: Hub | None = None) -> tuple[Path, Path]:
         return _in_folder(folder)
     if Path(source).is_dir():
         return _in_folder(Path(source))
-    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+    if Path(source).is_file():
+        return Path(source).with_name("config.json"), Path(source)
+    if not is_published(source):
         raise UserError(
-            f"backbone.source: '{source}' is neither a folder nor a Hugging Face name (owner/name)"
+            f"backbone.source: '{source}' is neither a folder nor a file of weights, nor a Hugging "
+            "Face name (owner/name)"
         )
     return _from_hub(source, hub or Hub.of(Places.choose()))
 
@@ -79,7 +83,13 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
     for name in WEIGHTS:
         if (folder / name).is_file():
             return folder / "config.json", folder / name
-    raise UserError(f"{folder}: has neither {' nor '.join(WEIGHTS)}")
+    others = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS and file.is_file())
+    if len(others) == 1:
+        return folder / "config.json", others[0]
+    if others:
+        names = ", ".join(file.name for file in others[:3])
+        raise UserError(f"{folder}: has several files of weights ({names}); give one of them")
+    raise UserError(f"{folder}: has neither {' nor '.join(WEIGHTS)}, nor another file of weights")
 
 
 def _from_hub(name: str, hub: Hub) -> tuple[Path, Path]:

@@ -69,11 +69,11 @@ def fill(
     options: Options = lambda ours: [(ours,)],
     unused: tuple[str, ...] = (),
     partly: bool = False,
-) -> None:
+) -> list[str]:
     """Copy the given tensors into ours, or list what does not fit behind the words of `refusal`.
 
-    Names that begin with one of `unused` are ignored. With `partly`, a tensor that is not given
-    keeps its values.
+    Names that begin with one of `unused` are left out, and returned. With `partly`, a tensor that
+    is not given keeps its values.
     """
     left, problems = dict(given), []
     for ours, tensor in own.items():
@@ -92,15 +92,16 @@ def fill(
     if problems:
         more = f" (and {len(problems) - LISTED} more)" if len(problems) > LISTED else ""
         raise UserError(f"{refusal}: {'; '.join(sorted(problems)[:LISTED])}{more}")
+    return list(left)
 
 
 def load_library(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], naming: Naming, origin: str
-) -> None:
-    """Fill an encoder's tensors from those of a library checkpoint."""
+) -> list[str]:
+    """Fill an encoder's tensors from those of a library checkpoint; the names that are left out."""
     bare = {name.removeprefix(naming.prefix): tensor for name, tensor in given.items()}
     refusal = f"{origin}: these weights do not fit"
-    fill(own, bare, refusal, naming.alternatives, naming.leftovers)
+    return fill(own, bare, refusal, naming.alternatives, naming.leftovers)
 
 
 def to_huggingface(tensors: Mapping[str, Tensor], naming: Naming) -> dict[str, Tensor]:

@@ -18,11 +18,18 @@ Grid = tuple[int, int]
 class PatchTokens(nn.Module):
     """Spectrograms (batch, frames, bins) -> tokens: special ones, then patches, frequency-major.
 
-    A backbone for photographs reads three channels: it gets the spectrogram three times.
+    A backbone for photographs reads three channels: it gets the spectrogram three times. Where
+    layers end in their own norm, so do the embeddings (`norm`).
     """
 
     def __init__(
-        self, c: dict[str, Any], size: Grid, strides: Grid, channels: int, special: tuple[str, ...]
+        self,
+        c: dict[str, Any],
+        size: Grid,
+        strides: Grid,
+        channels: int,
+        special: tuple[str, ...],
+        norm: bool = False,
     ):
         super().__init__()
         hidden, patch = c["hidden_size"], c["patch_size"]
@@ -33,6 +40,7 @@ class PatchTokens(nn.Module):
         tokens = len(special) + self.grid[0] * self.grid[1]
         self.position = nn.Parameter(torch.empty(1, tokens, hidden))
         self.patch = nn.Conv2d(channels, hidden, patch, stride=strides)
+        self.norm = nn.LayerNorm(hidden, eps=c["layer_norm_eps"]) if norm else nn.Identity()
 
     @property
     def special(self) -> int:
@@ -43,15 +51,19 @@ class PatchTokens(nn.Module):
         image = x.transpose(1, 2).unsqueeze(1).expand(-1, self.channels, -1, -1)
         patches = self.patch(image).flatten(2).transpose(1, 2)
         special = [getattr(self, name).expand(len(x), -1, -1) for name in self.special_names]
-        return torch.cat([*special, patches], dim=1) + self.position
+        return self.norm(torch.cat([*special, patches], dim=1) + self.position)
 
     def boxes(self, name: str) -> Box:
         size = f" {TIMES} ".join(map(str, self.patch.kernel_size))
         special = [Box(name.upper()) for name in self.special_names]
         return steps(leaf(self, "Embeddings", f"patches of {size}"), tokens(*special))
 
-    def resize(self, size: Grid, how: str) -> None:
-        """Read spectrograms of (bins, frames); `how` says what happens to position embeddings."""
+    def resize(self, size: Grid, how: str, strides: Grid | None = None) -> None:
+        """Read spectrograms of (bins, frames), patches `strides` apart; None keeps the distance.
+
+        `how` says what happens to position embeddings.
+        """
+        self.patch.stride = strides or self.patch.stride
         new = grid(size, self.patch.kernel_size[0], self.patch.stride)
         position = fit_positions(self.position.detach(), self.grid, new, how)
         self.grid, self.position = new, nn.Parameter(position)

@@ -6,11 +6,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from petl.config.base import Settings
+from petl.config.base import Count, Settings
 from petl.config.dataset import Form
 
 Source = Annotated[str, Field(min_length=1)]
-"""A Hugging Face name, a folder, or `builtin:small`, the checkpoint that comes with petl."""
+"""A Hugging Face name, a folder, a file, or `builtin:small`, the checkpoint inside petl."""
+
+
+class Stride(Settings):
+    """The distance of patches, in mel bins and in frames; below the patch size they overlap."""
+
+    frequency: Count
+    time: Count
 
 
 class Patches(Settings):
@@ -18,6 +25,9 @@ class Patches(Settings):
 
     `pooling: cls+dist` is what the library's own AST classifier does: the mean of CLS and DIST,
     normalised once more. A run with it can be exported as such a classifier (`petl export`).
+
+    `stride` is by default the checkpoint's. With another one, `position_embeddings` are fitted to
+    the new grid of patches, as for clips of another length.
     """
 
     form: ClassVar[Form] = "spectrogram"
@@ -25,6 +35,7 @@ class Patches(Settings):
     source: Source
     position_embeddings: Literal["zeros", "interpolate", "crop"]
     pooling: Literal["all", "cls", "cls+dist", "prompts", "speech", "prompts+speech"]
+    stride: Stride | None = None
 
 
 class AST(Patches):

@@ -84,6 +84,21 @@ class Environment(TypedDict, total=False):
 
 
 @_open
+class LoadedBackbone(TypedDict):
+    """What of the backbone's checkpoint was used."""
+
+    layout: str
+    taken: int
+    """How many tensors."""
+    dropped: dict[str, int]
+    """How many, by the first part of their names."""
+    new: list[str]
+    notes: list[str]
+    grids: list[list[int]]
+    """Rows and columns of patches: of the checkpoint, and of the run."""
+
+
+@_open
 class Summary(TypedDict):
     """What of a result is short: all that is read of very many runs."""
 
@@ -114,6 +129,7 @@ class Result(Summary):
     """A matrix for `test_last` and `test_best`: a row for each class, a column for each answer."""
     per_class: NotRequired[dict[str, PerClass]]
     """The same for clips with several labels, which have no confusion matrix."""
+    backbone: NotRequired[LoadedBackbone]
 
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
@@ -136,6 +152,7 @@ def new_result(
     peak_memory_mb: float,
     environment: Environment,
     clips: dict[str, int] | None = None,
+    backbone: LoadedBackbone | None = None,
     synthetic: bool = False,
 ) -> Result:
     result: dict[str, Any] = {
@@ -155,8 +172,9 @@ def new_result(
         "timing": timing,
         "peak_memory_mb": peak_memory_mb,
         "environment": environment,
+        "backbone": backbone,
     }
-    for optional in ("synthetic", "clips", "per_class"):
+    for optional in ("synthetic", "clips", "per_class", "backbone"):
         if not result[optional]:
             del result[optional]
     return cast(Result, result)

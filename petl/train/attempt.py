@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from petl import config
+from petl.backbones.encoder import Origin
 from petl.backbones.hub import Hub
 from petl.backbones.library import revision_of
 from petl.config.options import Options
@@ -38,7 +39,7 @@ from petl.runs.directory import RunDir
 from petl.runs.machine import record_machine
 from petl.runs.provenance import environment
 from petl.runs.reading import content_of, epochs_of
-from petl.runs.result import Result, new_result
+from petl.runs.result import LoadedBackbone, Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
@@ -89,6 +90,7 @@ class Attempt(Watcher):
 
     def _train(self, data: TaskData) -> Outcome:
         self._resume(data)
+        self.log(f"{self.task.backbone.source}: {self.fit.model.backbone.origin}")
         self.trackers.start(self.options.track, self.run, self.task)
         try:
             return self.fit.run(self)
@@ -201,6 +203,7 @@ class Attempt(Watcher):
             epochs=outcome.epochs,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
             peak_memory_mb=_peak_memory_mb(self.fit.device),
+            backbone=_loaded(self.fit.model.backbone.origin),
             environment={
                 **environment(self.codes.to_json()),
                 "machine": record_machine(self.run.path.parents[1]),
@@ -230,6 +233,17 @@ class Attempt(Watcher):
         """Append to log.txt, so that the end of an earlier attempt stays readable."""
         with os.fdopen(open_to_append(self.run.log_file), "a", encoding="utf-8") as file:
             file.write(line.rstrip() + "\n")
+
+
+def _loaded(origin: Origin) -> LoadedBackbone:
+    return {
+        "layout": origin.layout,
+        "taken": origin.taken,
+        "dropped": origin.dropped,
+        "new": list(origin.new),
+        "notes": list(origin.notes),
+        "grids": [list(grid) for grid in origin.grids],
+    }
 
 
 def _short(value: Any) -> str:
