@@ -4,7 +4,16 @@ Use it as `from petl import config`, then `config.LoRA`.
 """
 
 from petl.config.backbone import AST, Backbone, Patches, ViT, Wav2Vec2
-from petl.config.dataset import SPLITS, Dataset, FewShot, Ratio, SpecAugment, Statistics, Table
+from petl.config.dataset import (
+    SPLITS,
+    Dataset,
+    FewShot,
+    Ratio,
+    Scale,
+    SpecAugment,
+    Statistics,
+    Table,
+)
 from petl.config.head import HeadSettings
 from petl.config.methods.adapter import (
     Adapter,
@@ -61,6 +70,7 @@ __all__ = [
     "Prefix",
     "Prompt",
     "Ratio",
+    "Scale",
     "SoftMoA",
     "SpecAugment",
     "Statistics",

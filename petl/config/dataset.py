@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -102,6 +102,20 @@ class Table(Settings):
     group: str | None = None
 
 
+class Scale(Settings):
+    """What a model learns of a regression's targets: (x - centre) / spread."""
+
+    centre: Finite
+    spread: Rate
+
+    def of(self, x: Any) -> Any:
+        return (x - self.centre) / self.spread
+
+    def undone(self, x: Any) -> Any:
+        """A model's answers in the unit of the targets."""
+        return x * self.spread + self.centre
+
+
 class Dataset(Settings):
     """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
 
@@ -114,6 +128,9 @@ class Dataset(Settings):
     layout: Layout
     classes: Annotated[int, Field(ge=2)] | None = None
     targets: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    scale: Scale | None = None
+    range: Annotated[tuple[Finite, Finite], Field(strict=False)] | None = None
+    """The lowest and the highest value that a target can have; others are mistakes."""
     table: Table | None = None
     folds: Count
     frames: Annotated[int, Field(ge=16)]
@@ -153,6 +170,11 @@ class Dataset(Settings):
             )
         if self.targets and self.layout != "table":
             raise ValueError(f"dataset.targets needs 'layout: table', not '{self.layout}'")
+        for name, value in (("scale", self.scale), ("range", self.range)):
+            if value is not None and not self.targets:
+                raise ValueError(f"dataset.{name} is for the targets of a regression")
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError("dataset.range is the lowest value, then the highest, such as [1, 9]")
         if self.split not in SPLITS[self.layout]:
             can = ", ".join(SPLITS[self.layout])
             raise ValueError(f"dataset.split '{self.split}': layout '{self.layout}' allows {can}")

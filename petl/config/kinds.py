@@ -6,7 +6,7 @@ For a new kind, add it here, to `Dataset.kind`, to `objective` in petl/train/met
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,16 @@ METRICS = {
     "classes_without_clips": Metric("classes without clips", lowest_first=True),
     "ccc": Metric("CCC"),
     "pearson": Metric("Pearson"),
+    "r2": Metric("R2"),
     "mae": Metric("MAE", lowest_first=True),
     "rmse": Metric("RMSE", lowest_first=True),
     "loss": Metric("loss", lowest_first=True),
 }
+
+
+VARIANTS = {"window": "{} by window", "unscaled": "unscaled {}"}
+"""Of a regression: `window_ccc` is over windows, where `ccc` is over songs, each with the mean of
+its windows; `unscaled_rmse` is in the unit of the table, where `rmse` is in that of the model."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Kind:
 
 ONE_LABEL = Kind("one label", "accuracy", ("balanced_accuracy", "f1"), "cross-entropy")
 SEVERAL_LABELS = Kind("several labels", "map", ("auc",), "binary cross-entropy")
-NUMBERS = Kind("numbers", "ccc", ("rmse",), "mse, mae or ccc")
+NUMBERS = Kind("numbers", "ccc", ("rmse", "mae", "r2", "pearson"), "mse, mae or ccc")
 KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS)
 HEADLINES = tuple(kind.headline for kind in KINDS)
 
@@ -64,6 +70,9 @@ def metric(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
     first, _, rest = name.partition("_")
+    if first in VARIANTS and rest:
+        known = metric(rest)
+        return replace(known, title=VARIANTS[first].format(known.title))
     if first in METRICS:
         known = METRICS[first]
         return Metric(f"{known.title} {rest}", known.percent, known.lowest_first)

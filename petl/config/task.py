@@ -87,6 +87,14 @@ class Task(Settings):
             raise ValueError("train.label_smoothing is for clips with one label each")
         if kind is NUMBERS and self.train.sampling == "balanced":
             raise ValueError("train.sampling 'balanced' is for classes; a regression has none")
+        weights = self.train.target_weights
+        if kind is not NUMBERS and weights is not None:
+            raise ValueError("train.target_weights is for the targets of a regression")
+        if weights is not None and sorted(weights) != sorted(self.dataset.targets):
+            raise ValueError(
+                f"train.target_weights has {', '.join(weights) or 'nothing'}; "
+                f"the targets are {', '.join(self.dataset.targets)}"
+            )
         if kind is not NUMBERS and self.train.loss != "mse":
             raise ValueError(
                 f"train.loss '{self.train.loss}' is for a regression; "

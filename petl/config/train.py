@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Count, Rate, Settings
+from petl.config.loss import Loss, parts
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -45,8 +46,10 @@ class Train(Settings):
     """For how many epochs, or parts of one, the learning rate rises from zero."""
     clip_norm: Rate | None = None
     label_smoothing: Fraction = 0.0
-    loss: Literal["mse", "mae", "ccc"] = "mse"
-    """The loss of a regression; a classification minimises (binary) cross-entropy."""
+    loss: Loss = "mse"
+    """mse, mae, ccc or a mix of a regression; a classification minimises (binary) cross-entropy."""
+    target_weights: dict[str, Rate] | None = None
+    """The loss of a regression is the weighted mean over its targets."""
     mixup: Mixup | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """balanced: as many clips, drawn with replacement; those of rare classes more often."""
@@ -69,7 +72,7 @@ class Train(Settings):
             raise ValueError(
                 f"train.warm_up ({self.warm_up:g}) must be below train.epochs ({self.epochs})"
             )
-        if self.micro_batch is not None and self.loss == "ccc":
+        if self.micro_batch is not None and "ccc" in parts(self.loss):
             raise ValueError("train.micro_batch: loss 'ccc' needs the whole batch at once")
         return self
 

@@ -32,14 +32,17 @@ class TaskData:
     A read-only memory map: indexing it with an array copies.
     """
     targets: np.ndarray
-    """As `Corpus.targets`."""
+    """As `Corpus.targets`; numbers as `dataset.scale` says."""
     split: Split
     classes: tuple[str, ...]
     """By label; empty for a regression."""
     statistics: Statistics | None
     """For features.normalise(raw, statistics); None for waveforms, which are ready as they are."""
     songs: np.ndarray | None = None
-    """As `Corpus.songs`."""
+    """The number of each clip's song; None if each song is one clip."""
+
+    def songs_of(self, clips: np.ndarray) -> np.ndarray | None:
+        return None if self.songs is None else self.songs[clips]
 
 
 def load(task: Task, places: Places, progress: Progress | None = None) -> TaskData:
@@ -54,7 +57,20 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
         statistics = pooled(cached.clips[clips.train])
     else:
         statistics = dataset.statistics
-    return TaskData(cached.inputs, corpus.targets, clips, corpus.classes, statistics, corpus.songs)
+    targets = targets_of(corpus, dataset)
+    return TaskData(cached.inputs, targets, clips, corpus.classes, statistics, songs_of(corpus))
+
+
+def songs_of(corpus: Corpus) -> np.ndarray | None:
+    songs = corpus.songs
+    return None if len(np.unique(songs)) == len(songs) else songs
+
+
+def targets_of(corpus: Corpus, dataset: Dataset) -> np.ndarray:
+    """What the model learns."""
+    if (scale := dataset.scale) is None:
+        return corpus.targets
+    return np.asarray(scale.of(corpus.targets.astype(np.float64)), dtype=np.float32)
 
 
 def prepare(

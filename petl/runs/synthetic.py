@@ -219,15 +219,15 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
         other = {"auc": (1 + math.sqrt(score)) / 2, "classes_without_clips": 0.0}
         return {"map": score, **other, "loss": 0.3 * (1 - score)}
     if task.dataset.classes:
-        near = ("balanced_accuracy", "precision", "recall", "f1")
-        others = dict.fromkeys(near, score)
+        others = dict.fromkeys(("balanced_accuracy", "precision", "recall", "f1"), score)
         return {"accuracy": score, **others, "loss": _loss(score)}
     found: Scores = {}
     error = math.sqrt(1 - score)
     values = {"mae": 0.8 * error, "rmse": error, "ccc": score, "pearson": min(1.0, score + 0.01)}
+    spread = task.dataset.scale.spread if task.dataset.scale else 1
+    values |= {"r2": score, "unscaled_mae": spread * values["mae"], "unscaled_rmse": spread * error}
     for name, value in values.items():
-        found[name] = value
-        found |= {f"{name}_{target}": value for target in task.dataset.targets}
+        found |= {name: value} | {f"{name}_{target}": value for target in task.dataset.targets}
     return found | {"loss": error**2}
 
 

@@ -71,6 +71,8 @@ class Outcome:
     per_class: dict[str, PerClass | None]
     weights: dict[str, Tensor]
     """The weights that the task keeps; empty if it keeps none."""
+    outputs: dict[str, np.ndarray]
+    """Of the test clips, after the last and the best epoch."""
 
 
 class Fit:
@@ -159,7 +161,8 @@ class Fit:
             watcher.step(self)
         self.finite.finish()
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
-        validation = self.objective.measure(*self.outputs(self.data.split.validation))
+        indices = self.data.split.validation
+        validation = self.objective.measure(*self.outputs(indices), self.data.songs_of(indices))
         score = validation[self.task.dataset.kind.headline]
         if self.best.is_beaten_by(score):
             self.best = Best(score, self.epoch, validation, self._weights())
@@ -239,7 +242,8 @@ class Fit:
         after = {"test_last": self.outputs(self.data.split.test)}
         restore(self.model, self.best.weights)
         after["test_best"] = self.outputs(self.data.split.test)
-        test_last, test_best = (objective.measure(*found) for found in after.values())
+        songs = self.data.songs_of(self.data.split.test)
+        test_last, test_best = (objective.measure(*found, songs) for found in after.values())
         return Outcome(
             {"test_last": test_last, "test_best": test_best, "val_best": self.best.scores},
             best_epoch=self.best.epoch,
@@ -247,6 +251,7 @@ class Fit:
             confusion={name: objective.confusion(*found) for name, found in after.items()},
             per_class={name: objective.per_class(*found) for name, found in after.items()},
             weights=kept(self.task.weights, last, self.best.weights),
+            outputs={name: outputs.cpu().numpy() for name, (outputs, _) in after.items()},
         )
 
     # --- failing

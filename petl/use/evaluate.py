@@ -15,7 +15,7 @@ from torch import Tensor
 
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.data.corpus import Clip
-from petl.data.load import load, read
+from petl.data.load import load, read, songs_of, targets_of
 from petl.data.splits import split
 from petl.errors import UserError
 from petl.places import Places
@@ -108,7 +108,9 @@ def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) 
     corpus = read(run.task.dataset, places)
     indices = getattr(split(corpus, run.task.dataset, run.task.fold, run.task.seed), part)
     clips = [corpus.clips[index] for index in indices]
-    targets = corpus.targets[indices]
+    targets = targets_of(corpus, run.task.dataset)[indices]
+    songs = songs_of(corpus)
+    songs = None if songs is None or way.group else songs[indices]
     outputs = _whole(run, clips, way.whole) if way.whole else _as_in_training(run, indices, places)
     if way.group:
         outputs, targets = _grouped(run, corpus.folder, clips, outputs, targets, way)
@@ -120,7 +122,7 @@ def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) 
         run,
         part,
         len(indices),
-        measure.measure(outputs, truth),
+        measure.measure(outputs, truth, songs),
         measure.confusion(outputs, truth),
         run.result["metrics"].get(name) if run.result and not way.group else None,
         auc=_auc(run, outputs, targets),
@@ -150,7 +152,10 @@ def _outputs(run: LoadedRun, answers: Tensor) -> Tensor:
     """Outputs of a model that would give these answers."""
     if run.task.dataset.kind is SEVERAL_LABELS:
         return answers.logit(eps=1e-12)
-    return answers.clamp_min(1e-12).log() if run.classes else answers
+    if not run.classes:
+        scale = run.task.dataset.scale
+        return scale.of(answers) if scale else answers
+    return answers.clamp_min(1e-12).log()
 
 
 def _grouped(

@@ -60,8 +60,11 @@ class LoadedRun:
         return self.classes or self.task.dataset.targets
 
     def answers(self, outputs: Tensor) -> Tensor:
-        """Probabilities of the classes, which add up to 1 only if a clip has one label; numbers."""
-        kind = self.task.dataset.kind
+        """Probabilities of the classes, which add up to 1 only if a clip has one label; a
+        regression's numbers, in the unit of its targets."""
+        kind, scale = self.task.dataset.kind, self.task.dataset.scale
+        if scale is not None:
+            return scale.undone(outputs)
         if kind is SEVERAL_LABELS:
             return outputs.sigmoid()
         return outputs.softmax(dim=1) if kind is ONE_LABEL else outputs

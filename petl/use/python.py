@@ -58,7 +58,9 @@ class Trained:
         """
         raw = self.extractor.raw(sounds, rate)
         several = isinstance(sounds, list | tuple)
-        return self.run.outputs(raw) if several else self.run.outputs(raw[None])[0]
+        outputs = self.run.outputs(raw if several else raw[None])
+        answers = outputs if self.run.classes else self.run.answers(outputs)
+        return answers if several else answers[0]
 
     @overload
     def predict(

@@ -129,7 +129,11 @@ def _fill_qkv_biases(encoder: Encoder) -> None:
 
 
 def head_of(run: LoadedRun) -> dict[str, Tensor]:
-    return {name: t.detach().cpu().clone() for name, t in run.model.head.state_dict().items()}
+    """It answers in the unit of the targets, because the library knows no scale."""
+    head = {name: t.detach().cpu().clone() for name, t in run.model.head.state_dict().items()}
+    if (scale := run.task.dataset.scale) is not None:
+        head = {"weight": head["weight"] * scale.spread, "bias": scale.undone(head["bias"])}
+    return head
 
 
 def classifier_tensors(model: Model, head: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -132,7 +132,8 @@ def test_regression_metrics_equal_numpy_and_scipy(rated) -> None:
         expected[f"rmse_{name}"] = sklearn.metrics.mean_squared_error(y, x) ** 0.5
         expected[f"ccc_{name}"] = lin(x, y)
         expected[f"pearson_{name}"] = scipy.stats.pearsonr(x, y)[0]
-    for metric in ("mae", "rmse", "ccc", "pearson"):
+        expected[f"r2_{name}"] = sklearn.metrics.r2_score(y, x)
+    for metric in ("mae", "rmse", "ccc", "pearson", "r2"):
         expected[metric] = np.mean([expected[f"{metric}_{name}"] for name in TARGETS])
     assert measured == pytest.approx(expected, abs=1e-9)
     assert measured["ccc"] < measured["pearson"]

@@ -78,12 +78,27 @@ def test_the_sweep_is_a_study_of_different_runs(tmp_path: Path) -> None:
         ("loss: ccc", "esc50", "'ccc' is for a regression"),
         ("label_smoothing: 0.1", "emotions", "a regression has none"),
         ("loss: ccc, micro_batch: 8", "emotions", "needs the whole batch"),
+        ("loss: 0.5 ccc + 0.5 mse, micro_batch: 8", "emotions", "needs the whole batch"),
+        ("loss: 0.5 ccc + mse", "emotions", "'mse' is not a weight and a loss; write a mix as"),
+        ("loss: 0.5 ccc + 0.5 mze", "emotions", "no loss 'mze'; did you mean 'mse'"),
+        ("loss: 1 mse + 2 mse", "emotions", "'mse' stands twice"),
+        ("loss: huber", "emotions", "study.yaml:10: train.loss cannot be 'huber'"),
+        ("target_weights: {valence: 0.6}", "emotions", "the targets are valence, arousal"),
+        ("target_weights: {arousal: 1.0}", "esc50", "for the targets of a regression"),
         ("later_batches: [{epoch: 51, batch_size: 8}]", "esc50", "no epoch 51 in 50"),
     ],
 )
 def test_contradicting_options_are_refused(tmp_path: Path, train: str, dataset: str, says) -> None:
     with pytest.raises(UserError, match=says):
         shown(tmp_path, f"set: {{train: {{{train}}}}}\n", dataset)
+
+
+def test_a_mix_of_losses_is_one_run_however_it_is_written(tmp_path: Path) -> None:
+    """And a mix of one loss is that loss."""
+    ways = ("0.5 ccc + 0.5 mse", "0.50 mse + 5e-1*ccc", "0.5 mse  +  0.5 ccc")
+    lines = [f"set: {{train: {{loss: {way}}}}}\n" for way in (*ways, "mse", "1 mse")]
+    ids = [[task.run_id for task in shown(tmp_path, line, "emotions")] for line in lines]
+    assert ids[0] == ids[1] == ids[2] != ids[3] == ids[4]
 
 
 def test_micro_batch_with_a_conformer_suggests_layer_checkpointing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from petl.errors import UserError, nearest, reason
 PARTS = {"train": "train", "validation": "validation", "test": "test"}
 PARTS |= dict.fromkeys(("valid", "val", "dev"), "validation")
 """The names that datasets have for the parts of a split."""
+LARGEST = 3.4e38
+"""A larger target would become infinite in the model's float32."""
 
 
 # --- text files ----------------------------------------------------------------------------------
@@ -68,6 +71,20 @@ def whole(cell: str, column: str, where: str) -> int:
         return int(cell)
     except ValueError:
         raise UserError(f"{where}: {column} {cell!r} is not a whole number") from None
+
+
+def number(cell: str, column: str, where: str, dataset: Dataset) -> float:
+    """A target of a regression."""
+    try:
+        value = float(cell)
+    except ValueError:
+        raise UserError(f"{where}: {column} {cell!r} is not a number") from None
+    if not math.isfinite(value) or abs(value) > LARGEST:
+        raise UserError(f"{where}: {column} {cell!r} is not a finite number")
+    if dataset.range and not dataset.range[0] <= value <= dataset.range[1]:
+        low, high = dataset.range
+        raise UserError(f"{where}: {column} {cell} is not between {low:g} and {high:g}")
+    return value
 
 
 def inside(cell: str, column: str, where: str) -> str:

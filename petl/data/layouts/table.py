@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-
-import numpy as np
 
 from petl.config import Dataset
 from petl.config.dataset import Table
 from petl.data.corpus import Clip, Corpus
-from petl.data.layouts.reading import PARTS, checked, in_order, inside, known, rows, whole
+from petl.data.layouts.reading import PARTS, checked, in_order, inside, known, number, rows, whole
 from petl.errors import UserError, nearest
-
-LARGEST = float(np.finfo(np.float32).max)
-"""A larger target would become infinite in the model's float32."""
 
 
 def read(folder: Path, dataset: Dataset) -> Corpus:
@@ -39,7 +33,7 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
                 0 if several or not table.label else label[row[table.label]],
                 fold=whole(row[table.fold], table.fold, where) if table.fold else 0,
                 part=_part(row[table.part], table.part, where) if table.part else "",
-                targets=tuple(_target(row[column], column, where) for column in dataset.targets),
+                targets=tuple(number(row[name], name, where, dataset) for name in dataset.targets),
                 labels=_labels(row, table, label, where),
                 group=_group(row[table.group], table.group, where) if table.group else "",
             )
@@ -79,13 +73,3 @@ def _part(cell: str, column: str, where: str) -> str:
     if name not in PARTS:
         raise UserError(f"{where}: {column} {cell!r} is not a part{nearest(name, PARTS)}")
     return PARTS[name]
-
-
-def _target(cell: str, column: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        raise UserError(f"{where}: {column} {cell!r} is not a number") from None
-    if not math.isfinite(value) or abs(value) > LARGEST:
-        raise UserError(f"{where}: {column} {cell!r} is not a finite number")
-    return value

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from petl.config import Dataset
 from petl.data.layouts import table
-from petl.data.load import prepare
+from petl.data.load import prepare, targets_of
 from petl.data.splits import split
 from petl.errors import UserError
 from petl.places import Places
@@ -140,6 +140,34 @@ def test_what_is_no_number_names_its_line(own, settings, value, complaint):
     one = settings({"classes": None, "targets": ["arousal"]})
     with pytest.raises(UserError, match=rf"clips\.csv, {complaint}$"):
         table.read(own(lines("file,arousal", [value, 1])), one)
+
+
+def test_a_value_outside_the_range_names_its_line(own, settings):
+    one = settings({"classes": None, "targets": ["arousal"], "range": [1, 9]})
+    table.read(own(lines("file,arousal", [1, 9.0])), one)
+    with pytest.raises(UserError, match=r"line 3: arousal 9\.01 is not between 1 and 9"):
+        table.read(own(lines("file,arousal", [5, 9.01])), one)
+
+
+def test_a_model_learns_scaled_targets(own, settings):
+    scale = {"centre": 5, "spread": 4}
+    one = settings({"classes": None, "targets": ["arousal"], "scale": scale})
+    corpus = table.read(own(lines("file,arousal", [1, 9])), one)
+    learned = targets_of(corpus, one)
+    assert (learned[0], learned[1], learned.dtype) == (-1, 1, np.float32)
+    assert (corpus.targets[0], corpus.targets[1]) == (1, 9)
+    assert one.scale.undone(learned[1]) == 9
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [({"range": [9, 1]}, "the lowest value, then"), ({"scale": {"spread": 1}}, "centre")],
+)
+def test_a_range_and_a_scale_make_sense(settings, setting, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        settings({"classes": None, "targets": ["arousal"]} | setting)
+    with pytest.raises(ValueError, match="for the targets of a regression"):
+        settings({"range": [1, 9]})
 
 
 @pytest.mark.parametrize(
