@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from petl.config.study import Study, load_study
+from petl.places import Places
+
 # A shell that starts the tests in the background lets them ignore SIGINT, and so do the processes
 # that they start: but some of those are to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,3 +30,21 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real audio is not here: {folder} does not exist")
     return folder
+
+
+@pytest.fixture
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
+    """The study that the test's module has as `STUDY`."""
+    path = tmp_path / "study.yaml"
+    path.write_text(request.module.STUDY)
+    return load_study(path)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "runs", tmp_path / "data", tmp_path / "cache")

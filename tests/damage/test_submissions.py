@@ -78,18 +78,6 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "runs", tmp_path / "data", tmp_path / "cache")
-
-
 class Slurm:
     """All that was ever submitted waits in its queue."""
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from petl.cli import app
 from petl.config.options import Options
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from petl.errors import UserError
 from petl.places import Places
 from petl.runs.provenance import without_secrets
@@ -50,18 +50,6 @@ class Attack:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
         return os.system, (f"touch {self.mark}",)
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "runs", tmp_path / "data", tmp_path / "cache")
 
 
 @pytest.fixture(autouse=True)

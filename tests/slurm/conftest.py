@@ -76,11 +76,11 @@ def places(prepared: Path, tmp_path: Path) -> Places:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Make:
-    def make(methods: str, folds: str, epochs: int, more: str = "") -> Study:
+def make(tmp_path: Path) -> Make:
+    def write(methods: str, folds: str, epochs: int, more: str = "") -> Study:
         return write_study(tmp_path / "tiny.yaml", methods, folds, epochs, more)
 
-    return make
+    return write
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def told() -> Stop:
 
 
 def test_a_run_that_never_gets_anywhere_stops(
-    study: Make, places: Places, job: pytest.MonkeyPatch
+    make: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
     """Requeued again and again before it has written anything."""
-    loaded = study("linear", "0", LONG)
+    loaded = make("linear", "0", LONG)
     made = submission(loaded, places, fruitless_requeues=2)
     codes = []
     for restarts in ("", "1", "2"):
@@ -62,9 +62,9 @@ def test_a_run_that_never_gets_anywhere_stops(
 
 
 def test_whatever_writes_checkpoints_may_be_requeued_for_ever(
-    study: Make, places: Places, job: pytest.MonkeyPatch
+    make: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
-    loaded = study("linear", "0", LONG)
+    loaded = make("linear", "0", LONG)
     made = submission(loaded, places, fruitless_requeues=1)
     (run,) = runs(loaded, places)
     run.path.mkdir(parents=True)
@@ -76,18 +76,18 @@ def test_whatever_writes_checkpoints_may_be_requeued_for_ever(
 
 
 def test_the_third_failure_of_one_kind_asks_for_a_hold(
-    study: Make, places: Places, job: pytest.MonkeyPatch
+    make: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
     bad = "when: [{method: linear, set: {backbone: {source: /nowhere/at/all}}}]\n"
-    made = submission(study("linear", "all", SHORT, bad), places, hold_after=3)
+    made = submission(make("linear", "all", SHORT, bad), places, hold_after=3)
     assert [run_one(made, index, places, Stop()) for index in range(4)] == [1, 1, HOLD, HOLD]
     assert len(list(made.folder.glob("failed-*"))) == 3
 
 
 def test_a_job_imports_nothing_from_the_folder_it_starts_in(
-    study: Make, places: Places, tmp_path: Path
+    make: Make, places: Places, tmp_path: Path
 ) -> None:
-    made = submission(study("linear", "0", SHORT), places)
+    made = submission(make("linear", "0", SHORT), places)
     made.note(0, None)
     for name in ("json", "random", "petl", "slurm", "yaml"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
@@ -103,11 +103,11 @@ def test_a_job_imports_nothing_from_the_folder_it_starts_in(
 @pytest.mark.slow
 @pytest.mark.parametrize("side_by_side", [1, 2])
 def test_several_runs_in_a_job_end_as_if_alone(
-    study: Make, places: Places, job: pytest.MonkeyPatch, side_by_side: int
+    make: Make, places: Places, job: pytest.MonkeyPatch, side_by_side: int
 ) -> None:
     """The first diverges, and nobody else is bothered; the job can come back for the rest."""
     rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
-    loaded = study("[lora, linear]", "[0]", SHORT, rule)
+    loaded = make("[lora, linear]", "[0]", SHORT, rule)
     made = submission(loaded, places, tasks_per_job=2, side_by_side=side_by_side)
     assert made.size(0) == 1
     assert array_job(made.manifest, 0, places, Stop()) == 1
@@ -120,9 +120,9 @@ def test_several_runs_in_a_job_end_as_if_alone(
 
 
 def test_a_packed_job_that_is_told_to_leave_wants_to_come_back(
-    study: Make, places: Places, job: pytest.MonkeyPatch
+    make: Make, places: Places, job: pytest.MonkeyPatch
 ) -> None:
-    made = submission(study("linear", "all", LONG), places, tasks_per_job=5)
+    made = submission(make("linear", "all", LONG), places, tasks_per_job=5)
     assert array_job(made.manifest, 0, places, told()) == INTERRUPTED
     assert not any(run.path.exists() for run in runs(made_study(made), places))
 

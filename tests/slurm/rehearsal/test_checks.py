@@ -102,8 +102,8 @@ def test_each_difference_from_the_undisturbed_run_is_named(
     assert problems(pair) == [problem]
 
 
-def test_a_run_that_is_not_done_is_named(study: Make, places: Places) -> None:
-    plan = Plan(study("linear", "0", SHORT), places.runs)
+def test_a_run_that_is_not_done_is_named(make: Make, places: Places) -> None:
+    plan = Plan(make("linear", "0", SHORT), places.runs)
     (problem,) = run_problems(plan.items[0], RunDir(places.runs))
     assert problem.startswith("waiting")
 

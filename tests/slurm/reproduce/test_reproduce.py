@@ -33,11 +33,11 @@ KEEP = "keep_weights: true\n"
 
 
 @pytest.fixture
-def trained(study: Make, places: Places) -> Study:
+def trained(make: Make, places: Places) -> Study:
     """A run and another fold of its cell."""
     from petl.train.run import run_task
 
-    loaded = study("linear", "[0, 1]", SHORT, KEEP)
+    loaded = make("linear", "[0, 1]", SHORT, KEEP)
     for task in loaded.tasks:
         run_task(task, places)
     return loaded
@@ -92,9 +92,9 @@ def test_a_run_trained_again_has_the_same_bits_and_the_original_is_untouched(
 
 
 def test_code_that_others_may_have_written_is_refused_until_it_is_trusted(
-    study: Make, places: Places, monkeypatch: pytest.MonkeyPatch
+    make: Make, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = finished(study("linear", "0", SHORT).tasks[0], places.runs)
+    run = finished(make("linear", "0", SHORT).tasks[0], places.runs)
     archive = kept(places)
     with_code(run, archive)
     file = places.runs / ".code" / f"{archive[:16]}.zip"
@@ -110,31 +110,31 @@ def test_code_that_others_may_have_written_is_refused_until_it_is_trusted(
         original(run, OWN)
 
 
-def test_the_installed_code_is_used_where_it_is_the_same(study: Make, places: Places) -> None:
-    run = finished(study("linear", "0", SHORT).tasks[0], places.runs)
+def test_the_installed_code_is_used_where_it_is_the_same(make: Make, places: Places) -> None:
+    run = finished(make("linear", "0", SHORT).tasks[0], places.runs)
     assert original(with_code(run, "a" * 64, running().source), OWN).frozen is None
 
 
 @pytest.mark.parametrize("archive", [None, "../../../../etc", "A" * 64])
 def test_a_run_without_kept_code_says_so_in_one_line(
-    study: Make, places: Places, archive: str | None
+    make: Make, places: Places, archive: str | None
 ) -> None:
-    run = finished(study("linear", "0", SHORT).tasks[0], places.runs)
+    run = finished(make("linear", "0", SHORT).tasks[0], places.runs)
     with pytest.raises(UserError, match=r"was not kept, only its commit 1+; --code current"):
         original(with_code(run, archive), OWN)
 
 
-def test_a_task_of_another_run_is_refused(study: Make, places: Places) -> None:
-    one, other = (finished(task, places.runs) for task in study("linear", "[0, 1]", SHORT).tasks)
+def test_a_task_of_another_run_is_refused(make: Make, places: Places) -> None:
+    one, other = (finished(task, places.runs) for task in make("linear", "[0, 1]", SHORT).tasks)
     one.task_file.write_bytes(other.task_file.read_bytes())
     with pytest.raises(UserError, match="that of another run"):
         original(one, CURRENT)
 
 
 def test_runs_of_one_code_and_number_of_threads_are_trained_together(
-    study: Make, places: Places
+    make: Make, places: Places
 ) -> None:
-    loaded = study("linear", "[0, 1, 2]", SHORT)
+    loaded = make("linear", "[0, 1, 2]", SHORT)
     made = [finished(task, places.runs) for task in loaded.tasks]
     for run, threads in zip(made, (1, 2, 1), strict=True):
         result = run.result()
@@ -214,10 +214,10 @@ def test_a_bundle_runs_no_code_of_its_own_unless_it_is_trusted(
 
 @pytest.mark.slow
 def test_the_commands_train_with_the_runs_own_code(
-    study: Make, places: Places, tmp_path: Path
+    make: Make, places: Places, tmp_path: Path
 ) -> None:
     """The archive has a line more than the installed code, so it is really what runs."""
-    loaded = study("linear", "[0, 1]", SHORT, KEEP)
+    loaded = make("linear", "[0, 1]", SHORT, KEEP)
     code = build()
     copy = tmp_path / "checkout"
     archive = tmp_path / "code.zip"
@@ -257,8 +257,8 @@ def test_jobs_train_runs_again_and_the_same_command_tells_the_verdict(
     assert "2 identical" in petl(*words, places=places)
 
 
-def test_a_python_that_is_not_there_is_one_line(study: Make, places: Places) -> None:
-    run = finished(study("linear", "0", SHORT).tasks[0], places.runs)
+def test_a_python_that_is_not_there_is_one_line(make: Make, places: Places) -> None:
+    run = finished(make("linear", "0", SHORT).tasks[0], places.runs)
     words = ["reproduce", str(run.path), "--python", str(Path(sys.prefix) / "nowhere")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2 and "no such file" in done.output

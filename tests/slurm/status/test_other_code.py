@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from petl.cli import app
 from petl.config.options import Options
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from petl.places import Places
 from petl.runs.code.archive import CodeArchive, build
 from slurm.scheduler import Answer, ArrayTask, Job
@@ -27,13 +27,6 @@ report: test_last
 matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1, 2, 3, 4], seed: 1}
 """
 COMMIT = "abc1234" + "0" * 33
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
 
 
 @pytest.fixture

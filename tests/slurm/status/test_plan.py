@@ -23,18 +23,6 @@ matrix:
 """
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def shown(what: object, width: int = 80) -> str:
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:

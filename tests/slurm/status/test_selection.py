@@ -23,13 +23,6 @@ matrix:
 """
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
-
-
 @pytest.mark.parametrize(
     ("words", "number"),
     [

@@ -10,7 +10,7 @@ import pytest
 from made_runs import failed, finished, stopped
 from rich.console import Console
 
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from petl.files import read_json, write_json
 from petl.runs.claim import Claim, clock
 from petl.runs.directory import RunDir
@@ -29,18 +29,6 @@ profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1, 2, 3], seed: 1}
 """
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
 
 
 def submit(study: Study, runs: Path, **more: object) -> Submission:

@@ -9,7 +9,7 @@ import pytest
 from made_runs import failed, finished
 from rich.console import Console
 
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from slurm.status import watch as watching
 from slurm.status.plan import Plan
 from slurm.status.state import RunState
@@ -21,13 +21,6 @@ profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast, method: [linear, lora], fold: all, seed: 1}
 """
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
 
 
 def looked_on(study: Study, runs: Path, terminal: bool) -> str:

@@ -37,9 +37,9 @@ def queue(cluster: DevCluster) -> list[str]:
 
 
 def test_status_ls_and_logs_tell_of_a_run_from_the_queue_to_its_end(
-    study: Make, places: Places, in_cluster: DevCluster, profile: Path
+    make: Make, places: Places, in_cluster: DevCluster, profile: Path
 ) -> None:
-    loaded = study("linear", "[0, 1, 2]", 40)
+    loaded = make("linear", "[0, 1, 2]", 40)
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     first, _, last = runs(loaded, places)
     until(lambda: "throttle" in petl("status", places=places))  # of all submitted from here
@@ -63,10 +63,10 @@ def test_status_ls_and_logs_tell_of_a_run_from_the_queue_to_its_end(
 
 
 def test_cancel_takes_out_what_is_selected_and_says_who_comes_along(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
     """Two runs to a job."""
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     assert len(queue(in_cluster)) == 3
     told = petl("cancel", loaded.path, "fold=1", "--yes", places=places)
@@ -79,9 +79,9 @@ def test_cancel_takes_out_what_is_selected_and_says_who_comes_along(
 
 
 def test_retry_asks_for_more_and_leaves_the_others_alone(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     petl("cancel", loaded.path, "--yes", places=places)
     again = ("retry", loaded.path, "fold=3", "--set", "resources.mem_gb=3", "--yes")
@@ -93,9 +93,9 @@ def test_retry_asks_for_more_and_leaves_the_others_alone(
 
 
 def test_nothing_is_submitted_without_a_yes(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     told = petl("submit", loaded.path, "--cluster", held, places=places, code=2)
     assert "5 new" in told and "3 jobs in 1 array" in told and "--yes" in told
     told = petl("submit", loaded.path, "--cluster", held, "--print-script", places=places)
@@ -104,9 +104,9 @@ def test_nothing_is_submitted_without_a_yes(
 
 
 def test_sbatch_refusing_is_told_and_leaves_nothing_half_done(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     held.write_text("{time: 30, partition: nowhere}\n")
     told = petl("submit", loaded.path, "--cluster", held, "--yes", places=places, code=2)
     assert "petl: sbatch: Batch job submission failed: Invalid partition" in told
@@ -114,7 +114,7 @@ def test_sbatch_refusing_is_told_and_leaves_nothing_half_done(
 
 
 def test_without_a_scheduler_status_says_what_it_still_can(
-    study: Make,
+    make: Make,
     places: Places,
     in_cluster: DevCluster,
     held: Path,
@@ -122,7 +122,7 @@ def test_without_a_scheduler_status_says_what_it_still_can(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody listens at the controller's address."""
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     stopped(loaded.tasks[0], places.runs, 3)
     text = in_cluster.layout.slurm_conf.read_text()
@@ -140,9 +140,9 @@ def test_without_a_scheduler_status_says_what_it_still_can(
 
 
 def test_without_accounting_a_run_that_has_left_the_queue_is_lost_and_can_be_submitted(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
-    loaded = study("linear", "[0, 1]", LONG)
+    loaded = make("linear", "[0, 1]", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     in_cluster.run("scancel", "--name", submissions(places.runs / "tiny" / "slurm")[0].name(0))
     in_cluster.kill_daemon("slurmdbd")
@@ -156,9 +156,9 @@ def test_without_accounting_a_run_that_has_left_the_queue_is_lost_and_can_be_sub
 
 
 def test_clean_removes_what_is_over_and_no_finished_run(
-    study: Make, places: Places, in_cluster: DevCluster, held: Path
+    make: Make, places: Places, in_cluster: DevCluster, held: Path
 ) -> None:
-    loaded = study("linear", "[0, 1]", LONG)
+    loaded = make("linear", "[0, 1]", LONG)
     petl("submit", loaded.path, "--cluster", held, "--yes", places=places)
     told = petl("clean", loaded.path, "--yes", places=places)
     assert told.endswith("nothing to clean\n")  # it is in the queue
@@ -166,7 +166,7 @@ def test_clean_removes_what_is_over_and_no_finished_run(
     for task in loaded.tasks:
         finished(task, places.runs)
     (submission,) = submissions(places.runs / "tiny" / "slurm")
-    smaller = study("linear", "0", LONG)
+    smaller = make("linear", "0", LONG)
     told = petl("clean", smaller.path, places=places, code=2)
     assert "job files of submissions that are over" in told and submission.folder.exists()
     petl("clean", smaller.path, "--yes", places=places)

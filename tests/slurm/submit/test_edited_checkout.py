@@ -69,7 +69,7 @@ def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 @pytest.mark.parametrize("code", ["frozen", "current"])
 def test_jobs_run_the_code_they_were_submitted_with_although_the_checkout_is_edited(
-    study: Make,
+    make: Make,
     places: Places,
     in_cluster: DevCluster,
     undisturbed: list[tuple[dict[str, Any], bytes]],
@@ -78,7 +78,7 @@ def test_jobs_run_the_code_they_were_submitted_with_although_the_checkout_is_edi
     code: str,
 ) -> None:
     """Equal bits, with two runs for each job and one job requeued. Not with `--code current`."""
-    loaded = study(*STUDY)
+    loaded = make(*STUDY)
     profile = {"partition": "gpu", "cpus": 1, "mem_gb": 2, "time": 30, "throttle": 1}
     profile |= {"tasks_per_job": 2} if code == "frozen" else {}
     path = tmp_path / "cluster.yaml"

@@ -39,7 +39,7 @@ def kinds(study: Study, places: Places) -> list[str]:
 
 @pytest.mark.parametrize("more", ["", ", requeue: false"])
 def test_a_stopped_worker_is_silent_and_its_run_is_started_again(
-    study: Make,
+    make: Make,
     places: Places,
     in_cluster: DevCluster,
     profile: Path,
@@ -48,7 +48,7 @@ def test_a_stopped_worker_is_silent_and_its_run_is_started_again(
     more: str,
 ) -> None:
     profile.write_text(PROFILE.replace("}", f"{more}}}"))
-    loaded = study("linear", "0", 150)
+    loaded = make("linear", "0", 150)
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     (run,) = runs(loaded, places)
     until(lambda: len(run.metrics()) > 1)
@@ -84,9 +84,9 @@ def without(cluster: DevCluster, *daemons: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("daemon", ["slurmctld", "munged"])
 def test_a_controller_that_is_away_is_waited_for_10_s(
-    study: Make, places: Places, in_cluster: DevCluster, profile: Path, daemon: str
+    make: Make, places: Places, in_cluster: DevCluster, profile: Path, daemon: str
 ) -> None:
-    loaded = study("linear", "[0, 1]", LONG)
+    loaded = make("linear", "[0, 1]", LONG)
     profile.write_text(PROFILE.replace("}", ", sbatch: {hold: true}}"))
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     with without(in_cluster, daemon):
@@ -106,7 +106,7 @@ def configured(cluster: DevCluster, change: Callable[[str], str]) -> None:
 
 
 def test_a_job_that_its_node_could_not_start_goes_elsewhere(
-    study: Make, places: Places, in_cluster: DevCluster, profile: Path, tmp_path: Path
+    make: Make, places: Places, in_cluster: DevCluster, profile: Path, tmp_path: Path
 ) -> None:
     """The prolog fails on node1. Slurm holds the job, and drains the node."""
     prolog = in_cluster.folder / "prolog.sh"
@@ -115,7 +115,7 @@ def test_a_job_that_its_node_could_not_start_goes_elsewhere(
     line = f"\nProlog={prolog}\n"
     configured(in_cluster, lambda text: text + line)
     try:
-        loaded = study("linear", "0", SHORT)
+        loaded = make("linear", "0", SHORT)
         petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
         until(lambda: "could not start it" in petl("status", loaded.path, places=places))
         told = petl("retry", loaded.path, "--cluster", profile, "--yes", places=places)
@@ -129,11 +129,11 @@ def test_a_job_that_its_node_could_not_start_goes_elsewhere(
 
 
 def test_what_a_full_disk_has_stopped_is_submitted_again(
-    study: Make, places: Places, in_cluster: DevCluster, profile: Path, small_disk: SmallDisk
+    make: Make, places: Places, in_cluster: DevCluster, profile: Path, small_disk: SmallDisk
 ) -> None:
     places = Places(small_disk.folder / "runs", places.data, places.cache)
     profile.write_text(PROFILE.replace("}", ", throttle: 1}"))
-    loaded = study("linear", "[0, 1, 2]", 60)
+    loaded = make("linear", "[0, 1, 2]", 60)
     first, *_ = runs(loaded, places)
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     until(first.metrics)

@@ -53,21 +53,21 @@ def test_submit_and_retry_are_one_line_and_cancel_works(
     assert "submitted 4 runs" in told_by("submit", study.path, *folder, *there)
 
 
-def submitted(study: Make, small_disk: SmallDisk, places: Places) -> tuple[Submission, Places]:
+def submitted(make: Make, small_disk: SmallDisk, places: Places) -> tuple[Submission, Places]:
     places = Places(small_disk.folder / "runs", places.data, places.cache)
-    plan = Plan(study("linear", "[0, 1]", LONG), places.runs)
+    plan = Plan(make("linear", "[0, 1]", LONG), places.runs)
     cluster = Cluster("here", Profile(time="10", max_array_size=9), places, Options(threads=1))
     return prepare(plan, Batch(plan.items, 16.0), cluster), places
 
 
 @pytest.mark.parametrize("fault", BREAK)
 def test_a_job_that_cannot_write_says_why_and_its_run_is_submitted_again(
-    small_disk: SmallDisk, fake_slurm: Slurm, study: Make, places: Places, fault: str
+    small_disk: SmallDisk, fake_slurm: Slurm, make: Make, places: Places, fault: str
 ) -> None:
     """Before the run begins, and in its midst."""
-    made, places = submitted(study, small_disk, places)
+    made, places = submitted(make, small_disk, places)
     made.note(0, "12")
-    loaded = study("linear", "[0, 1]", LONG)
+    loaded = make("linear", "[0, 1]", LONG)
     second = runs(loaded, places)[1]
     BREAK[fault](small_disk)
     assert run_one(made, 0, places, Stop()) == CODES[fault]
@@ -95,19 +95,19 @@ def test_a_job_that_cannot_write_says_why_and_its_run_is_submitted_again(
 
 
 def test_a_local_run_that_cannot_write_names_the_disk(
-    small_disk: SmallDisk, study: Make, places: Places
+    small_disk: SmallDisk, make: Make, places: Places
 ) -> None:
-    made, places = submitted(study, small_disk, places)
+    made, places = submitted(make, small_disk, places)
     small_disk.fill()
     assert local_run(made.manifest, 0, places, Stop()) == 71
 
 
 def test_slurms_own_word_for_a_log_that_it_cannot_write(
-    fake_slurm: Slurm, small_disk: SmallDisk, study: Make, places: Places
+    fake_slurm: Slurm, small_disk: SmallDisk, make: Make, places: Places
 ) -> None:
-    made, places = submitted(study, small_disk, places)
+    made, places = submitted(make, small_disk, places)
     made.note(0, "12")
     fake_slurm.accounts.write_text(f"{made.name(0)}|12_0|FAILED|0:53|node7|2020-01-01\n")
-    item = Plan(study("linear", "[0, 1]", LONG), places.runs).items[0]
+    item = Plan(make("linear", "[0, 1]", LONG), places.runs).items[0]
     assert (item.kind, item.state.cause) == ("stopped", "file-system")
     assert f"could not write its log on node7: {made.folder}" in item.state.reason

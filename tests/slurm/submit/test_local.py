@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from made_runs import failed, finished
-from tiny import LONG, ROOT, SHORT, until
+from tiny import LONG, ROOT, SHORT, Make, until
 from typer.testing import CliRunner
 
 from petl.cli import app
@@ -57,12 +57,10 @@ def submit(places: Places) -> Iterator[Submit]:
 
 
 @pytest.mark.slow
-def test_one_failure_stops_nobody_and_only_it_is_tried_again(
-    study: Callable[..., Study], places: Places
-) -> None:
+def test_one_failure_stops_nobody_and_only_it_is_tried_again(make: Make, places: Places) -> None:
     """Of three runs the first diverges; two work at a time."""
     rule = "when: [{method: lora, set: {train: {lr: 1e+30}}}]\n"
-    loaded = study("[lora, linear]", "[0, 1]", SHORT, rule + "except: [{method: lora, fold: 1}]\n")
+    loaded = make("[lora, linear]", "[0, 1]", SHORT, rule + "except: [{method: lora, fold: 1}]\n")
     plan = Plan(loaded, places.runs)
     bad, *good = plan.items
     most = 0
@@ -87,9 +85,9 @@ def test_one_failure_stops_nobody_and_only_it_is_tried_again(
 
 @pytest.mark.slow
 def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
-    study: Callable[..., Study], places: Places, submit: Submit
+    make: Make, places: Places, submit: Submit
 ) -> None:
-    loaded = study("linear", "[0, 1, 2]", LONG)
+    loaded = make("linear", "[0, 1, 2]", LONG)
     runs = [RunDir.of(task, places.runs) for task in loaded.tasks]
     process = submit(loaded, 2)
     until(lambda: all(run.metrics() for run in runs[:2]))
@@ -107,9 +105,9 @@ def test_ctrl_c_ends_every_process_and_says_how_to_go_on(
 
 @pytest.mark.slow
 def test_a_submit_that_is_killed_outright_leaves_runs_the_next_one_respects(
-    study: Callable[..., Study], places: Places, submit: Submit
+    make: Make, places: Places, submit: Submit
 ) -> None:
-    loaded = study("linear", "0", LONG)
+    loaded = make("linear", "0", LONG)
     run = RunDir.of(loaded.tasks[0], places.runs)
     process = submit(loaded, 1)
     until(run.metrics)
@@ -126,10 +124,8 @@ def test_a_submit_that_is_killed_outright_leaves_runs_the_next_one_respects(
 
 
 @pytest.mark.slow
-def test_a_job_that_dies_without_a_word_is_a_failure(
-    study: Callable[..., Study], places: Places
-) -> None:
-    plan = Plan(study("linear", "0", LONG), places.runs)
+def test_a_job_that_dies_without_a_word_is_a_failure(make: Make, places: Places) -> None:
+    plan = Plan(make("linear", "0", LONG), places.runs)
     (item,) = plan.items
     kinds = []
 
@@ -145,7 +141,7 @@ def test_a_job_that_dies_without_a_word_is_a_failure(
 
 
 def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
-    study: Callable[..., Study], places: Places, monkeypatch: pytest.MonkeyPatch
+    make: Make, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def one_fails(plan: Plan, *_: object) -> None:
         failed(plan.items[0].task, places.runs, "no luck")
@@ -154,7 +150,7 @@ def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
         for item in plan.items:
             item.look()
 
-    loaded = study("linear", "all", SHORT)
+    loaded = make("linear", "all", SHORT)
     monkeypatch.setattr(here, "run_local", one_fails)
     folders = ["--runs", places.runs, "--data", places.data, "--cache", places.cache]
     told = CliRunner().invoke(app, ["submit", *map(str, [loaded.path, "--local", 1, *folders])])
@@ -163,8 +159,8 @@ def test_a_failure_is_told_at_the_end_and_in_the_exit_code(
     assert "no luck" in told.stdout and "log.txt" in told.stdout
 
 
-def test_when_all_is_done_no_job_file_is_left(study: Callable[..., Study], places: Places) -> None:
-    loaded = study("linear", "all", SHORT)
+def test_when_all_is_done_no_job_file_is_left(make: Make, places: Places) -> None:
+    loaded = make("linear", "all", SHORT)
     for task in loaded.tasks:
         finished(task, places.runs)
     folders = [places.runs / "tiny" / "jobs" / name for name in ("killed", "mine")]
@@ -174,10 +170,8 @@ def test_when_all_is_done_no_job_file_is_left(study: Callable[..., Study], place
     assert not folders[0].parent.exists()
 
 
-def test_a_manifest_gives_back_what_was_written(
-    study: Callable[..., Study], places: Places, tmp_path: Path
-) -> None:
-    tasks = study("[linear, conformer-pfeiffer]", "all", SHORT).tasks
+def test_a_manifest_gives_back_what_was_written(make: Make, places: Places, tmp_path: Path) -> None:
+    tasks = make("[linear, conformer-pfeiffer]", "all", SHORT).tasks
     path = manifest_of_tiny(tmp_path)
     options = Options(threads=3, track=("tensorboard",))
     write_manifest(path, tasks, options)
@@ -186,14 +180,14 @@ def test_a_manifest_gives_back_what_was_written(
 
 
 def test_a_job_leaves_a_run_that_is_taken_to_its_holder(
-    study: Callable[..., Study], places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken(*_: object, stop: object) -> None:
         raise RunIsTaken("somebody works on it")
 
     monkeypatch.setattr("petl.train.run.run_task", taken)
     path = manifest_of_tiny(tmp_path)
-    write_manifest(path, study("linear", "0", SHORT).tasks, Options())
+    write_manifest(path, make("linear", "0", SHORT).tasks, Options())
     assert local_run(path, 0, places, Stop()) == 0
 
 
@@ -215,9 +209,9 @@ def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(
-    study: Callable[..., Study], places: Places, tmp_path: Path
+    make: Make, places: Places, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    plan = Plan(study("linear", "0", SHORT), tmp_path / "file")
+    plan = Plan(make("linear", "0", SHORT), tmp_path / "file")
     with pytest.raises(UserError, match="not a directory"):
         local.run_local(plan, Places(tmp_path / "file", places.data, places.cache), 1, print)

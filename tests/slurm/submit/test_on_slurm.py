@@ -59,9 +59,9 @@ def all_done(study: Study, places: Places) -> bool:
 
 
 def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
-    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+    make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    loaded = study("[linear, lora]", "[0, 1, 2]", SHORT)
+    loaded = make("[linear, lora]", "[0, 1, 2]", SHORT)
     profile = written(tmp_path, "throttle: 3, max_array_size: 4")
     told = petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     assert "6 new" in told and "2 arrays" in told
@@ -91,9 +91,9 @@ def test_arrays_give_the_numbers_of_the_local_executor_and_keep_the_throttle(
 
 
 def test_runs_packed_into_jobs_end_as_if_alone(
-    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+    make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    loaded = study("linear", "all", SHORT)
+    loaded = make("linear", "all", SHORT)
     profile = written(tmp_path, "tasks_per_job: 3, side_by_side: 2")
     told = petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     assert "5 new" in told and "2 jobs in 1 array" in told
@@ -107,14 +107,14 @@ def test_runs_packed_into_jobs_end_as_if_alone(
 
 
 def test_what_is_submitted_while_others_run_waits_until_the_throttle_has_room(
-    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+    make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
     def running() -> list[str]:
         return in_cluster.run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%F_%K").split()
 
     profile = written(tmp_path, "throttle: 2")
     for folds in ("[0, 1]", "[0, 1, 2]"):
-        loaded = study("linear", folds, LONG)
+        loaded = make("linear", folds, LONG)
         petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
         until(lambda: len(running()) == 2)
     before = set(running())
@@ -128,9 +128,9 @@ def test_what_is_submitted_while_others_run_waits_until_the_throttle_has_room(
 
 
 def test_two_submitters_at_once_submit_each_run_once(
-    study: Make, places: Places, in_cluster: DevCluster, holding: Path
+    make: Make, places: Places, in_cluster: DevCluster, holding: Path
 ) -> None:
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     command = ("submit", loaded.path, "--cluster", holding, "--yes")
     both = [start(*command, places=places) for _ in range(2)]
     told = [process.communicate(timeout=60) for process in both]
@@ -177,11 +177,11 @@ ONCE = ("before the folder", "before the submission record")
     [(step, chunk) for step in STEPS for chunk in (0, 1) if not (chunk and step in ONCE)],
 )
 def test_a_submitter_killed_at_any_step_loses_nothing_and_doubles_nothing(
-    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path, step: str, chunk: int
+    make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path, step: str, chunk: int
 ) -> None:
     """Two arrays: killed on the way to the first, or between the two."""
     profile = written(tmp_path, f"{HELD}, max_array_size: 3")
-    loaded = study("linear", "all", LONG)
+    loaded = make("linear", "all", LONG)
     command = ["submit", str(loaded.path), "--cluster", str(profile), "--yes"]
     killed = subprocess.run(
         [sys.executable, "-c", DIES, STEPS[step], str(chunk), *command],
@@ -200,10 +200,10 @@ def test_a_submitter_killed_at_any_step_loses_nothing_and_doubles_nothing(
 
 
 def test_an_abandoned_array_that_starts_after_all_does_nothing(
-    study: Make, places: Places, in_cluster: DevCluster, profile: Path
+    make: Make, places: Places, in_cluster: DevCluster, profile: Path
 ) -> None:
     """As if sbatch had been under way while the next submitter looked."""
-    loaded = study("linear", "0", SHORT)
+    loaded = make("linear", "0", SHORT)
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)
     until(lambda: all_done(loaded, places))
     (submission,) = submissions(places.runs / "tiny" / "slurm")
@@ -217,9 +217,9 @@ def test_an_abandoned_array_that_starts_after_all_does_nothing(
 
 
 def test_the_profile_that_init_writes_for_a_cluster_takes_its_jobs(
-    study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
+    make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    loaded, profile = study("linear", "[0, 1]", SHORT), tmp_path / "mine.yaml"
+    loaded, profile = make("linear", "[0, 1]", SHORT), tmp_path / "mine.yaml"
     told = petl("init", "--cluster", "--out", profile, places=places)
     assert profile.read_text() in told and "partition: " in told
     petl("submit", loaded.path, "--cluster", profile, "--yes", places=places)

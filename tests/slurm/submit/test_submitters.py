@@ -56,10 +56,10 @@ def begins_within(moment: float, folder: Path) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_submitters_killed_at_random_moments_lose_nothing_and_double_nothing(
-    study: Make, places: Places, in_cluster: DevCluster, holding: Path, seed: int
+    make: Make, places: Places, in_cluster: DevCluster, holding: Path, seed: int
 ) -> None:
     """One dies, the next begins at once; of two more that begin together one dies too."""
-    loaded, rng = study("linear", "all", LONG), Random(seed)
+    loaded, rng = make("linear", "all", LONG), Random(seed)
     command = ("submit", loaded.path, "--cluster", holding, "--yes")
     folder = submissions_folder(places.runs, loaded.name)
     first = start(*command, places=places)

@@ -25,13 +25,13 @@ Submit = Callable[..., Study]
 
 
 @pytest.fixture
-def submit(study: Make, places: Places, in_cluster: DevCluster, tmp_path: Path) -> Submit:
+def submit(make: Make, places: Places, in_cluster: DevCluster, tmp_path: Path) -> Submit:
     def submit(folds: str = "0", epochs: int = EPOCHS, more: str = "", rules: str = "") -> Study:
         profile = {"partition": "gpu", "cpus": "1", "mem_gb": "2", "time": "30", "requeue": "true"}
         profile |= dict(pair.split(": ") for pair in more.split(", ") if pair)
         path = tmp_path / "cluster.yaml"
         path.write_text("".join(f"{key}: {value}\n" for key, value in profile.items()))
-        loaded = study("linear", folds, epochs, rules)
+        loaded = make("linear", folds, epochs, rules)
         petl("submit", loaded.path, "--cluster", path, "--yes", places=places)
         return loaded
 

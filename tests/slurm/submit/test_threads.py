@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
-from tiny import SHORT
+from tiny import SHORT, Make
 
-from petl.config.study import EXPERIMENTS, Study, load_study
+from petl.config.study import EXPERIMENTS, load_study
 from petl.places import Places
 from petl.runs.directory import RunDir
 from slurm.status.plan import Plan
@@ -49,10 +48,10 @@ def test_a_machine_that_was_busy_a_moment_ago_is_free(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_a_local_run_trains_with_my_number_of_threads(
-    study: Callable[..., Study], places: Places, monkeypatch: pytest.MonkeyPatch
+    make: Make, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    loaded = study("[linear]", "[0]", SHORT)
+    loaded = make("[linear]", "[0]", SHORT)
     local.run_local(Plan(loaded, places.runs), places, 1, lambda remark: None)
     result = RunDir.of(loaded.tasks[0], places.runs).result()
     assert result is not None

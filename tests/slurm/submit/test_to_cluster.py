@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petl.config.options import Options
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from petl.places import Places
 from slurm.scheduler import Answer, ArrayTask, Job
 from slurm.status.plan import Plan
@@ -23,13 +23,6 @@ profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast-small, method: lora, fold: [0, 1, 2, 3], seed: 1}
 """
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return load_study(path)
 
 
 @pytest.fixture
