@@ -30,6 +30,12 @@ set: {train: {epochs: 6}}
 """
 
 
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    (tmp_path / "made.yaml").write_text(STUDY)
+    return load_study(tmp_path / "made.yaml")
+
+
 def test_every_run_and_its_folder_say_that_they_are_made_up(study: Study, tmp_path: Path) -> None:
     assert fabricate(study, tmp_path) == len(study.tasks) == 30
     assert "made up" in (tmp_path / "made" / LABEL).read_text()
