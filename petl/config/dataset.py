@@ -18,14 +18,16 @@ HOP = 160
 BINS = 128
 """Mel bins of a spectrogram."""
 
+DRAWN = ("grouped", "random")
+"""Folds drawn here, for all layouts with groups: no group is in two of them, or some are."""
 SPLITS: dict[str, tuple[str, ...]] = {
-    "esc50": ("paper", "ast-recipe"),
-    "urbansound8k": ("paper", "held-out"),
-    "speech-commands": ("paper",),
-    "fluent-speech-commands": ("paper",),
-    "iemocap": ("paper",),
-    "folders": ("given", "ratio", "k-fold", "windows-at-random"),
-    "table": ("given", "ratio", "k-fold", "windows-at-random"),
+    "esc50": ("paper", "ast-recipe", *DRAWN),
+    "urbansound8k": ("paper", "held-out", *DRAWN),
+    "speech-commands": ("paper", *DRAWN),
+    "fluent-speech-commands": ("paper", *DRAWN),
+    "iemocap": ("paper", *DRAWN),
+    "folders": ("given", "ratio", "k-fold", "windows-at-random", *DRAWN),
+    "table": ("given", "ratio", "k-fold", "windows-at-random", *DRAWN),
     "audioset": ("ast-recipe", "held-out"),
     "fsd50k": ("paper",),
 }
@@ -34,7 +36,7 @@ SEVERAL = ("audioset", "fsd50k")
 """The layouts in which a clip has several labels; a table has them with a `separator`."""
 
 OF_RECORDINGS = ("folders", "table")
-"""The layouts that `windows` can cut."""
+"""The layouts that `windows` can cut, and that need a pattern or a column to know groups."""
 
 if TYPE_CHECKING:
     Layout = str
@@ -142,6 +144,8 @@ class Dataset(Settings):
         "ratio",
         "k-fold",
         "windows-at-random",
+        "grouped",
+        "random",
     ]
     ratio: Ratio | None = None
     group: GroupPattern | None = None
@@ -193,7 +197,14 @@ class Dataset(Settings):
         return self
 
     def _groups_fit(self) -> None:
-        if self.group and self.layout not in ("folders", "table"):
+        own = self.layout in OF_RECORDINGS
+        if own and self.split in DRAWN and not (self.group or (self.table and self.table.group)):
+            column = ", or dataset.table.group, a column" if self.table else ""
+            raise ValueError(
+                f"dataset.split '{self.split}' needs dataset.group, a pattern that finds the "
+                f"recording or speaker in a path{column}"
+            )
+        if self.group and not own:
             raise ValueError(
                 f"dataset.group is for the layouts folders and table, not '{self.layout}'"
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +88,11 @@ def by_file(clips: Sequence[Clip]) -> list[slice]:
     """The windows of each file, which stand one behind the other."""
     counts = [len(list(of_file)) for _, of_file in groupby(clips, key=attrgetter("path"))]
     return [slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
+
+
+def draw(*name: Any) -> bytes:
+    """A sort key for a shuffled order. By name, so that a new clip does not move the others."""
+    return hashlib.sha256("/".join(map(str, name)).encode()).digest()
 
 
 def first_few(items: list[str], shown: int = 5) -> str:

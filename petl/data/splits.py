@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from petl.config import Dataset, FewShot, Ratio
-from petl.config.dataset import OF_RECORDINGS
-from petl.data.corpus import Corpus, first_few
+from petl.config.dataset import DRAWN, OF_RECORDINGS
+from petl.data.corpus import Corpus, draw, first_few
+from petl.data.folds import check_apart, grouped_folds, random_folds, stratified
 from petl.errors import UserError
 
 NAMES = ("train", "validation", "test")
@@ -22,6 +21,9 @@ VALIDATED_ON_TEST = {("esc50", "ast-recipe"), ("urbansound8k", "paper")}
 
 WITHOUT_VALIDATION = Ratio(validation=0.1, test=0.0)
 """A dataset with parts for training and test alone: a tenth of the former validates."""
+
+MIXED = ("random", "k-fold", "ratio")
+"""Here the clips of a group may train and test; nowhere else."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,10 @@ def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
         whole = shared(corpus, dataset.ratio, fold)
     elif dataset.split == "k-fold":
         whole = _k_fold(corpus, dataset, fold)
+    elif dataset.split in DRAWN:
+        folds = grouped_folds(corpus, range(len(corpus.clips)), dataset.folds)
+        apart = dataset.split == "grouped"
+        whole = _by_fold(folds if apart else random_folds(corpus, folds), dataset, fold)
     elif dataset.layout == "audioset":
         whole = _audioset(corpus, held_out=dataset.split == "held-out")
     elif dataset.layout == "iemocap":
@@ -86,11 +92,13 @@ def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     elif corpus.clips[0].part:
         parts = [clip.part for clip in corpus.clips]
         if "validation" not in parts:
-            _draw_parts(corpus, parts, WITHOUT_VALIDATION, fold)
+            _hold_out(corpus, parts, fold)
         whole = _by_part(parts, has_test="test" in parts)
     else:
         whole = _by_fold(corpus.folds, dataset, fold)
     _check(corpus, whole)
+    if dataset.split not in MIXED:
+        check_apart(corpus, {name: getattr(whole, name) for name in NAMES})
     if dataset.few_shot:
         return replace(whole, train=_few(corpus, whole.train, dataset.few_shot, fold, seed))
     return whole
@@ -108,10 +116,10 @@ def _k_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
 def _by_fold(folds: np.ndarray, dataset: Dataset, fold: int) -> Split:
     """From the fold of each clip, counted from 1.
 
-    Split 0 of a user's own folds tests fold 1; of other layouts the last fold, then 1, 2, ... as
+    Split 0 of own and of drawn folds tests fold 1; of others the last fold, then 1, 2, ... as
     published. Each validates on the fold before the one it tests.
     """
-    first = 0 if dataset.layout in OF_RECORDINGS else -1
+    first = 0 if dataset.layout in OF_RECORDINGS or dataset.split in DRAWN else -1
     test = (first + fold) % dataset.folds + 1
     if (dataset.layout, dataset.split) in VALIDATED_ON_TEST:
         validation, least = test, 2
@@ -147,6 +155,18 @@ def _by_part(parts: list[str], has_test: bool) -> Split:
     return Split.where(*(np.array(parts) == name for name in names))
 
 
+def _hold_out(corpus: Corpus, parts: list[str], fold: int) -> None:
+    """Let a tenth of the clips that train validate, in whole groups where there are groups."""
+    trains = [index for index, part in enumerate(parts) if part == "train"]
+    groups = {corpus.clips[index].group for index in trains}
+    if not any(groups):
+        _draw_parts(corpus, parts, WITHOUT_VALIDATION, fold)
+        return
+    tenths = grouped_folds(corpus, trains, max(2, min(10, len(groups))))
+    for index in np.array(trains)[tenths == 1]:
+        parts[index] = "validation"
+
+
 def _by_ratio(corpus: Corpus, ratio: Ratio, fold: int) -> Split:
     """Class by class, in an order drawn by hashes: the same on all machines and in all versions.
 
@@ -162,8 +182,8 @@ def _draw_parts(corpus: Corpus, parts: list[str], ratio: Ratio, fold: int) -> No
     """Of the clips that train, let some validate or test."""
     of_class = _by_class(corpus, [i for i, part in enumerate(parts) if part == "train"])
     seen = 0
-    for label in sorted(of_class, key=lambda label: _draw("class", fold, label)):
-        clips = sorted(of_class[label], key=lambda i: _draw("ratio", fold, corpus.clips[i].name))
+    for label in sorted(of_class, key=lambda label: draw("class", fold, label)):
+        clips = sorted(of_class[label], key=lambda i: draw("ratio", fold, corpus.clips[i].name))
         validate, test = (
             round(share * (seen + len(clips))) - round(share * seen)
             for share in (ratio.validation, ratio.test)
@@ -192,35 +212,6 @@ def _audioset(corpus: Corpus, held_out: bool) -> Split:
     return Split(train[drawn == 0], train[drawn == 1], test)
 
 
-def stratified(
-    corpus: Corpus, clips: Sequence[int], shares: Sequence[float], *name: Any
-) -> np.ndarray:
-    """The part of each clip, so that every label has about its share of clips in every part.
-
-    Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): the label with the fewest clips
-    left goes first, each of its clips to the part that lacks the label most, then to the part that
-    lacks most clips. The order is drawn by name, as in all splits.
-    """
-    drawn = sorted(clips, key=lambda i: _draw(*name, corpus.clips[i].name))
-    of: list[list[int]] = [[] for _ in corpus.classes]
-    for i in drawn:
-        for label in corpus.labels_of(corpus.clips[i]):
-            of[label].append(i)
-    left = np.array([len(found) for found in of])
-    lack = np.outer([*left, len(drawn)], shares)
-    part: dict[int, int] = {}
-    while len(part) < len(drawn):
-        rarest = int(np.where(left, left, len(drawn) + 1).argmin()) if left.any() else -1
-        for i in of[rarest] if left.any() else drawn:
-            if i not in part:
-                labels = list(corpus.labels_of(corpus.clips[i]))
-                best = max(range(len(shares)), key=lambda p: (lack[rarest, p], lack[-1, p]))
-                part[i] = best
-                lack[[*labels, -1], best] -= 1
-                left[labels] -= 1
-    return np.array([part[i] for i in clips])
-
-
 def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) -> np.ndarray:
     chosen: list[int] = []
     for label, clips in _by_class(corpus, train.tolist()).items():
@@ -230,7 +221,7 @@ def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) 
                 f"has {len(clips)} training clips of class '{corpus.classes[label]}'"
             )
         if few.draw == "seeded":
-            clips = sorted(clips, key=lambda i: _draw("few-shot", seed, fold, corpus.clips[i].name))
+            clips = sorted(clips, key=lambda i: draw("few-shot", seed, fold, corpus.clips[i].name))
         chosen += clips[: few.per_class]
     return np.array(sorted(chosen), dtype=np.int64)
 
@@ -243,11 +234,6 @@ def _by_class(corpus: Corpus, indices: Iterable[int]) -> dict[int, list[int]]:
     for index in indices:
         of_class.setdefault(corpus.clips[index].label, []).append(index)
     return of_class
-
-
-def _draw(*name: Any) -> bytes:
-    """A sort key for a shuffled order. By name, so that a new clip does not move the others."""
-    return hashlib.sha256("/".join(map(str, name)).encode()).digest()
 
 
 def _check(corpus: Corpus, whole: Split) -> None:

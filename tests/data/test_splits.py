@@ -20,12 +20,15 @@ PARTS = ("train", "validation", "test")
 # --- every layout, every fold --------------------------------------------------------------------
 
 WATCH_THE_TEST = {"esc50, recipe", "urbansound8k, as run"}
-SPEAKERS_APART = {"speech-commands", "fluent-speech-commands", "iemocap"}
+APART = {way for way in WAYS if not way.startswith(("folders", "table"))} - WATCH_THE_TEST
+APART |= {"folders, grouped"}
 CROSS_VALIDATIONS = {
     *(way for way in WAYS if way.startswith(("esc50", "urbansound8k"))),
     "iemocap",
     "table, folds",
     "folders, k-fold",
+    "folders, grouped",
+    "folders, random",
 }
 
 
@@ -57,8 +60,8 @@ def test_over_all_folds_every_clip_is_tested_once(corpora, way):
     assert sorted(np.concatenate(tested).tolist()) == list(range(len(corpus.clips)))
 
 
-@pytest.mark.parametrize("way", sorted(SPEAKERS_APART))
-def test_nobody_speaks_in_two_parts(corpora, way):
+@pytest.mark.parametrize("way", sorted(APART))
+def test_no_recording_or_speaker_is_in_two_parts(corpora, way):
     corpus, dataset = corpora[way]
     for fold in range(dataset.folds):
         parts = split(corpus, dataset, fold, 0)

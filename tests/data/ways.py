@@ -39,6 +39,15 @@ def classes(folder: Path) -> Path:
     return folder
 
 
+def recordings(folder: Path) -> Path:
+    """Nine recordings, each with some clips of each class."""
+    for name, count in (("common", 4), ("rare", 1), ("usual", 2)):
+        for recording in range(9):
+            for take in range(count + recording % 2):
+                trees.put(folder / name / f"{recording}-{take}.wav")
+    return folder
+
+
 def parts(folder: Path) -> Path:
     for part in ("train", "val", "test"):
         classes(folder / part)
@@ -56,6 +65,8 @@ RECIPE = "set: {dataset: {split: ast-recipe}}\n"
 GIVEN = own("layout: folders, folds: 1, split: given")
 RATIO = own("layout: folders, folds: 4, split: ratio, ratio: {validation: 0.2, test: 0.1}")
 K_FOLD = own("layout: folders, folds: 4, split: k-fold")
+GROUPED = own("layout: folders, folds: 4, split: grouped, group: '/([0-9])'")
+RANDOM = own("layout: folders, folds: 4, split: random, group: '/([0-9])'")
 FOLDS = own(
     "layout: table, folds: 4, split: given, "
     "table: {file: clips.csv, path: file, label: label, fold: fold}"
@@ -78,6 +89,8 @@ WAYS: dict[str, tuple[str, str, str, Callable[[Path], Path]]] = {
     "folders, ratio": ("own", "as-run", RATIO, classes),
     "folders, k-fold": ("own", "as-run", K_FOLD, classes),
     "table, folds": ("own", "as-run", FOLDS, folds),
+    "folders, grouped": ("own", "as-run", GROUPED, recordings),
+    "folders, random": ("own", "as-run", RANDOM, recordings),
 }
 """Preset, profile, what the study adds, and who makes the corpus."""
 

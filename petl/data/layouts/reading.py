@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from petl.config import Dataset
+from petl.config.dataset import DRAWN
 from petl.config.group_pattern import group_in
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.errors import UserError, nearest, reason
@@ -173,15 +174,16 @@ def checked(
             f"{where}: {len(classes)} classes, but dataset.classes is {dataset.classes}; "
             f"it has {first_few(list(classes), 12)}"
         )
+    drawn = dataset.split in DRAWN
     if any(clip.part for clip in clips):
         splits = 1
-    if splits and dataset.folds != splits:
+    if splits and dataset.folds != splits and not drawn:
         has = "one split" if splits == 1 else f"{splits} splits"
         raise UserError(
             f"{folder}: {dataset.layout} has {has}, but dataset.folds is {dataset.folds}"
         )
     folds = sorted({clip.fold for clip in clips})
-    if not splits and any(folds) and folds != list(range(1, dataset.folds + 1)):
+    if not (splits or drawn) and any(folds) and folds != list(range(1, dataset.folds + 1)):
         listing = ", ".join(map(str, folds))
         raise UserError(f"{where}: folds {listing}, but dataset.folds is {dataset.folds}")
     _check_files(folder, clips)
