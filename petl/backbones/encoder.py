@@ -206,7 +206,9 @@ class Encoder(nn.Module):
         return int(unwrap(self.tokens).special)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.tokens(x)
+        return self.encode(self.tokens(x))
+
+    def encode(self, h: Tensor) -> Tensor:
         for layer in self.layers:
             if not self._skips():
                 h = checkpoint(layer, h) if self.layer_checkpointing else layer(h)

@@ -17,7 +17,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from petl import config
+from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Origin
+from petl.backbones.fresh import fresh as new_encoder
 from petl.backbones.hub import Hub
 from petl.backbones.known import SHAPES, shape_of
 from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_ast
@@ -67,6 +69,8 @@ def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None
     It is made without memory first: if its shapes are not those of the weights, nothing is
     allocated, however large config.json says it is.
     """
+    if isinstance(settings, config.AST) and settings.shape is not None:
+        return new_encoder(_shape(settings, frames).config)
     found = _read(settings, hub)
     family = _module(settings.family)
     expect(found.config, settings.source, **family.EXPECTED)
@@ -98,15 +102,18 @@ def _read(settings: config.Backbone, hub: Hub | None) -> Checkpoint:
 
 def bare_encoder(settings: config.Backbone, frames: int) -> Encoder:
     """The same encoder, with whatever is in its memory."""
-    found = _shape(settings)
+    found = _shape(settings, frames)
     encoder = _make(found, settings, shape_only=True)
     if isinstance(settings, config.Patches):
         _resize(encoder, found.config, frames, settings, "zeros")
     return encoder
 
 
-def _shape(settings: config.Backbone) -> Checkpoint:
+def _shape(settings: config.Backbone, frames: int) -> Checkpoint:
     """From config.json if it is the library's; else the tensors have to be read."""
+    if isinstance(settings, config.AST) and settings.shape is not None:
+        new = ast.library_config(**settings.shape.model_dump(), frames=frames)
+        return Checkpoint(OWN_NAME, new, {})
     source = Path(settings.source)
     if isinstance(settings, config.AST) and source.exists() and settings.source not in SHAPES:
         config_file, _ = locate(settings.source)

@@ -3,7 +3,7 @@
 Use it as `from petl import config`, then `config.LoRA`.
 """
 
-from petl.config.backbone import AST, Backbone, Patches, ViT, Wav2Vec2
+from petl.config.backbone import AST, Backbone, Patches, Shape, ViT, Wav2Vec2
 from petl.config.dataset import (
     SPLITS,
     Dataset,
@@ -31,6 +31,7 @@ from petl.config.methods.moa import DenseMoA, Mixture, SoftMoA
 from petl.config.methods.prompt import Prefix, Prompt
 from petl.config.methods.ssf import SSF
 from petl.config.methods.subset import BitFit, Full, Gradual, Head, Linear
+from petl.config.objective import MaskedPatches, Objective, Reconstruct
 from petl.config.task import Names, Task
 from petl.config.train import LaterBatches, Mixup, Train
 
@@ -61,16 +62,20 @@ __all__ = [
     "Linear",
     "LoRA",
     "LowRank",
+    "MaskedPatches",
     "Method",
     "Mixture",
     "Mixup",
     "Names",
+    "Objective",
     "Patches",
     "Placement",
     "Prefix",
     "Prompt",
     "Ratio",
+    "Reconstruct",
     "Scale",
+    "Shape",
     "SoftMoA",
     "SpecAugment",
     "Statistics",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from petl.config.base import Count, Settings
 from petl.config.dataset import Form
 
 Source = Annotated[str, Field(min_length=1)]
-"""A Hugging Face name, a folder, a file, or `builtin:small`, the checkpoint inside petl."""
+"""A Hugging Face name, a folder, a file, `builtin:small`, the checkpoint inside petl, or `new`.
+
+In a folder's name, `{dataset}`, `{fold}` and `{seed}` stand for those of the run.
+"""
+NEW = "new"
+"""No checkpoint: an encoder with random weights."""
 
 
 class Stride(Settings):
@@ -18,6 +23,24 @@ class Stride(Settings):
 
     frequency: Count
     time: Count
+
+
+class Shape(Settings):
+    """The shape of a new encoder; patches that are as far apart as they are wide do not overlap."""
+
+    hidden: Count
+    layers: Count
+    heads: Count
+    mlp: Count
+    patch: Count = 16
+    frequency_stride: Count = 16
+    time_stride: Count = 16
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Shape:
+        if self.hidden % self.heads:
+            raise ValueError(f"backbone.shape: {self.heads} heads do not divide {self.hidden}")
+        return self
 
 
 class Patches(Settings):
@@ -40,6 +63,14 @@ class Patches(Settings):
 
 class AST(Patches):
     family: Literal["ast"]
+    shape: Shape | None = None
+    """Of a new encoder, with `source: new`: its weights are drawn by the seed and the fold."""
+
+    @model_validator(mode="after")
+    def _new_has_a_shape(self) -> AST:
+        if (self.source == NEW) != (self.shape is not None):
+            raise ValueError("backbone.shape and 'source: new' go together: set both or neither")
+        return self
 
 
 class ViT(Patches):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
 from petl.config.group_pattern import GroupPattern
-from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
+from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
 from petl.config.songs import Windows
 
 RATE = 16_000
@@ -28,12 +28,15 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "iemocap": ("paper", *DRAWN),
     "folders": ("given", "ratio", "k-fold", "windows-at-random", *DRAWN),
     "table": ("given", "ratio", "k-fold", "windows-at-random", *DRAWN),
+    "sounds": ("ratio", "k-fold"),
     "audioset": ("ast-recipe", "held-out"),
     "fsd50k": ("paper",),
 }
 """The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
 SEVERAL = ("audioset", "fsd50k")
 """The layouts in which a clip has several labels; a table has them with a `separator`."""
+UNLABELLED = "sounds"
+"""The layout without labels: all sound files in a folder."""
 
 OF_RECORDINGS = ("folders", "table")
 """The layouts that `windows` can cut, and that need a pattern or a column to know groups."""
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     Layout = str
 else:
     Layout = Literal[tuple(SPLITS)]
+NEEDS = "dataset needs either 'classes' (a number) or 'targets' (columns of a table)"
 Form = Literal["spectrogram", "waveform"]
 """What a backbone reads."""
 Channel = Literal["mean", "left"]
@@ -122,8 +126,8 @@ class Dataset(Settings):
     """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
 
     `classes` makes it a classification, with one label for each clip or several; `targets`,
-    columns of a table, makes it a regression. `group` is a pattern that finds the recording or
-    speaker in the path of each clip.
+    columns of a table, makes it a regression. Without both, its sounds alone are used. `group` is a
+    pattern that finds the recording or speaker in the path of each clip.
     """
 
     corpus: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -163,14 +167,19 @@ class Dataset(Settings):
     def kind(self) -> Kind:
         if self.targets:
             return NUMBERS
+        if self.classes is None:
+            return NO_LABELS
         separated = self.table is not None and self.table.separator is not None
         return SEVERAL_LABELS if separated or self.layout in SEVERAL else ONE_LABEL
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Dataset:
-        if (self.classes is None) == (not self.targets):
+        if self.classes is not None and self.targets:
+            raise ValueError(NEEDS)
+        if self.layout == UNLABELLED and (self.classes or self.targets):
             raise ValueError(
-                "dataset needs either 'classes' (a number) or 'targets' (columns of a table)"
+                f"dataset.layout '{UNLABELLED}' has no labels, so it is for pre-training with an "
+                "'objective'; a folder for each class is 'layout: folders'"
             )
         if self.targets and self.layout != "table":
             raise ValueError(f"dataset.targets needs 'layout: table', not '{self.layout}'")

@@ -31,6 +31,7 @@ METRICS = {
     "mae": Metric("MAE", lowest_first=True),
     "rmse": Metric("RMSE", lowest_first=True),
     "loss": Metric("loss", lowest_first=True),
+    "held_out_loss": Metric("held-out loss", lowest_first=True),
 }
 
 
@@ -41,7 +42,7 @@ its windows; `unscaled_rmse` is in the unit of the table, where `rmse` is in tha
 
 @dataclass(frozen=True)
 class Kind:
-    """`headline` chooses the best epoch, and `test_last` alone means it; higher is better."""
+    """`headline` chooses the best epoch, and `test_last` alone means it."""
 
     name: str
     headline: str
@@ -61,7 +62,8 @@ class Kind:
 ONE_LABEL = Kind("one label", "accuracy", ("balanced_accuracy", "f1"), "cross-entropy")
 SEVERAL_LABELS = Kind("several labels", "map", ("auc",), "binary cross-entropy")
 NUMBERS = Kind("numbers", "ccc", ("rmse", "mae", "r2", "pearson"), "mse, mae or ccc")
-KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS)
+NO_LABELS = Kind("no labels", "held_out_loss", (), "the loss of its objective")
+KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS, NO_LABELS)
 HEADLINES = tuple(kind.headline for kind in KINDS)
 
 

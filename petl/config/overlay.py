@@ -10,9 +10,9 @@ from petl.config.yamlfile import KeyPath, Source
 
 Tree = dict[str, Any]
 Fragment = tuple[Source, KeyPath]
-"""Part of a source: what is under that key."""
+"""Part of a source: what is under that key; under no key, the parts of a task at its top."""
 
-TASK_PARTS = ("dataset", "backbone", "method", "head", "train")
+TASK_PARTS = ("dataset", "backbone", "method", "head", "train", "objective")
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Overlay:
     def __post_init__(self) -> None:
         for source, key in self.fragments:
             tree = value_at(source.data, key) or {}
-            if key[0] in ("datasets", "backbones", "methods"):
+            if not key or key[0] in ("datasets", "backbones", "methods"):
                 tree = {part: tree[part] for part in TASK_PARTS if part in tree}
             self._merge(self.data, tree, (), source, key)
 

@@ -1,5 +1,5 @@
 """The switches of a profile, as-run or as-intended: for all tasks, and for those of a layout,
-backbone, method or block."""
+backbone, method, block or objective."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ def fill_from_profile(tree: Overlay, presets: Source, profile: str) -> None:
 
 
 def _switches(task: Tree, presets: Source, root: KeyPath) -> Iterator[Fragment]:
-    layout, backbone, family, kind = (
+    layout, backbone, family, kind, objective = (
         _text_at(task, key)
         for key in (
             ("dataset", "layout"),
             ("backbone", "family"),
             ("method", "family"),
             ("method", "block", "kind"),
+            ("objective", "kind"),
         )
     )
     dataset = task.get("dataset")
     few = "few-shot" if isinstance(dataset, Mapping) and dataset.get("few_shot") else ""
     both = [f"{kind} in {family}", *(f"{method} on {backbone}" for method in (family, kind))]
-    for key in ("every", layout, few, backbone, family, kind, *both):
+    for key in ("every", layout, few, backbone, family, kind, objective, *both):
         if key in value_at(presets.data, root):
             yield presets, (*root, key)
 

@@ -1,6 +1,7 @@
-"""What a study may say in a word: `spec_augment: mild`, and a conformer's kernel by `sound`.
+"""What a study may say in a word: `spec_augment: mild`, a conformer's kernel by `sound`, a dataset
+without its labels by an `objective`, and `{fold}` in the name of a backbone's folder.
 
-They are replaced by numbers before a task is validated, so a task holds numbers only.
+They are replaced before a task is validated or made, so a task holds plain values only.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from petl.config.overlay import Overlay, Tree, value_at
+from petl.config.dataset import UNLABELLED
+from petl.config.overlay import Overlay, Tree, fill, value_at
 from petl.config.study_file import Masks, Sound
+from petl.config.task import Task
 from petl.config.yamlfile import KeyPath, Source
 from petl.errors import UserError, nearest
 
@@ -19,6 +22,8 @@ are close to what the AST was pre-trained with."""
 KERNELS: dict[Sound, int] = {"speech": 31, "other": 8}
 """The paper's kernels of a conformer adapter."""
 AT: KeyPath = ("dataset", "spec_augment")
+HELD_OUT = {"validation": 0.1, "test": 0.0}
+"""The share of the sounds without labels that do not train."""
 
 
 def replace_masks(tree: Overlay) -> None:
@@ -59,3 +64,30 @@ def _comes_from(tree: Overlay, at: KeyPath, presets: Source) -> bool:
     key = at if at[-1] == "methods" else (*at, "kernel")
     source, _ = tree.origins.get(key, (None, ()))
     return source is presets
+
+
+def leave_out_labels(tree: Overlay) -> None:
+    """With an objective, a dataset's labels are not used, and nothing that is for them.
+
+    All sounds of a folder are held out in part as nothing else is asked for.
+    """
+    dataset = tree.data.get("dataset")
+    if not tree.data.get("objective") or not isinstance(dataset, dict):
+        return
+    for name in ("classes", "targets", "few_shot"):
+        dataset.pop(name, None)
+    dataset["spec_augment"] = None
+    if dataset.get("layout") == UNLABELLED:
+        fill(dataset, {"folds": 1})
+        if "split" not in dataset:
+            fill(dataset, {"split": "ratio", "ratio": dict(HELD_OUT)})
+
+
+def with_its_source(task: Task, fold: int, seed: int) -> dict[str, Any]:
+    """The backbone of this fold and seed, if its folder's name has a place for them."""
+    source, own = task.backbone.source, {"fold": fold, "seed": seed, "dataset": task.names.dataset}
+    for name, value in own.items():
+        source = source.replace(f"{{{name}}}", str(value))
+    if source == task.backbone.source:
+        return {}
+    return {"backbone": task.backbone.model_copy(update={"source": source})}

@@ -2,7 +2,7 @@
 
 The settings of a task are merged from these, later ones over earlier ones:
 
-    defaults < profile < dataset preset < backbone preset < method preset < `set` < `when` rules
+    defaults < profile < `objective` < dataset preset < backbone preset < method preset < `set` < `when` rules
              < the values of the matrix, `train.lr: [1e-3, 5e-3]`
 
 The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
@@ -27,7 +27,12 @@ from petl.config.locate import EXPERIMENTS as EXPERIMENTS
 from petl.config.locate import find_study
 from petl.config.overlay import Fragment, Overlay, value_at
 from petl.config.profiles import fill_from_profile
-from petl.config.shorthands import fit_kernels, replace_masks
+from petl.config.shorthands import (
+    fit_kernels,
+    leave_out_labels,
+    replace_masks,
+    with_its_source,
+)
 from petl.config.study_file import (
     Match,
     PresetFile,
@@ -127,8 +132,8 @@ class _Expansion:
             for seed, fold in product(matrix.seed, folds):
                 if self._wanted(dataset, backbone, method, fold, seed):
                     self._check_fold(first, fold)
-                    own = {"fold": fold, "seed": seed, "weights": self._weights()}
-                    yield first.model_copy(update=own)
+                    own = {"fold": fold, "seed": seed, "weights": self._weights(first)}
+                    yield first.model_copy(update=own | with_its_source(first, fold, seed))
 
     def _check_size(self, number: int, most: int, what: str) -> None:
         if number > most:
@@ -138,10 +143,12 @@ class _Expansion:
                 f"set PETL_MAX_TASKS to more than {max_tasks():,}, or split the study"
             )
 
-    def _weights(self) -> Weights:
-        """If any are kept, those that the study reports."""
+    def _weights(self, task: Task) -> Weights:
+        """If any are kept, those that the study reports; a pre-training is for its weights."""
         if self.file.keep_weights is False:
             return "none"
+        if task.objective is not None:
+            return "best"
         if report_of(self.file) == "test_last":
             return "last" if self.file.keep_weights else "last-if-small"
         return "best" if self.file.keep_weights else "best-if-small"
@@ -154,7 +161,7 @@ class _Expansion:
             raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
 
     def _resolve(self, dataset: str, backbone: str, method: str, point: grid.Point) -> Task:
-        fragments: list[Fragment] = []
+        fragments: list[Fragment] = [(self.source, ())]
         labels = {}
         for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
             chain = self._preset_chain(f"{kind}s", name)
@@ -170,6 +177,7 @@ class _Expansion:
         tree.data = deepcopy(tree.data)  # lists are still those of the presets
         grid.put(point, self.source, tree)
         replace_masks(tree)
+        leave_out_labels(tree)
         self._fit_kernel(tree, dataset, method)
         fill_from_profile(tree, self.presets, self.file.profile)
         names = {

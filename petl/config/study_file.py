@@ -103,6 +103,7 @@ class Preset(Settings):
     method: Tree = Field(default={})
     head: Tree = Field(default={})
     train: Tree = Field(default={})
+    objective: Tree = Field(default={})
 
 
 class DatasetPreset(Preset):
@@ -123,6 +124,8 @@ class StudyFile(Settings):
     datasets: dict[str, DatasetPreset] = Field(default={})
     backbones: dict[str, Preset] = Field(default={})
     methods: dict[str, Preset] = Field(default={})
+    objective: Tree = Field(default={})
+    """Pre-train without labels: what the model learns."""
     set: Tree = Field(default={})
     when: list[When] = Field(default=[])
     only: list[TaskMatch] = Field(default=[])

@@ -15,10 +15,11 @@ from pydantic import Field, model_validator
 
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
-from petl.config.dataset import Dataset
+from petl.config.dataset import NEEDS, Dataset
 from petl.config.head import HeadSettings
-from petl.config.kinds import NUMBERS, SEVERAL_LABELS
+from petl.config.kinds import NO_LABELS, NUMBERS, SEVERAL_LABELS
 from petl.config.methods.base import Method
+from petl.config.objective import Objective, Reconstruct
 from petl.config.train import Train
 
 STUDY_NAME = r"[A-Za-z0-9][\w .+=,-]*"
@@ -52,6 +53,8 @@ class Task(Settings):
     head: HeadSettings = HeadSettings()
     fold: Annotated[int, Field(ge=0)]
     seed: Seed
+    objective: Objective | None = None
+    """Of a pre-training without labels."""
     weights: Weights = "none"
     """Which trained weights the run keeps. Changes no number, so it is not part of the run id."""
 
@@ -121,6 +124,40 @@ class Task(Settings):
         for name, value in (("head_lr", self.train.head_lr), ("head_first", self.train.head_first)):
             if value:
                 raise ValueError(f"train.{name} is for a head that trains: head.trained is false")
+
+    @model_validator(mode="after")
+    def _labels_or_an_objective(self) -> Task:
+        objective, dataset, train = self.objective, self.dataset, self.train
+        if objective is None:
+            if dataset.kind is NO_LABELS:
+                raise ValueError(f"{NEEDS}, or the study an 'objective' to pre-train without labels")
+            return self
+        others = {
+            "'classes' and 'targets'": dataset.kind is not NO_LABELS,
+            "dataset.few_shot": dataset.few_shot is not None,
+            "dataset.spec_augment": dataset.spec_augment is not None,
+            "head": self.head != HeadSettings(),
+            "train.mixup": train.mixup is not None,
+            "train.sampling 'balanced'": train.sampling == "balanced",
+            "train.label_smoothing": train.label_smoothing > 0,
+            "train.head_first": train.head_first > 0,
+        }
+        for setting, is_set in others.items():
+            if is_set:
+                raise ValueError(f"{setting} cannot be combined with an 'objective'; leave it out")
+        if self.backbone.family != "ast":
+            raise ValueError(f"an 'objective' needs an AST, not '{self.backbone.family}'")
+        if self.method.family != "full":
+            raise ValueError(
+                f"an 'objective' trains the whole encoder: use 'method: full', not "
+                f"'{self.method.family}'"
+            )
+        if isinstance(objective, Reconstruct) and objective.time > dataset.frames:
+            raise ValueError(
+                f"objective.time: a stretch of {objective.time} frames is longer than a clip's "
+                f"{dataset.frames}"
+            )
+        return self
 
     @property
     def run_id(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from petl.config import Dataset, Statistics, Task
 from petl.config.dataset import Form
+from petl.config.kinds import NO_LABELS
 from petl.data import layouts, windows
 from petl.data.cache import Progress, cached_inputs
 from petl.data.corpus import Corpus
@@ -58,7 +59,8 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
     else:
         statistics = dataset.statistics
     targets = targets_of(corpus, dataset)
-    return TaskData(cached.inputs, targets, clips, corpus.classes, statistics, songs_of(corpus))
+    classes = () if dataset.kind is NO_LABELS else corpus.classes
+    return TaskData(cached.inputs, targets, clips, classes, statistics, songs_of(corpus))
 
 
 def songs_of(corpus: Corpus) -> np.ndarray | None:

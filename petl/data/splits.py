@@ -11,6 +11,7 @@ import numpy as np
 
 from petl.config import Dataset, FewShot, Ratio
 from petl.config.dataset import DRAWN, OF_RECORDINGS
+from petl.config.kinds import NO_LABELS
 from petl.data.corpus import Corpus, draw, first_few
 from petl.data.folds import check_apart, grouped_folds, random_folds, stratified
 from petl.errors import UserError
@@ -101,7 +102,7 @@ def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
         check_apart(corpus, {name: getattr(whole, name) for name in NAMES})
     if dataset.few_shot:
         return replace(whole, train=_few(corpus, whole.train, dataset.few_shot, fold, seed))
-    return whole
+    return _held_out(corpus, whole, dataset, fold) if dataset.kind is NO_LABELS else whole
 
 
 # --- the ways to split ---------------------------------------------------------------------------
@@ -111,6 +112,20 @@ def _k_fold(corpus: Corpus, dataset: Dataset, fold: int) -> Split:
     shares = [1 / dataset.folds] * dataset.folds
     drawn = 1 + stratified(corpus, range(len(corpus.clips)), shares, "k-fold")
     return _by_fold(drawn, dataset, fold)
+
+
+def _held_out(corpus: Corpus, whole: Split, dataset: Dataset, fold: int) -> Split:
+    """For pre-training: the clips that would test a labelled run are not even looked at.
+
+    The clips that validate are held out, or a tenth of the training clips where those also test.
+    """
+    untested = dataset.ratio is not None and not dataset.ratio.test
+    if untested or not np.intersect1d(whole.validation, whole.test).size:
+        return replace(whole, test=whole.validation)
+    trains = np.isin(np.arange(len(corpus.clips)), whole.train)
+    parts = ["train" if train else "" for train in trains]
+    _draw_parts(corpus, parts, WITHOUT_VALIDATION, fold)
+    return _by_part(parts, has_test=False)
 
 
 def _by_fold(folds: np.ndarray, dataset: Dataset, fold: int) -> Split:

@@ -29,7 +29,7 @@ from petl.files import (
     write_atomic,
     write_json,
 )
-from petl.model.build import build_model, count_parameters
+from petl.model.build import count_parameters
 from petl.places import Places
 from petl.runs import gpus
 from petl.runs.claim import Claim
@@ -43,6 +43,7 @@ from petl.runs.result import LoadedBackbone, Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
+from petl.train.objectives.build import build, refuse_padding
 from petl.train.seeding import seeded
 from petl.train.trackers import Trackers
 
@@ -76,6 +77,8 @@ class Attempt(Watcher):
         self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
         with _torch_set_up(self.task, self.options):
             data = load(self.task, places, lambda done, total: self.claim.touch())
+            if self.task.objective is not None:
+                refuse_padding(self.task, data)
             data_s = self._seconds()
             outcome = self._train(data)
         result = self._result(data, outcome, data_s)
@@ -107,7 +110,7 @@ class Attempt(Watcher):
     def _fit(self, data: TaskData) -> Fit:
         device = gpus.device()
         with seeded(self.task.seed, self.task.fold, "init"):
-            model = build_model(self.task, self.hub).to(device)
+            model = build(self.task, self.hub).to(device)
         self.revision = revision_of(self.task.backbone.source, self.hub)
         return Fit(model, data, self.task)
 

@@ -80,7 +80,10 @@ class Batches:
         return torch.nn.functional.one_hot(y, classes).float() if y.dim() == 1 else y.float()
 
     def _normalised(self, x: Tensor) -> Tensor:
-        return x if self.data.statistics is None else normalise(x, self.data.statistics)
+        """Not for an objective, whose model looks first where the padding is."""
+        if self.data.statistics is None or self.task.objective is not None:
+            return x
+        return normalise(x, self.data.statistics)
 
     def _raw(self, chosen: np.ndarray) -> Batch:
         index = torch.from_numpy(chosen).to(self.device)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.config.kinds import metric
 from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.errors import UserError
@@ -81,6 +82,8 @@ class Fit:
     def __init__(self, model: Model, data: TaskData, task: config.Task):
         self.model, self.data, self.task = model, data, task
         self.device = next(model.parameters()).device
+        if task.objective is not None:
+            model.statistics = data.statistics
         if task.train.precision == "fp16" and self.device.type == "cpu":
             raise UserError("train.precision: fp16 needs a GPU; a CPU computes in bf16 or float32")
         self.batches = Batches(data, task, self.device)
@@ -163,7 +166,8 @@ class Fit:
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
         indices = self.data.split.validation
         validation = self.objective.measure(*self.outputs(indices), self.data.songs_of(indices))
-        score = validation[self.task.dataset.kind.headline]
+        kind = self.task.dataset.kind
+        score = kind.sign * validation[kind.headline]
         if self.best.is_beaten_by(score):
             self.best = Best(score, self.epoch, validation, self._weights())
         metrics = {

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from petl import config
-from petl.config.kinds import SEVERAL_LABELS
+from petl.config.kinds import NO_LABELS, SEVERAL_LABELS
 from petl.runs.confusion import averages
 from petl.runs.result import PerClass
 from petl.train.ranking import average_precision, roc_auc
@@ -92,13 +92,34 @@ class SeveralLabels:
         return None
 
 
-Objective = Classification | SeveralLabels | Regression
+@dataclass(frozen=True)
+class Unlabelled:
+    """The model has compared each clip with itself and puts out its error."""
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.mean()
+
+    def measure(
+        self, outputs: Tensor, targets: Tensor, songs: np.ndarray | None = None
+    ) -> dict[str, float]:
+        return {"held_out_loss": outputs.double().mean().item()}
+
+    def confusion(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
+
+    def per_class(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
+
+
+Objective = Classification | SeveralLabels | Regression | Unlabelled
 
 
 def objective(task: config.Task) -> Objective:
     dataset, train = task.dataset, task.train
     if dataset.kind is SEVERAL_LABELS:
         return SeveralLabels()
+    if dataset.kind is NO_LABELS:
+        return Unlabelled()
     if dataset.classes is not None:
         return Classification(dataset.classes, train.label_smoothing)
     weights = train.target_weights

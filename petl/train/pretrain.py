@@ -15,13 +15,15 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder
+from petl.backbones.fresh import fresh
 from petl.backbones.library import BUILTIN
 from petl.backbones.naming import to_huggingface
+from petl.config.backbone import Shape
 from petl.config.base import Count, Rate, Seed, Settings
 from petl.config.dataset import Statistics
 from petl.config.validate import validate
@@ -38,16 +40,6 @@ from petl.train.seeding import derive, generator, seeded
 SMALL = BUILTIN / "small"
 HELD_OUT = 10
 """One clip in ten is held out for the accuracy."""
-
-
-class Shape(Settings):
-    hidden: Count
-    layers: Count
-    heads: Count
-    mlp: Count
-    patch: Count
-    frequency_stride: Count
-    time_stride: Count
 
 
 class Pretrain(Settings):
@@ -97,17 +89,7 @@ def _sounds(settings: Pretrain) -> tuple[Tensor, Tensor]:
 
 
 def _fresh_model(settings: Pretrain) -> Model:
-    c = _library_config(settings)
-    encoder = ast.make(c | {"max_length": settings.frames}, None)
-    for module in encoder.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    tokens = encoder.tokens
-    for token in (tokens.cls, tokens.dist, tokens.position):
-        nn.init.trunc_normal_(token, std=0.02)
-    nn.init.normal_(tokens.patch.weight, std=0.1)  # spectrograms are small numbers here
-    nn.init.zeros_(tokens.patch.bias)
+    encoder = fresh(_library_config(settings))
     return Model(encoder, build_head(encoder.shape.hidden, len(KINDS)))
 
 

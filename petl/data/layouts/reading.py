@@ -169,7 +169,7 @@ def checked(
     clips with several labels.
     """
     where = where or folder
-    if classes and len(classes) != dataset.classes:
+    if classes and dataset.classes is not None and len(classes) != dataset.classes:
         raise UserError(
             f"{where}: {len(classes)} classes, but dataset.classes is {dataset.classes}; "
             f"it has {first_few(list(classes), 12)}"

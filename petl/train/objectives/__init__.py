@@ -1,0 +1,1 @@
+"""What a model learns without labels, one module for each objective."""
