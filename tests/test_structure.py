@@ -53,6 +53,7 @@ LARGER = {
     "petl.runs": "a module for each file that a run leaves, and for what reads it",
     "petl.methods": "one module for each family of methods",
     "petl.data": "the stages from a file to a batch, one module for each",
+    "petl.data.layouts": "one module for each layout",
     "petl.train": "the stages of a run, one module for each",
     "slurm.submit": "two ways to submit, to Slurm and to this machine",
 }

@@ -54,6 +54,11 @@ class Kind:
     def title(self) -> str:
         return METRICS[self.headline].title
 
+    @property
+    def sign(self) -> int:
+        """The score of a run is the headline times this: higher is better."""
+        return -1 if METRICS[self.headline].lowest_first else 1
+
     def text(self, value: float) -> str:
         """A value of the headline for people: `87.5 %`."""
         return f"{100 * value:.1f} %" if METRICS[self.headline].percent else f"{value:.3f}"

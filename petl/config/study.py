@@ -2,8 +2,8 @@
 
 The settings of a task are merged from these, later ones over earlier ones:
 
-    defaults < profile < `objective` < dataset preset < backbone preset < method preset < `set` < `when` rules
-             < the values of the matrix, `train.lr: [1e-3, 5e-3]`
+    defaults < profile < `objective` < dataset preset < backbone preset < method preset < `set`
+             < `when` rules < the values of the matrix, `train.lr: [1e-3, 5e-3]`
 
 The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
 file and line that set it, so that a mistake is reported where it was made.

@@ -130,7 +130,7 @@ class Task(Settings):
         objective, dataset, train = self.objective, self.dataset, self.train
         if objective is None:
             if dataset.kind is NO_LABELS:
-                raise ValueError(f"{NEEDS}, or the study an 'objective' to pre-train without labels")
+                raise ValueError(f"{NEEDS}, or an 'objective' to pre-train without labels")
             return self
         others = {
             "'classes' and 'targets'": dataset.kind is not NO_LABELS,

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.config.kinds import metric
 from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.errors import UserError

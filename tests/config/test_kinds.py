@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from petl.config.kinds import KINDS, METRICS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Metric, metric
+from petl.config.kinds import (
+    KINDS,
+    METRICS,
+    NO_LABELS,
+    NUMBERS,
+    ONE_LABEL,
+    SEVERAL_LABELS,
+    Metric,
+    metric,
+)
 
 
-def test_every_kind_has_a_headline_that_is_better_when_higher() -> None:
+def test_a_score_is_better_when_it_is_higher() -> None:
     for kind in KINDS:
-        assert not METRICS[kind.headline].lowest_first
+        assert kind.sign == (1 if kind is not NO_LABELS else -1)
         assert set(kind.beside) <= METRICS.keys()
     assert [kind.text(0.5) for kind in (ONE_LABEL, SEVERAL_LABELS, NUMBERS)] == [
         "50.0 %",

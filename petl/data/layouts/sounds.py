@@ -16,8 +16,8 @@ from petl.errors import UserError
 
 def read(folder: Path, dataset: Dataset) -> Corpus:
     """In the order of the paths. Other files are passed over."""
-    files, _ = sounds_in(folder, "")
+    files, _ = sounds_in(folder, ".")
     if not files:
         raise UserError(f"{folder}: no sound file in it; {holds(folder / 'any')}")
-    clips = [Clip(file[1:], folder / file[1:]) for file in files]
+    clips = [Clip(file[2:], folder / file[2:]) for file in files]
     return checked(folder, clips, (), dataset)

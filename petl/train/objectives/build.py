@@ -39,8 +39,8 @@ def refuse_padding(task: config.Task, data: TaskData) -> None:
     """Clips without sound teach nothing, and an input longer than all of them is padding."""
     corpus, frames, longest = task.dataset.corpus, task.dataset.frames, 0
     for clip in data.split.train:
-        sound = sounding(torch.from_numpy(data.inputs[clip])).nonzero()
-        longest = max(longest, int(sound.max()) + 1 if len(sound) else 0)
+        sound = sounding(torch.from_numpy(data.inputs[[clip]])).nonzero()
+        longest = max(longest, int(sound[:, 1].max()) + 1 if len(sound) else 0)
         if longest > frames - PATCH:
             return
     if not longest:

@@ -36,7 +36,8 @@ class MaskedPatches(SelfSupervised):
         visible = round((1 - settings.hidden) * patches)
         if not 0 < visible < patches:
             what = "all" if not visible else "none"
-            raise UserError(f"objective.hidden: {settings.hidden:g} hides {what} of {patches} patches")
+            share = f"objective.hidden: {settings.hidden:g}"
+            raise UserError(f"{share} hides {what} of the {patches} patches of a clip")
         super().__init__(encoder, Decoder(encoder, settings.decoder_layers))
         self.visible = visible
 

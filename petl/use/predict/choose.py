@@ -61,7 +61,7 @@ def choose(
             f"dataset={' or dataset='.join(sorted(datasets))}"
         )
     if together is None:
-        best = max(candidates, key=lambda one: one.score)
+        best = max(candidates, key=lambda one: one.task.dataset.kind.sign * one.score)
         more = f", the best of {len(candidates)} runs" if candidates[1:] else ""
         return Choice([best.path], f"run {best.path.name}: {best}{more}")
     cells: dict[tuple[str, ...], list[_Candidate]] = {}
