@@ -110,7 +110,7 @@ class Attempt(Watcher):
     def _fit(self, data: TaskData) -> Fit:
         device = gpus.device()
         with seeded(self.task.seed, self.task.fold, "init"):
-            model = build(self.task, self.hub).to(device)
+            model = build(self.task, data.statistics, self.hub).to(device)
         self.revision = revision_of(self.task.backbone.source, self.hub)
         return Fit(model, data, self.task)
 

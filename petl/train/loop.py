@@ -81,8 +81,6 @@ class Fit:
     def __init__(self, model: Model, data: TaskData, task: config.Task):
         self.model, self.data, self.task = model, data, task
         self.device = next(model.parameters()).device
-        if task.objective is not None:
-            model.statistics = data.statistics
         if task.train.precision == "fp16" and self.device.type == "cpu":
             raise UserError("train.precision: fp16 needs a GPU; a CPU computes in bf16 or float32")
         self.batches = Batches(data, task, self.device)

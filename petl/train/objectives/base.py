@@ -18,13 +18,12 @@ from petl.data.features import normalise
 class SelfSupervised(nn.Module):
     """An encoder to pre-train, and a `head` that only pre-training needs."""
 
-    statistics: Statistics
-    """Of the training clips; known only when there are data."""
     head_only = False
 
-    def __init__(self, encoder: Encoder, head: nn.Module):
+    def __init__(self, encoder: Encoder, head: nn.Module, statistics: Statistics):
         super().__init__()
         self.backbone, self.head = encoder.requires_grad_(True), head
+        self.statistics = statistics
 
     def forward(self, raw: Tensor) -> Tensor:
         return self.errors(normalise(raw, self.statistics), sounding(raw))

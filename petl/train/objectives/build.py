@@ -19,20 +19,25 @@ PATCH = 16
 """Frames: a clip that ends this much before the input does leaves whole patches empty."""
 
 
-def build(task: config.Task, hub: Hub | None = None) -> nn.Module:
+def build(
+    task: config.Task, statistics: config.Statistics | None, hub: Hub | None = None
+) -> nn.Module:
     """The task's model. New modules use the global random generator: seed it first."""
     if task.objective is None:
         return build_model(task, hub)
-    return self_supervised(task, hub)
+    assert statistics is not None  # of spectrograms
+    return self_supervised(task, statistics, hub)
 
 
-def self_supervised(task: config.Task, hub: Hub | None = None) -> SelfSupervised:
+def self_supervised(
+    task: config.Task, statistics: config.Statistics, hub: Hub | None = None
+) -> SelfSupervised:
     encoder = build_encoder(task.backbone, task.dataset.frames, hub)
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
     if isinstance(task.objective, config.MaskedPatches):
-        return MaskedPatches(encoder, task.objective, task.backbone.source)
+        return MaskedPatches(encoder, task.objective, statistics, task.backbone.source)
     assert task.objective is not None
-    return Reconstruct(encoder, task.objective)
+    return Reconstruct(encoder, task.objective, statistics)
 
 
 def refuse_padding(task: config.Task, data: TaskData) -> None:

@@ -23,7 +23,13 @@ TINY = 1e-6
 
 
 class MaskedPatches(SelfSupervised):
-    def __init__(self, encoder: Encoder, settings: config.MaskedPatches, source: str):
+    def __init__(
+        self,
+        encoder: Encoder,
+        settings: config.MaskedPatches,
+        statistics: config.Statistics,
+        source: str,
+    ):
         tokens = encoder.tokens
         if tokens.patch.kernel_size != tokens.patch.stride:
             size, (down, along) = tokens.patch.kernel_size[0], tokens.patch.stride
@@ -38,7 +44,7 @@ class MaskedPatches(SelfSupervised):
             what = "all" if not visible else "none"
             share = f"objective.hidden: {settings.hidden:g}"
             raise UserError(f"{share} hides {what} of the {patches} patches of a clip")
-        super().__init__(encoder, Decoder(encoder, settings.decoder_layers))
+        super().__init__(encoder, Decoder(encoder, settings.decoder_layers), statistics)
         self.visible = visible
 
     def errors(self, clean: Tensor, sound: Tensor) -> Tensor:

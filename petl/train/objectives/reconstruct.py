@@ -15,8 +15,10 @@ from petl.train.objectives.base import SelfSupervised, mean_over
 
 
 class Reconstruct(SelfSupervised):
-    def __init__(self, encoder: Encoder, settings: config.Reconstruct):
-        super().__init__(encoder, Decoder(encoder.shape.hidden))
+    def __init__(
+        self, encoder: Encoder, settings: config.Reconstruct, statistics: config.Statistics
+    ):
+        super().__init__(encoder, Decoder(encoder.shape.hidden), statistics)
         self.settings = settings
 
     def errors(self, clean: Tensor, sound: Tensor) -> Tensor:
