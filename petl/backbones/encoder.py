@@ -209,10 +209,21 @@ class Encoder(nn.Module):
         return self.encode(self.tokens(x))
 
     def encode(self, h: Tensor) -> Tensor:
-        for layer in self.layers:
+        return self.norm(self.above(h, 0))
+
+    def below(self, x: Tensor, layer: int) -> Tensor:
+        """The tokens that enter a layer; for `shape.layers`, those that leave the last one."""
+        return self._through(self.tokens(x), 0, layer)
+
+    def above(self, h: Tensor, layer: int) -> Tensor:
+        """What the layers from this one on make of such tokens, before the final norm."""
+        return self._through(h, layer, len(self.layers))
+
+    def _through(self, h: Tensor, first: int, end: int) -> Tensor:
+        for layer in self.layers[first:end]:
             if not self._skips():
                 h = checkpoint(layer, h) if self.layer_checkpointing else layer(h)
-        return self.norm(h)
+        return h
 
     def _skips(self) -> bool:
         rate = self.shape.dropout.layer

@@ -14,3 +14,6 @@ class HeadSettings(Settings):
     """twice: the encoder's final LayerNorm is applied to its own output once more."""
     trained: bool = True
     """false: the head keeps the random weights that it starts with."""
+    pooling: Literal["mean", "attentive"] = "mean"
+    """Of the tokens that `backbone.pooling` chooses. attentive: their mean, weighted by a learned
+    query; the query counts as part of the head."""

@@ -117,8 +117,15 @@ class Task(Settings):
             raise ValueError(
                 "head.norm 'twice': backbone.pooling 'cls+dist' has a second LayerNorm of its own"
             )
+        if self.head.pooling == "attentive" and "cls" in self.backbone.pooling:
+            raise ValueError(
+                f"head.pooling 'attentive' needs the tokens of the clip, and backbone.pooling "
+                f"'{self.backbone.pooling}' leaves them out: choose 'all' or 'speech'"
+            )
         if self.head.trained:
             return
+        if self.head.pooling == "attentive":
+            raise ValueError("head.pooling 'attentive' is for a head that trains")
         if self.method.family == "head":
             raise ValueError("head.trained is false, and method 'head' trains nothing else")
         for name, value in (("head_lr", self.train.head_lr), ("head_first", self.train.head_first)):

@@ -63,6 +63,8 @@ class Train(Settings):
     layer_checkpointing: Literal["off", "on"] = "off"
     """Recompute layers in the backward pass: less memory, more time, the same numbers."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
+    frozen: Literal["recompute", "cached"] = "recompute"
+    """cached: what no epoch changes is computed once for each clip and kept in the cache."""
     deterministic: bool = False
     """On a GPU: use only kernels that give the same bits each time, which may be slower."""
 

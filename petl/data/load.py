@@ -41,6 +41,8 @@ class TaskData:
     """For features.normalise(raw, statistics); None for waveforms, which are ready as they are."""
     songs: np.ndarray | None = None
     """The number of each clip's song; None if each song is one clip."""
+    key: str = ""
+    """A digest of all that the inputs depend on: the name of their file in the cache."""
 
     def songs_of(self, clips: np.ndarray) -> np.ndarray | None:
         return None if self.songs is None else self.songs[clips]
@@ -60,7 +62,8 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
         statistics = dataset.statistics
     targets = targets_of(corpus, dataset)
     classes = () if dataset.kind is NO_LABELS else corpus.classes
-    return TaskData(cached.inputs, targets, clips, classes, statistics, songs_of(corpus))
+    songs = songs_of(corpus)
+    return TaskData(cached.inputs, targets, clips, classes, statistics, songs, cached.key)
 
 
 def songs_of(corpus: Corpus) -> np.ndarray | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,7 +13,10 @@ from petl.backbones.encoder import Encoder
 from petl.backbones.families import build_encoder
 from petl.backbones.hub import Hub
 from petl.methods.apply import apply_method
-from petl.model.head import build_head
+from petl.model.head import PARTS, Attentive, build_head
+
+Reads = Literal["clips", "mean"] | int
+"""What a model reads: clips, or what petl.model.frozen has computed of them."""
 
 
 class Model(nn.Module):
@@ -24,36 +29,64 @@ class Model(nn.Module):
         pooling: str = "all",
         prompts: int = 0,
         norm_again: bool = False,
+        attentive: Attentive | None = None,
     ):
         super().__init__()
         self.backbone = encoder
         self.head = head
+        self.attentive = attentive
         self.pooling, self.prompts, self.norm_again = pooling, prompts, norm_again
         self.special = encoder.special
         self.head_only = False
         """Set while nothing below the head trains, so that no gradient is computed there."""
+        self.reads: Reads = "clips"
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_only):
+            is_mean = self.reads == "mean"
+            h = affine(self.backbone.norm, x) if is_mean else self.last_tokens(x)
+        return self.head(self.average(h) if is_mean else self.pool(h))
+
+    def last_tokens(self, x: Tensor) -> Tensor:
+        """The encoder's output."""
+        norm = self.backbone.norm
+        if isinstance(self.reads, int):
+            h = norm(self.backbone.above(x, self.reads))
+        else:
             h = self.backbone(x)
-            pooled = self.pool(self.backbone.norm(h) if self.norm_again else h)
-        return self.head(pooled)
+        return norm(h) if self.norm_again else h
+
+    def chosen(self, h: Tensor) -> Tensor:
+        """The tokens that the head reads.
+
+        `all` is every token, CLS, DIST and prompts included, as the released code pools.
+        """
+        first_patch = 1 + self.prompts if self.prompts else self.special
+        slices = {
+            "all": slice(None),
+            "cls": slice(1),
+            "cls+dist": slice(2),
+            "prompts": slice(1, first_patch),
+            "speech": slice(first_patch, None),
+            "prompts+speech": slice(1, None),
+        }
+        return h[:, slices[self.pooling]]
 
     def pool(self, h: Tensor) -> Tensor:
-        """`all` is every token, CLS, DIST and prompts included, as the released code pools."""
-        first_patch = 1 + self.prompts if self.prompts else self.special
-        if self.pooling == "cls":
-            return h[:, 0]
+        return self.average(self.chosen(h))
+
+    def average(self, chosen: Tensor) -> Tensor:
+        if self.attentive is not None:
+            return self.attentive(chosen)
+        pooled = chosen.mean(dim=1)
         if self.pooling == "cls+dist":  # no gain: it would be one with the head's weight
-            pooled = h[:, :2].mean(dim=1)
-            return F.layer_norm(pooled, pooled.shape[-1:], eps=self.backbone.shape.eps)
-        if self.pooling == "prompts":
-            h = h[:, 1:first_patch]
-        elif self.pooling == "speech":
-            h = h[:, first_patch:]
-        elif self.pooling == "prompts+speech":
-            h = h[:, 1:]
-        return h.mean(dim=1)
+            pooled = F.layer_norm(pooled, pooled.shape[-1:], eps=self.backbone.shape.eps)
+        return pooled
+
+
+def affine(norm: nn.Module, x: Tensor) -> Tensor:
+    """What a LayerNorm does after it has normalised."""
+    return x * norm.weight + norm.bias if isinstance(norm, nn.LayerNorm) else x
 
 
 def build_model(task: config.Task, hub: Hub | None = None) -> Model:
@@ -66,16 +99,18 @@ def assemble(encoder: Encoder, task: config.Task) -> Model:
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
     head = build_head(encoder.shape.hidden, task.dataset.outputs, task.head)
     twice = task.head.norm == "twice"
-    return Model(encoder, head, task.backbone.pooling, task.method.prompt_length, twice)
+    attentive = Attentive(encoder.shape.hidden) if task.head.pooling == "attentive" else None
+    prompts = task.method.prompt_length
+    return Model(encoder, head, task.backbone.pooling, prompts, twice, attentive)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
     """`trainable` includes tensors that require a gradient but never get one."""
-    head = {id(p) for p in model.head.parameters()}
-    trainable = [p for p in model.parameters() if p.requires_grad]
+    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    rest = [size for name, size in trainable.items() if name.partition(".")[0] not in PARTS]
     return {
-        "trainable": sum(p.numel() for p in trainable),
-        "trainable_without_head": sum(p.numel() for p in trainable if id(p) not in head),
+        "trainable": sum(trainable.values()),
+        "trainable_without_head": sum(rest),
         "total": sum(p.numel() for p in model.parameters()),
     }
 

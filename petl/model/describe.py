@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from petl import config
-from petl.backbones.boxes import Box, boxes_of
+from petl.backbones.boxes import Box, boxes_of, steps
 from petl.model.build import count_parameters
 from petl.model.count import without_memory
 
@@ -31,12 +31,15 @@ def describe(task: config.Task) -> Description:
     """Describe a task's model at full size, without memory for weights."""
     model = without_memory(task)
     encoder, counts = model.backbone, count_parameters(model)
+    head = replace(boxes_of(model.head), name="Head")
+    if model.attentive is not None:
+        head = steps(boxes_of(model.attentive), head)
     return Description(
         task.names.method_label,
         boxes_of(encoder.tokens),
         tuple(map(boxes_of, encoder.layers)),
         boxes_of(encoder.norm),
-        replace(boxes_of(model.head), name="Head"),
+        head,
         counts["trainable"],
         counts["trainable_without_head"],
         counts["total"],

@@ -117,6 +117,8 @@ class Summary(TypedDict):
     """Mean and standard deviation of the spectrograms; None for waveforms."""
     clips: NotRequired[dict[str, int]]
     """How many there are in each part of the split."""
+    frozen_cache: NotRequired[str]
+    """With `train.frozen: cached`: what was computed once, or why nothing was."""
 
 
 @_open
@@ -153,6 +155,7 @@ def new_result(
     environment: Environment,
     clips: dict[str, int] | None = None,
     backbone: LoadedBackbone | None = None,
+    frozen_cache: str = "",
     synthetic: bool = False,
 ) -> Result:
     result: dict[str, Any] = {
@@ -163,6 +166,7 @@ def new_result(
         "classes": list(classes),
         "statistics": statistics,
         "clips": clips,
+        "frozen_cache": frozen_cache,
         "params": params,
         "metrics": metrics,
         "confusion": dict(confusion),
@@ -174,7 +178,7 @@ def new_result(
         "environment": environment,
         "backbone": backbone,
     }
-    for optional in ("synthetic", "clips", "per_class", "backbone"):
+    for optional in ("synthetic", "clips", "frozen_cache", "per_class", "backbone"):
         if not result[optional]:
             del result[optional]
     return cast(Result, result)

@@ -42,6 +42,7 @@ from petl.runs.reading import content_of, epochs_of
 from petl.runs.result import LoadedBackbone, Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
+from petl.train.frozen import compute_once
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.objectives.build import build, refuse_padding
 from petl.train.seeding import seeded
@@ -70,13 +71,14 @@ class Attempt(Watcher):
         self.rows: list[EpochMetrics] = []
         """The lines of metrics.jsonl; a checkpoint has them too, so that the file can be mended."""
         self.trackers = Trackers()
+        self.frozen = ""
 
     def carry_out(self, places: Places) -> Result:
-        self.hub = Hub.of(places)
+        self.places, self.hub = places, Hub.of(places)
         now = datetime.now().astimezone()
         self.log(f"{self.task}  (run {self.task.run_id}, {now:%Y-%m-%d %H:%M:%S %Z})")
         with _torch_set_up(self.task, self.options):
-            data = load(self.task, places, lambda done, total: self.claim.touch())
+            data = load(self.task, places, self._progress)
             if self.task.objective is not None:
                 refuse_padding(self.task, data)
             data_s = self._seconds()
@@ -112,6 +114,10 @@ class Attempt(Watcher):
         with seeded(self.task.seed, self.task.fold, "init"):
             model = build(self.task, data.statistics, self.hub).to(device)
         self.revision = revision_of(self.task.backbone.source, self.hub)
+        if self.task.train.frozen == "cached":
+            cache = self.places.cache
+            data, self.frozen = compute_once(model, data, self.task, cache, self._progress)
+            self.log(f"train.frozen: {self.frozen}")
         return Fit(model, data, self.task)
 
     def _resume(self, data: TaskData) -> None:
@@ -180,6 +186,9 @@ class Attempt(Watcher):
     def batch(self) -> None:
         self.claim.touch()
 
+    def _progress(self, done: int, clips: int) -> None:
+        self.claim.touch()
+
     def _save(self) -> None:
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}
         progress["threads"] = torch.get_num_threads()
@@ -204,6 +213,7 @@ class Attempt(Watcher):
             per_class=outcome.per_class,
             best_epoch=outcome.best_epoch,
             epochs=outcome.epochs,
+            frozen_cache=self.frozen,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
             peak_memory_mb=_peak_memory_mb(self.fit.device),
             backbone=_loaded(self.fit.model.backbone.origin),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from petl import config
+from petl.model.head import PARTS
 
 
 def optimiser(model: nn.Module, train: config.Train) -> torch.optim.AdamW:
@@ -24,7 +25,7 @@ def parameter_groups(model: nn.Module, train: config.Train) -> list[dict[str, ob
     """
     if train.head_lr is None:
         return _by_decay(model.modules(), train)
-    head = list(model.head.modules())
+    head = [m for name, m in model.named_modules() if name.partition(".")[0] in PARTS]
     ids = {id(module) for module in head}
     rest = _by_decay((module for module in model.modules() if id(module) not in ids), train)
     return rest + [group | {"lr": train.head_lr} for group in _by_decay(head, train)]

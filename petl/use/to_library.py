@@ -107,6 +107,11 @@ def _refuse_other_models(task: config.Task) -> None:
             f"--format huggingface writes an AST, and this backbone is {task.backbone.family}; "
             f"{INSTEAD}"
         )
+    if task.head.pooling == "attentive":
+        raise UserError(
+            "--format huggingface writes a head that is one linear map, and this run has attentive "
+            f"pooling; {INSTEAD}"
+        )
     for part in task.method.parts:
         if part.why_not_merged:
             raise UserError(_not_mergeable(part.family, part.why_not_merged))

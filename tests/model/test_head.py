@@ -7,6 +7,8 @@ from petl import config
 from petl.config.study import expand
 from petl.errors import UserError
 from petl.model.build import Model, build_model, count_parameters, trained_state
+from petl.model.describe import describe
+from petl.train.optim import parameter_groups
 
 GOLDEN = config.study.EXPERIMENTS.parent / "tests" / "golden"
 
@@ -68,6 +70,41 @@ def test_a_head_that_does_not_train_is_frozen_and_kept_with_the_weights() -> Non
     assert trained_state(frozen).keys() == trained_state(trained).keys()
 
 
+@torch.no_grad()
+def test_attentive_pooling_is_a_mean_weighted_by_one_query() -> None:
+    plain, one = model(), model(pooling="attentive")
+    x = torch.randn(2, 100, 128)
+    torch.testing.assert_close(one(x), plain(x))  # at its start
+    query = torch.nn.init.normal_(one.attentive.query)
+    h = one.backbone(x)
+    weights = torch.softmax((h * query).sum(-1) / 32**0.5, dim=1)
+    torch.testing.assert_close(one(x), one.head((weights[:, :, None] * h).sum(dim=1)))
+    assert not torch.allclose(one(x), plain(x))
+
+
+def test_the_query_counts_as_the_head_and_trains_while_only_the_head_does() -> None:
+    one, plain = model(method="head", pooling="attentive"), model(method="head")
+    counts = count_parameters(one)
+    assert counts["trainable"] - count_parameters(plain)["trainable"] == 32
+    assert counts["trainable_without_head"] == 0
+    assert "attentive.query" in trained_state(one)
+    one.head_only = True
+    one(torch.randn(2, 100, 128)).sum().backward()
+    assert one.attentive.query.grad.abs().max() > 0
+    groups = parameter_groups(one, task().train.model_copy(update={"head_lr": 0.5}))
+    assert {id(p) for group in groups if group.get("lr") == 0.5 for p in group["params"]} == {
+        id(p) for p in (one.attentive.query, *one.head.parameters())
+    }
+
+
+def test_a_drawing_shows_the_query() -> None:
+    head = describe(task(pooling="attentive")).head
+    assert [(part.name, part.trained) for part in head.parts] == [
+        ("Attentive pooling", 32),
+        ("Head", 5 * 33),
+    ]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -79,6 +116,14 @@ def test_a_head_that_does_not_train_is_frozen_and_kept_with_the_weights() -> Non
         (
             {"set": {"head": {"trained": False}, "train": {"head_lr": 1e-3}}, "method": "full"},
             "train.head_lr is for a head that trains",
+        ),
+        (
+            {"set": {"head": {"pooling": "attentive"}, "backbone": {"pooling": "cls"}}},
+            "'cls' leaves them out: choose 'all' or 'speech'",
+        ),
+        (
+            {"set": {"head": {"pooling": "attentive", "trained": False}}, "method": "full"},
+            "head.pooling 'attentive' is for a head that trains",
         ),
         (
             {"set": {"head": {"norm": "twice"}}, "backbone": "wav2vec2", "method": "full"},

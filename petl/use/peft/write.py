@@ -78,6 +78,11 @@ def _refuse_others(task: config.Task) -> None:
             f"--peft writes an adapter of the library's AST, and this backbone is "
             f"{task.backbone.family}; {to_library.INSTEAD}"
         )
+    if task.head.pooling == "attentive":
+        raise UserError(
+            "--peft writes a head that is one linear map, and this run has attentive pooling; "
+            f"{to_library.INSTEAD}"
+        )
     if family == "combine":
         raise UserError(
             "--peft writes one method, and this run combines "
