@@ -60,10 +60,10 @@ def refuse_irregular(path: Path) -> None:
         raise UserError(f"{path}: {kind}, and petl replaces regular files only")
 
 
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file."""
+def read_regular(path: Path, most: int = -1) -> bytes:
+    """The bytes of a regular file, or its first ones."""
     with open_regular(path) as file:
-        return file.read()
+        return file.read(most)
 
 
 def full_or_read_only(folder: Path) -> str:

@@ -69,6 +69,8 @@ SEVERAL_LABELS = Kind("several labels", "map", ("auc",), "binary cross-entropy")
 NUMBERS = Kind("numbers", "ccc", ("rmse", "mae", "r2", "pearson"), "mse, mae or ccc")
 NO_LABELS = Kind("no labels", "held_out_loss", (), "the loss of its objective")
 KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS, NO_LABELS)
+FLOORS = {"constant": "constant (training mean)", "ridge": "ridge on mel statistics"}
+"""What predicts numbers without a network (petl/train/floors.py): the last rows of a table."""
 HEADLINES = tuple(kind.headline for kind in KINDS)
 
 

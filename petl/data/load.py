@@ -43,6 +43,8 @@ class TaskData:
     """The number of each clip's song; None if each song is one clip."""
     key: str = ""
     """A digest of all that the inputs depend on: the name of their file in the cache."""
+    names: tuple[str, ...] = ()
+    """As `Clip.name`."""
 
     def songs_of(self, clips: np.ndarray) -> np.ndarray | None:
         return None if self.songs is None else self.songs[clips]
@@ -60,10 +62,10 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
         statistics = pooled(cached.clips[clips.train])
     else:
         statistics = dataset.statistics
-    targets = targets_of(corpus, dataset)
+    targets, songs = targets_of(corpus, dataset), songs_of(corpus)
     classes = () if dataset.kind is NO_LABELS else corpus.classes
-    songs = songs_of(corpus)
-    return TaskData(cached.inputs, targets, clips, classes, statistics, songs, cached.key)
+    names = tuple(clip.name for clip in corpus.clips)
+    return TaskData(cached.inputs, targets, clips, classes, statistics, songs, cached.key, names)
 
 
 def songs_of(corpus: Corpus) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from petl.errors import reason
+from petl.runs import predictions
 from petl.runs.archive.format import archive
 from petl.runs.claim import holder
 from petl.runs.directory import RunDir, Runs
@@ -75,6 +76,9 @@ def _in_folder(run: RunDir) -> Iterator[tuple[Path, str, str]]:
                 wrong = _wrong(run, name, content, result)
             if wrong:
                 yield file, wrong, advice
+        elif name == run.predictions_file.name:
+            if wrong := predictions.read(run)[1]:
+                yield file, wrong, REMOVE
         elif name == run.failure_file.name and run.failure() is None:
             yield file, content_of(file)[1] or "not a whole JSON mapping", TRAIN
         elif name == run.claim_file.name and holder(file) is None:
@@ -116,4 +120,5 @@ def _kind(file: Path, name: str) -> str:
 KNOWN = (
     *("task.json", "claim.json", "metrics.jsonl", "result.json", "failure.json", "log.txt"),
     *("resume.safetensors", "resume.before.safetensors", "weights.safetensors"),
+    "predictions.json",
 )

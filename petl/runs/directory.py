@@ -8,6 +8,7 @@
       result.json     written last: a run is done if and only if it exists and is whole
       failure.json    why the last try failed, and its class; removed when the next try starts
       weights.safetensors   what was trained, if the study keeps it
+      predictions.json      a regression's answers for the test clips (petl/runs/predictions.py)
       *.damaged       a damaged file that training has replaced
       log.txt         for people: each epoch, and the traceback of a failure
 
@@ -94,6 +95,10 @@ class RunDir:
     @property
     def weights_file(self) -> Path:
         return self.path / "weights.safetensors"
+
+    @property
+    def predictions_file(self) -> Path:
+        return self.path / "predictions.json"
 
     @property
     def resume_file(self) -> Path:

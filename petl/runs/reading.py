@@ -12,10 +12,10 @@ from petl.errors import reason
 from petl.files import read_regular
 
 
-def content_of(path: Path) -> tuple[bytes | None, str]:
-    """The file's bytes, or why they cannot be read; neither if there is no such file."""
+def content_of(path: Path, most: int = -1) -> tuple[bytes | None, str]:
+    """The file's first bytes, or why they cannot be read; neither if there is no such file."""
     try:
-        return read_regular(path), ""
+        return read_regular(path, most), ""
     except FileNotFoundError:
         return None, "a link to a file that is gone" if os.path.lexists(path) else ""
     except (OSError, ValueError) as error:

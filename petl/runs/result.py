@@ -119,6 +119,8 @@ class Summary(TypedDict):
     """How many there are in each part of the split."""
     frozen_cache: NotRequired[str]
     """With `train.frozen: cached`: what was computed once, or why nothing was."""
+    floors: NotRequired[dict[str, Scores]]
+    """Of a regression: the test metrics of predictors without a network (petl/train/floors.py)."""
 
 
 @_open
@@ -154,6 +156,7 @@ def new_result(
     peak_memory_mb: float,
     environment: Environment,
     clips: dict[str, int] | None = None,
+    floors: dict[str, Scores] | None = None,
     backbone: LoadedBackbone | None = None,
     frozen_cache: str = "",
     synthetic: bool = False,
@@ -167,6 +170,7 @@ def new_result(
         "statistics": statistics,
         "clips": clips,
         "frozen_cache": frozen_cache,
+        "floors": floors,
         "params": params,
         "metrics": metrics,
         "confusion": dict(confusion),
@@ -178,7 +182,7 @@ def new_result(
         "environment": environment,
         "backbone": backbone,
     }
-    for optional in ("synthetic", "clips", "frozen_cache", "per_class", "backbone"):
+    for optional in ("synthetic", "clips", "floors", "frozen_cache", "per_class", "backbone"):
         if not result[optional]:
             del result[optional]
     return cast(Result, result)

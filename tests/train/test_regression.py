@@ -7,11 +7,15 @@ import csv
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from petl import config
 from petl.config.options import Options
 from petl.places import Places
+from petl.runs import predictions
 from petl.runs.directory import RunDir
+from petl.runs.result import Result
+from petl.train.regression import Regression
 from petl.train.run import run_task
 
 RATE, CLIPS = 16_000, 60
@@ -66,3 +70,26 @@ def test_regression_learns_and_keeps_the_best_ccc(tasks, rated_sounds, loss: str
     assert best["ccc"] == pytest.approx((best["ccc_pitch"] + best["ccc_level"]) / 2)
     assert best["ccc_level"] > 0.5
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    _floors_are_below(result)
+    _predictions_are_those_measured(RunDir.of(task, rated_sounds.runs), result)
+
+
+def _floors_are_below(result: Result) -> None:
+    """The pitch can be read off the mel bins, and a constant says nothing."""
+    constant, ridge = result["floors"]["constant"], result["floors"]["ridge"]
+    assert set(constant) == set(ridge) == set(result["metrics"]["test_best"])
+    assert constant["ccc"] == constant["pearson"] == 0
+    assert constant["r2"] <= 0 < ridge["ccc_pitch"]
+    assert ridge["rmse_pitch"] < constant["rmse_pitch"]
+
+
+def _predictions_are_those_measured(run: RunDir, result: Result) -> None:
+    found, wrong = predictions.read(run)
+    assert found is not None and not wrong
+    assert found["outputs"] == ["pitch", "level"]
+    assert found["clips"][:2] == ["0.wav", "5.wav"]
+    for split in ("test_last", "test_best"):
+        pair = (torch.tensor(found[name]) for name in (split, "targets"))
+        assert Regression(("pitch", "level"), result["task"]["train"]["loss"]).measure(*pair) == (
+            pytest.approx(result["metrics"][split], abs=1e-12)
+        )
