@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.full_size import machine
 from petl.config import Dataset
-from petl.config.dataset import RATE
+from petl.config.front_end import RATE
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Clip
 from petl.data.features import Recipe, read, spectrogram

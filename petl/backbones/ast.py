@@ -9,7 +9,7 @@ from petl import config
 from petl.backbones.encoder import Encoder
 from petl.backbones.naming import Naming
 from petl.backbones.patches import LAYERS, NEWER_LAYERS, PatchTokens, geometry
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 
 EXPECTED = {"model_type": "audio-spectrogram-transformer", "hidden_act": "gelu"}
 NAMING = Naming(

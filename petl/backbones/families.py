@@ -26,11 +26,12 @@ from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_as
 from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
 from petl.backbones.tensor_file import read_tensors
-from petl.config.dataset import BINS
+from petl.config.front_end import FILTER_BANK
 from petl.errors import UserError
 
 FACTORIES = (torch.empty, torch.ones, torch.zeros, torch.tensor)
 MAX_LAYERS = 1000
+IMAGE_CHANNELS = 3
 FAMILIES = ("ast", "vit", "wav2vec2")
 
 
@@ -63,7 +64,12 @@ def family_of(source: str) -> str:
     raise UserError(f"{source}: its model_type is {kind!r}; petl knows {', '.join(kinds)}")
 
 
-def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None) -> Encoder:
+def build_encoder(
+    settings: config.Backbone,
+    frames: int,
+    hub: Hub | None = None,
+    front_end: config.FrontEnd = FILTER_BANK,
+) -> Encoder:
     """The encoder with its pre-trained weights, for clips of this many frames.
 
     It is made without memory first: if its shapes are not those of the weights, nothing is
@@ -81,7 +87,7 @@ def build_encoder(settings: config.Backbone, frames: int, hub: Hub | None = None
     left = load_library(encoder.state_dict(), found.tensors, family.NAMING, settings.source)
     before, fresh = grid_of(encoder), False
     if isinstance(settings, config.Patches):
-        _resize(encoder, found.config, frames, settings, settings.position_embeddings)
+        _fit(encoder, settings, frames, front_end, settings.position_embeddings)
         fresh = before != grid_of(encoder) and settings.position_embeddings == "zeros"
     encoder.origin = Origin(
         layout=found.layout,
@@ -100,12 +106,13 @@ def _read(settings: config.Backbone, hub: Hub | None) -> Checkpoint:
     return Checkpoint(OWN_NAME, *read_checkpoint(settings.source, hub))
 
 
-def bare_encoder(settings: config.Backbone, frames: int) -> Encoder:
+def bare_encoder(
+    settings: config.Backbone, frames: int, front_end: config.FrontEnd = FILTER_BANK
+) -> Encoder:
     """The same encoder, with whatever is in its memory."""
-    found = _shape(settings, frames)
-    encoder = _make(found, settings, shape_only=True)
+    encoder = _make(_shape(settings, frames), settings, shape_only=True)
     if isinstance(settings, config.Patches):
-        _resize(encoder, found.config, frames, settings, "zeros")
+        _fit(encoder, settings, frames, front_end, "zeros")
     return encoder
 
 
@@ -148,17 +155,25 @@ def _module(family: str) -> Any:
     return import_module(f"petl.backbones.{family}")
 
 
-def _resize(
-    encoder: Encoder, c: dict[str, Any], frames: int, settings: config.Patches, how: str
+def _fit(
+    encoder: Encoder, settings: config.Patches, frames: int, front_end: config.FrontEnd, how: str
 ) -> None:
+    """Read what the dataset's front end makes."""
     if settings.pooling == "cls+dist" and encoder.special < 2:
         raise UserError(
             f"backbone.pooling: 'cls+dist' needs a DIST token, and {settings.source} has "
             "CLS alone; choose all, cls or speech"
         )
+    tokens = encoder.tokens
+    if front_end.is_image and tokens.channels != IMAGE_CHANNELS:
+        raise UserError(
+            f"{settings.source} reads {tokens.channels} channel and dataset.front_end 'image' is "
+            f"for {IMAGE_CHANNELS}: choose front_end 'mel', or a ViT trained on photographs"
+        )
+    tokens.is_image = front_end.is_image
     stride = settings.stride
     strides = None if stride is None else (stride.frequency, stride.time)
-    encoder.tokens.resize((c.get("num_mel_bins", BINS), frames), how, strides)
+    tokens.resize((front_end.bins_of(frames), frames), how, strides)
 
 
 def grid_of(encoder: Encoder) -> tuple[int, int] | None:

@@ -13,13 +13,16 @@ from petl.backbones.encoder import Geometry
 from petl.errors import UserError
 
 Grid = tuple[int, int]
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of the red, green and blue of photographs from 0 to 1."""
 
 
 class PatchTokens(nn.Module):
     """Spectrograms (batch, frames, bins) -> tokens: special ones, then patches, frequency-major.
 
-    A backbone for photographs reads three channels: it gets the spectrogram three times. Where
-    layers end in their own norm, so do the embeddings (`norm`).
+    A backbone for photographs reads three channels: it gets the spectrogram three times. With
+    `is_image`, the spectrogram is a picture from 0 to 1, and its channels are normalised as in
+    ImageNet. Where layers end in their own norm, so do the embeddings (`norm`).
     """
 
     def __init__(
@@ -33,7 +36,7 @@ class PatchTokens(nn.Module):
     ):
         super().__init__()
         hidden, patch = c["hidden_size"], c["patch_size"]
-        self.channels, self.special_names = channels, special
+        self.channels, self.special_names, self.is_image = channels, special, False
         self.grid = grid(size, patch, strides)
         for name in special:
             self.register_parameter(name, nn.Parameter(torch.empty(1, 1, hidden)))
@@ -49,6 +52,9 @@ class PatchTokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         image = x.transpose(1, 2).unsqueeze(1).expand(-1, self.channels, -1, -1)
+        if self.is_image:
+            mean, deviation = image.new_tensor(IMAGENET)[:, :, None, None]
+            image = (image - mean) / deviation
         patches = self.patch(image).flatten(2).transpose(1, 2)
         special = [getattr(self, name).expand(len(x), -1, -1) for name in self.special_names]
         return self.norm(torch.cat([*special, patches], dim=1) + self.position)

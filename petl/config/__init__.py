@@ -14,6 +14,7 @@ from petl.config.dataset import (
     Statistics,
     Table,
 )
+from petl.config.front_end import FilterBank, FrontEnd, Image, Mel
 from petl.config.head import HeadSettings
 from petl.config.methods.adapter import (
     Adapter,
@@ -52,17 +53,21 @@ __all__ = [
     "DenseMoA",
     "DoRA",
     "FewShot",
+    "FilterBank",
+    "FrontEnd",
     "Full",
     "Gated",
     "Gradual",
     "Head",
     "HeadSettings",
+    "Image",
     "LaterBatches",
     "LayerChoice",
     "Linear",
     "LoRA",
     "LowRank",
     "MaskedPatches",
+    "Mel",
     "Method",
     "Mixture",
     "Mixup",

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
+from petl.config.front_end import FILTER_BANK, FrontEnd, Mel
 from petl.config.group_pattern import GroupPattern
 from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
 from petl.config.songs import Windows
-
-RATE = 16_000
-"""Samples per second of a model's input; files are resampled to it."""
-HOP = 160
-"""Samples from one frame to the next: 10 ms."""
-BINS = 128
-"""Mel bins of a spectrogram."""
 
 DRAWN = ("grouped", "random")
 """Folds drawn here, for all layouts with groups: no group is in two of them, or some are."""
@@ -51,6 +45,7 @@ Form = Literal["spectrogram", "waveform"]
 Channel = Literal["mean", "left"]
 """How several channels become one: their mean, or the first."""
 Share = Annotated[float, Field(ge=0, lt=1)]
+MOST_MASKS = 100
 
 
 class Statistics(Settings):
@@ -61,10 +56,15 @@ class Statistics(Settings):
 
 
 class SpecAugment(Settings):
-    """Blanks one band of mel bins and one stretch of frames in each training spectrogram."""
+    """Blanks bands of mel bins and stretches of frames in each training spectrogram.
+
+    `frequency` and `time` are the greatest widths; bands and stretches may overlap.
+    """
 
     frequency: Annotated[int, Field(ge=0)]
     time: Annotated[int, Field(ge=0)]
+    bands: Annotated[int, Field(ge=1, le=MOST_MASKS)] = 1
+    stretches: Annotated[int, Field(ge=1, le=MOST_MASKS)] = 1
     mask: Literal["after-normalisation", "before-normalisation"]
 
 
@@ -123,7 +123,7 @@ class Scale(Settings):
 
 
 class Dataset(Settings):
-    """Which clips, in which folder layout, cut to how many frames of 10 ms, and how split.
+    """Which clips, in which folder layout, cut to how many frames, and how split.
 
     `classes` makes it a classification, with one label for each clip or several; `targets`,
     columns of a table, makes it a regression. Without both, its sounds alone are used. `group` is a
@@ -155,9 +155,21 @@ class Dataset(Settings):
     group: GroupPattern | None = None
     channel: Channel = "mean"
     few_shot: FewShot | None = None
-    statistics: Statistics | Literal["training-split"]
+    statistics: Statistics | Literal["training-split", "clip"]
+    """`clip`: the front end normalises each clip by itself."""
     spec_augment: SpecAugment | None
     windows: Windows | None = None
+    front_end: FrontEnd = FILTER_BANK
+
+    @property
+    def bins(self) -> int:
+        """How high a spectrogram is; it is `frames` wide."""
+        return self.front_end.bins_of(self.frames)
+
+    @property
+    def seconds(self) -> float:
+        """What a model hears of a clip."""
+        return self.front_end.samples_of(self.frames) / self.front_end.rate
 
     @property
     def outputs(self) -> int:
@@ -203,6 +215,7 @@ class Dataset(Settings):
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         if self.kind is SEVERAL_LABELS and self.few_shot:
             raise ValueError("dataset.few_shot is for clips with one label each")
+        self._front_end_fits(self.front_end)
         return self
 
     def _groups_fit(self) -> None:
@@ -228,6 +241,25 @@ class Dataset(Settings):
             raise ValueError(f"dataset.windows: layout '{self.layout}' has none; {can} have")
         if self.split == "windows-at-random" and not self.windows:
             raise ValueError("dataset.split 'windows-at-random' needs dataset.windows")
+
+    def _front_end_fits(self, front_end: FrontEnd) -> None:
+        if front_end.kind == "ast" and self.statistics == "clip":
+            raise ValueError(
+                "dataset.statistics 'clip' is for the front ends mel and image; set it to numbers "
+                "or to training-split"
+            )
+        if front_end.kind != "ast" and self.statistics != "clip":
+            raise ValueError(
+                f"dataset.front_end '{front_end.kind}' normalises each clip by itself: set "
+                "dataset.statistics to clip"
+            )
+        if isinstance(front_end, Mel) and not front_end.stretch:
+            computed = front_end.computed_frames
+            if self.frames != computed:
+                raise ValueError(
+                    f"dataset.front_end: {front_end.seconds:g} s make {computed} frames: set "
+                    f"dataset.frames to {computed}, or front_end.stretch to true"
+                )
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:

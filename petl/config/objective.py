@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from petl.config.base import Count, Settings
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 
 
 class Reconstruct(Settings):

@@ -83,6 +83,7 @@ class Task(Settings):
                 "set it to null"
             )
         self._head_fits()
+        self._front_end_fits()
         kind = self.dataset.kind
         if kind is NUMBERS and self.train.label_smoothing:
             raise ValueError("train.label_smoothing is for classes; a regression has none")
@@ -165,6 +166,18 @@ class Task(Settings):
                 f"{dataset.frames}"
             )
         return self
+
+    def _front_end_fits(self) -> None:
+        front_end, family = self.dataset.front_end, self.backbone.family
+        if front_end.kind != "ast" and family == "wav2vec2":
+            raise ValueError(
+                f"dataset.front_end '{front_end.kind}' makes spectrograms and wav2vec 2.0 reads "
+                "waveforms: leave it out"
+            )
+        if front_end.is_image and family == "ast":
+            raise ValueError(
+                "dataset.front_end 'image' makes pictures for a ViT; the AST reads 'ast' and 'mel'"
+            )
 
     @property
     def run_id(self) -> str:

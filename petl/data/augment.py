@@ -18,7 +18,10 @@ from petl.config import Mixup, SpecAugment
 
 @dataclass(frozen=True)
 class Masks:
-    """(2, clips) each: the first masked bin or frame, and the first one after the mask."""
+    """(2, bands or stretches, clips) each.
+
+    The first masked bin or frame of each, and the first one after it.
+    """
 
     frequency: Tensor
     time: Tensor
@@ -40,11 +43,12 @@ class Masks:
 def draw_masks(
     clips: int, frames: int, bins: int, settings: SpecAugment, generator: torch.Generator
 ) -> Masks:
-    """One band of mel bins and one stretch of frames for each clip."""
-    return Masks(
-        _stretches(clips, bins, settings.frequency, generator),
-        _stretches(clips, frames, settings.time, generator),
-    )
+    """Bands of mel bins and stretches of frames for each clip."""
+    bands = [_stretches(clips, bins, settings.frequency, generator) for _ in range(settings.bands)]
+    stretches = [
+        _stretches(clips, frames, settings.time, generator) for _ in range(settings.stretches)
+    ]
+    return Masks(torch.stack(bands, dim=1), torch.stack(stretches, dim=1))
 
 
 def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -> Tensor:
@@ -60,10 +64,10 @@ def _stretches(clips: int, size: int, widest: int, generator: torch.Generator) -
 
 
 def _inside(stretches: Tensor, batch: Tensor, start: int, size: int) -> Tensor:
-    """(clips, size), True inside each clip's stretch."""
-    first, after = stretches[:, start : start + len(batch), None].to(batch.device)
+    """(clips, size), True inside each clip's stretches."""
+    first, after = stretches[..., start : start + len(batch), None].to(batch.device)
     position = torch.arange(size, device=batch.device)
-    return (position >= first) & (position < after)
+    return ((position >= first) & (position < after)).any(dim=0)
 
 
 @dataclass(frozen=True)

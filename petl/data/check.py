@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from petl.config import Dataset
-from petl.config.dataset import HOP, RATE
+from petl.config.front_end import RATE
 from petl.config.published import PUBLISHED, Published
 from petl.data import features
 from petl.data.cache import Progress
@@ -59,7 +59,7 @@ class Report:
 
     def cut_and_padded(self) -> tuple[int, int]:
         """How many clips are longer, how many shorter, than a model's input: by over a window."""
-        spare = [clip.seconds - self.dataset.frames * HOP / RATE for clip in self.intact]
+        spare = [clip.seconds - self.dataset.seconds for clip in self.intact]
         return sum(s > WINDOW_S for s in spare), sum(s < -WINDOW_S for s in spare)
 
     def examples(self, most: int) -> list[tuple[str, np.ndarray]]:

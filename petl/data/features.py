@@ -1,5 +1,7 @@
 """From a sound file to what a model reads: a log-mel spectrogram, or for wav2vec 2.0 the waveform.
 
+The other front ends are in mel.py.
+
 The filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
 here because a run's numbers should not depend on the version of a library. The cache has raw
 spectrograms; they are normalised later, because the statistics may depend on the training split.
@@ -20,7 +22,9 @@ import soundfile
 import torch
 
 from petl.config import Dataset, Statistics
-from petl.config.dataset import BINS, HOP, RATE, Channel, Form
+from petl.config.dataset import Channel, Form
+from petl.config.front_end import BINS, FILTER_BANK, HOP, RATE, FilterBank, FrontEnd
+from petl.data import mel
 from petl.data.corpus import Clip
 from petl.data.resample import resample, samples_needed
 from petl.errors import UserError, reason
@@ -56,23 +60,38 @@ class Recipe:
     frames: int
     form: Form = "spectrogram"
     channel: Channel = "mean"
+    front_end: FrontEnd = FILTER_BANK
 
     @classmethod
     def of(cls, dataset: Dataset, form: Form) -> Recipe:
-        return cls(dataset.frames, form, dataset.channel)
+        if not isinstance(dataset.front_end, FilterBank):
+            mel.filters(dataset.front_end)  # refuses what it cannot compute, before any clip
+        return cls(dataset.frames, form, dataset.channel, dataset.front_end)
+
+    @property
+    def rate(self) -> int:
+        return self.front_end.rate
 
     @property
     def shape(self) -> tuple[int, ...]:
-        is_waveform = self.form == "waveform"
-        return (self.frames * HOP,) if is_waveform else (self.frames, BINS)
+        if self.form == "waveform":
+            return (self.frames * HOP,)
+        return (self.frames, self.front_end.bins_of(self.frames))
 
     @property
     def samples(self) -> int:
-        """At 16 kHz, all that a model's input depends on."""
-        return self.frames * HOP if self.form == "waveform" else samples_of(self.frames)
+        """At `rate`, all that a model's input depends on."""
+        if self.form == "spectrogram" and isinstance(self.front_end, FilterBank):
+            return samples_of(self.frames)
+        return self.length
+
+    @property
+    def length(self) -> int:
+        """Samples of the clip's part that a model's input stands for."""
+        return self.front_end.samples_of(self.frames)
 
     def __call__(self, path: Path) -> np.ndarray:
-        return self.input(read(path, self.channel, self.samples))
+        return self.input(read(path, self.channel, self.samples, self.rate))
 
     def inputs(self, clips: Sequence[Clip]) -> Iterator[np.ndarray]:
         """Of the clips in one file: all of it, or windows. It is decoded once."""
@@ -81,37 +100,42 @@ class Recipe:
         if not windows:
             yield self(path)
             return
-        heard = read(path, self.channel, round(max(map(sum, windows)) * RATE))
+        rate = self.rate
+        heard = read(path, self.channel, round(max(map(sum, windows)) * rate), rate)
         for start, seconds in windows:
-            window = heard[round(start * RATE) :][: round(seconds * RATE)]
+            window = heard[round(start * rate) :][: round(seconds * rate)]
             if not len(window):
                 raise UserError(
-                    f"{path}: no sound at {start:g} s: it ends at {len(heard) / RATE:.1f} s, "
+                    f"{path}: no sound at {start:g} s: it ends at {len(heard) / rate:.1f} s, "
                     "before the length in its header"
                 )
             yield self.input(window)
 
     def input(self, waveform: np.ndarray) -> np.ndarray:
-        """The first `samples` of a mono waveform at 16 kHz; a shorter one is padded."""
+        """The first `samples` of a mono waveform at `rate`; a shorter one is padded."""
         if self.form == "waveform":
             return standardised(waveform, self.samples)
-        return spectrogram(waveform, self.frames)
+        if isinstance(self.front_end, FilterBank):
+            return spectrogram(waveform, self.frames)
+        return mel.spectrogram(waveform, self.front_end, self.frames)
 
 
 def samples_of(frames: int) -> int:
     return WINDOW + (frames - 1) * HOP
 
 
-def read(path: Path, channel: Channel = "mean", samples: int | None = None) -> np.ndarray:
-    """A mono float32 waveform at 16 kHz: all of it, or at most the first samples.
+def read(
+    path: Path, channel: Channel = "mean", samples: int | None = None, to: int = RATE
+) -> np.ndarray:
+    """A mono float32 waveform at 16 kHz or another rate: all of it, or at most the first samples.
 
     It is resampled in float64, as in the released code.
     """
     with opened(path) as sound:
         rate = sound.samplerate
-        wanted = None if samples is None else samples_needed(samples, rate)
+        wanted = None if samples is None else samples_needed(samples, rate, to)
         mono = [mixed(block, channel) for block in blocks(path, sound, wanted)]
-    return resample(np.concatenate(mono), rate)[:samples].astype(np.float32)
+    return resample(np.concatenate(mono), rate, to)[:samples].astype(np.float32)
 
 
 def mixed(block: np.ndarray, channel: Channel) -> np.ndarray:

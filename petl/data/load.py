@@ -28,7 +28,7 @@ MADE = {quickstart.NAME: quickstart.make_corpus, **mixtures.MADE}
 @dataclass(frozen=True)
 class TaskData:
     inputs: np.ndarray
-    """Raw spectrograms (clips, frames, 128), or waveforms (clips, samples), ready for the model.
+    """Raw spectrograms (clips, frames, bins), or waveforms (clips, samples), ready for the model.
 
     A read-only memory map: indexing it with an array copies.
     """
@@ -38,7 +38,8 @@ class TaskData:
     classes: tuple[str, ...]
     """By label; empty for a regression."""
     statistics: Statistics | None
-    """For features.normalise(raw, statistics); None for waveforms, which are ready as they are."""
+    """For features.normalise(raw, statistics); None for inputs that are ready as they are:
+    waveforms, and those of a front end that normalises each clip by itself."""
     songs: np.ndarray | None = None
     """The number of each clip's song; None if each song is one clip."""
     key: str = ""
@@ -56,7 +57,7 @@ def load(task: Task, places: Places, progress: Progress | None = None) -> TaskDa
     clips = split(corpus, dataset, task.fold, task.seed)  # if it fails, then before a long wait
     cached = cached_inputs(corpus.clips, Recipe.of(dataset, form), places.cache, progress)
     statistics: Statistics | None
-    if form == "waveform":
+    if form == "waveform" or dataset.statistics == "clip":
         statistics = None
     elif dataset.statistics == "training-split":
         statistics = pooled(cached.clips[clips.train])

@@ -25,13 +25,13 @@ Sounds: TypeAlias = "Sound | Sequence[Sound]"
 class Extractor:
     """Sounds to a model's input: resampled, cut or padded, and normalised spectrograms.
 
-    One sound gives (frames, 128), a list or tuple of them (sounds, frames, 128). For wav2vec 2.0
+    One sound gives (frames, bins), a list or tuple of them (sounds, frames, bins). For wav2vec 2.0
     it is (samples,). Waveforms need their sampling rate.
     """
 
     recipe: Recipe
     statistics: Statistics | None
-    """None for waveforms, which are normalised one by one."""
+    """None if sounds are normalised one by one, as waveforms are."""
 
     def __call__(self, sounds: Sounds, rate: int | None = None) -> Tensor:
         raw = torch.from_numpy(self.raw(sounds, rate))
@@ -58,8 +58,9 @@ class Extractor:
         if isinstance(sound, str | Path):
             return self.recipe(Path(sound))
         waveform, rate = checked(sound, rate)
-        wanted = waveform[: samples_needed(self.recipe.samples, rate)].astype(np.float64)
-        return self.recipe.input(resample(wanted, rate)[: self.recipe.samples].astype(np.float32))
+        samples, to = self.recipe.samples, self.recipe.rate
+        wanted = waveform[: samples_needed(samples, rate, to)].astype(np.float64)
+        return self.recipe.input(resample(wanted, rate, to)[:samples].astype(np.float32))
 
 
 def checked(sound: Any, rate: int | None) -> tuple[np.ndarray, int]:

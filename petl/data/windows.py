@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from petl.config.dataset import HOP, RATE
 from petl.config.songs import Windows
 from petl.data.corpus import Clip, Corpus
 from petl.data.features import Recipe, blocks, mixed, opened
@@ -35,46 +34,51 @@ class Window(NamedTuple):
 
 
 def windows(path: Path, recipe: Recipe, hop: int) -> Iterator[Window]:
-    """A window every `hop` frames of 10 ms. The last one ends with the file.
+    """A window every `hop` frames. The last one ends with the file.
 
     A clip that is no longer than a window is one window, with the same bits as in training.
     """
     with opened(path) as sound:
         rate, length = sound.samplerate, recipe.samples
+        to, frame = recipe.rate, recipe.front_end.hop
         mono = (mixed(block, recipe.channel) for block in blocks(path, sound))
         head: list[np.ndarray] = []
         for block in mono:
             head.append(block)
-            if sum(map(len, head)) > samples_needed(length + HOP, rate):
+            if sum(map(len, head)) > samples_needed(length + frame, rate, to):
                 break
         else:
             clip = np.concatenate(head)
-            samples = -(-len(clip) * RATE // rate)
-            if samples < length + HOP:
-                waveform = resample(clip[: samples_needed(length, rate)], rate)[:length]
-                seconds = min(samples / RATE, recipe.frames * HOP / RATE)
+            samples = -(-len(clip) * to // rate)
+            if samples < length + frame:
+                waveform = resample(clip[: samples_needed(length, rate, to)], rate, to)[:length]
+                seconds = min(samples, recipe.length) / to
                 yield Window(recipe.input(waveform.astype(np.float32)), 0.0, seconds, 1.0)
                 return
         total = max(1, sound.frames) / rate
-        for start, waveform in _cut(resample_blocks(chain(head, mono), rate), length, hop * HOP):
-            end = start + recipe.frames * HOP / RATE
+        pieces = resample_blocks(chain(head, mono), rate, to)
+        for first, waveform in _cut(pieces, length, hop * frame, frame):
+            start = first / to
+            end = start + recipe.length / to
             yield Window(recipe.input(waveform), start, end, min(1.0, end / total))
 
 
-def _cut(pieces: Iterator[np.ndarray], length: int, hop: int) -> Iterator[tuple[float, np.ndarray]]:
-    """Each window's first second and its samples; they begin at whole frames."""
+def _cut(
+    pieces: Iterator[np.ndarray], length: int, hop: int, frame: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Where each window begins, at a whole frame, and its samples."""
     kept, at, start, last = np.zeros(0, dtype=np.float32), 0, 0, -1
     for piece in pieces:
         kept = np.concatenate([kept, piece.astype(np.float32)])
         while start + length <= at + len(kept):
-            yield start / RATE, kept[start - at : start - at + length]
+            yield start, kept[start - at : start - at + length]
             last, start = start, start + hop
         # the end of the file may need a window that begins up to a hop before `start`
-        keep = min(len(kept), max(length + HOP, at + len(kept) - start))
+        keep = min(len(kept), max(length + frame, at + len(kept) - start))
         kept, at = kept[len(kept) - keep :], at + len(kept) - keep
-    final = (at + len(kept) - length) // HOP * HOP
+    final = (at + len(kept) - length) // frame * frame
     if final > last:
-        yield final / RATE, kept[final - at : final - at + length]
+        yield final, kept[final - at : final - at + length]
 
 
 # --- the windows of a corpus ----------------------------------------------------------------------

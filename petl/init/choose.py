@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from petl.config.dataset import RATE
+from petl.config.front_end import RATE
 from petl.config.presets import dataset_of
 from petl.config.study_file import Sound
 from petl.data.corpus import first_few

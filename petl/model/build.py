@@ -91,7 +91,8 @@ def affine(norm: nn.Module, x: Tensor) -> Tensor:
 
 def build_model(task: config.Task, hub: Hub | None = None) -> Model:
     """The task's model. New modules use the global random generator: seed it first."""
-    return assemble(build_encoder(task.backbone, task.dataset.frames, hub), task)
+    dataset = task.dataset
+    return assemble(build_encoder(task.backbone, dataset.frames, hub, dataset.front_end), task)
 
 
 def assemble(encoder: Encoder, task: config.Task) -> Model:

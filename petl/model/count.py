@@ -12,8 +12,9 @@ from petl.model.build import Model, assemble, count_parameters
 
 
 def without_memory(task: config.Task) -> Model:
+    dataset = task.dataset
     with OnMeta():
-        return assemble(bare_encoder(task.backbone, task.dataset.frames), task)
+        return assemble(bare_encoder(task.backbone, dataset.frames, dataset.front_end), task)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 import petl
 from petl.backbones.encoder import Wrapper
 from petl.backbones.families import naming_of
-from petl.config.dataset import BINS, RATE
 from petl.errors import UserError, reason
 from petl.files import staging, write_atomic
 from petl.model.build import trained_state
@@ -81,14 +80,17 @@ def _description(run: LoadedRun, kept: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _input(run: LoadedRun) -> dict[str, Any]:
-    audio = {"sampling_rate": RATE, "channel": run.task.dataset.channel}
-    seconds = run.task.dataset.frames / 100
-    if run.statistics is None:
-        return audio | {"kind": "waveform", "seconds": seconds}
+    dataset = run.task.dataset
+    front_end = dataset.front_end
+    audio = {"sampling_rate": front_end.rate, "channel": dataset.channel}
+    if run.task.backbone.form == "waveform":
+        return audio | {"kind": "waveform", "seconds": dataset.seconds}
+    if front_end.kind != "ast":
+        return audio | front_end.model_dump(mode="json") | {"frames": dataset.frames}
     return audio | {
         "kind": "Kaldi's log-mel filter bank, 25 ms windows every 10 ms",
-        "mel_bins": BINS,
-        "frames": run.task.dataset.frames,
+        "mel_bins": dataset.bins,
+        "frames": dataset.frames,
         "normalisation": "(x - mean) / (2 * std), padding of 0 included",
     }
 

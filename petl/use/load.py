@@ -43,7 +43,7 @@ class LoadedRun:
     classes: tuple[str, ...]
     """Names by label; empty for a regression."""
     statistics: config.Statistics | None
-    """None for waveforms."""
+    """None for waveforms, and for a front end that normalises each clip by itself."""
     weights: str
     """Which weights were kept: last or best."""
     epoch: int | None
@@ -175,7 +175,7 @@ def _statistics(task: config.Task, recorded: Any, path: Path) -> config.Statisti
     """As measured in training, so that a prediction does not need the dataset."""
     if isinstance(recorded, dict):
         return validate(config.Statistics, recorded, lambda key: str(path))
-    if isinstance(task.backbone, config.Wav2Vec2):
+    if isinstance(task.backbone, config.Wav2Vec2) or task.dataset.statistics == "clip":
         return None
     if isinstance(task.dataset.statistics, config.Statistics):
         return task.dataset.statistics

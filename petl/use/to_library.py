@@ -21,7 +21,7 @@ from petl import config
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Wrapper, unwrap
 from petl.backbones.naming import to_huggingface
-from petl.config.dataset import BINS, RATE
+from petl.config.front_end import BINS, RATE
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.errors import UserError
 from petl.methods.apply import merge
@@ -112,9 +112,20 @@ def _refuse_other_models(task: config.Task) -> None:
             "--format huggingface writes a head that is one linear map, and this run has attentive "
             f"pooling; {INSTEAD}"
         )
+    refuse_other_front_ends(task)
     for part in task.method.parts:
         if part.why_not_merged:
             raise UserError(_not_mergeable(part.family, part.why_not_merged))
+
+
+def refuse_other_front_ends(task: config.Task) -> None:
+    """The library's extractor computes the AST's filter bank only."""
+    kind = task.dataset.front_end.kind
+    if kind != "ast":
+        raise UserError(
+            f"this run reads dataset.front_end '{kind}', which the library's feature extractor "
+            f"cannot compute; {INSTEAD}"
+        )
 
 
 def _not_mergeable(family: str, why: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from resampy import resample as resampy
 
-from petl.config.dataset import RATE
+from petl.config.front_end import RATE
 from petl.data.resample import resample, samples_needed
 
 RATES = [8000, 11025, 12000, 22050, 24000, 32000, 44056, 44100, 48000, 96000, 192000]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from petl.config.dataset import RATE
+from petl.config.front_end import RATE
 from petl.data.features import Recipe, read
 from petl.data.resample import resample, resample_blocks
 from petl.data.windows import windows

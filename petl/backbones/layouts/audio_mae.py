@@ -21,7 +21,7 @@ from petl.backbones.layouts.translated import (
     split,
     time_first,
 )
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 from petl.errors import UserError
 
 NAME = "an Audio-MAE in timm's names"

@@ -26,7 +26,7 @@ from petl.backbones.layouts.translated import (
 from petl.backbones.library import locate, read_config
 from petl.backbones.patches import grid
 from petl.backbones.tensor_file import read_tensors
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 from petl.errors import UserError
 
 LAYOUTS = ("reconstruction", "ssast", "audio_mae", "eat")

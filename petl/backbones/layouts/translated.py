@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 from petl.errors import UserError
 
 Tensors = Mapping[str, Tensor]

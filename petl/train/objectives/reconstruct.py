@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from petl import config
 from petl.backbones.encoder import Encoder
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 from petl.data.augment import draw_masks
 from petl.methods import init
 from petl.train.objectives.base import SelfSupervised, mean_over

@@ -17,7 +17,7 @@ from petl.backbones.library import expect, locate, read_config
 from petl.backbones.naming import fill
 from petl.backbones.patches import grid
 from petl.backbones.tensor_file import read_tensors
-from petl.config.dataset import BINS
+from petl.config.front_end import BINS
 from petl.config.python import model_task
 from petl.errors import UserError
 from petl.methods.blocks import width

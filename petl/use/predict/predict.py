@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from petl.config.kinds import Kind
+from petl.data.features import Recipe
 from petl.errors import UserError
 from petl.use.predict.combine import Combine, Pool, combined, pooled
 from petl.use.predict.ensemble import Ensemble
@@ -27,13 +28,14 @@ class How:
     pool: Pool = "mean"
     combine: Combine = "mean"
 
-    def frames(self, window: int) -> int:
-        """The hop in frames of 10 ms."""
+    def frames(self, recipe: Recipe) -> int:
+        """The hop in frames of the recipe."""
+        front_end = recipe.front_end
         if self.hop is None:
-            return window
+            return recipe.length // front_end.hop
         if not 0.01 <= self.hop <= 1e6:
             raise UserError(f"a hop of {self.hop:g} s; it can be 0.01 s or more")
-        return round(100 * self.hop)
+        return max(1, round(self.hop * (front_end.rate / front_end.hop)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def predict(
     how = how or How()
     ensemble.check(how.pool, how.combine)
     heard = [
-        _whole(hear(runs, recipe, files, how.frames(recipe.frames)), progress)
+        _whole(hear(runs, recipe, files, how.frames(recipe)), progress)
         for recipe, runs in ensemble.by_input().items()
     ]
     for parts in zip(*heard, strict=True):
