@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -137,7 +137,7 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
     """Size and time stand for a file's contents: to read them would take what the cache saves."""
     settings = [
         VERSION,
-        [recipe.form, recipe.frames, recipe.channel, *_front_end(recipe)],
+        recipe.settings,
         # Two versions may differ in the last bit: a run must not read what another one computed.
         [torch.__version__, np.__version__, soundfile.__libsndfile_version__],
     ]
@@ -152,12 +152,6 @@ def key(clips: Sequence[Clip], recipe: Recipe) -> str:
             window = [] if clip.seconds is None else [clip.start, clip.seconds]
             files.append([clip.file, stat.st_size, stat.st_mtime_ns, *window])
     return hashlib.sha256(json.dumps([settings, files]).encode()).hexdigest()[:32]
-
-
-def _front_end(recipe: Recipe) -> list[dict[str, Any]]:
-    """Nothing for the first one, so that what was computed before there were others stays valid."""
-    is_first = recipe.front_end.kind == "ast"
-    return [] if is_first else [recipe.front_end.model_dump(mode="json")]
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import soundfile
@@ -67,6 +67,13 @@ class Recipe:
         if not isinstance(dataset.front_end, FilterBank):
             mel.filters(dataset.front_end)  # refuses what it cannot compute, before any clip
         return cls(dataset.frames, form, dataset.channel, dataset.front_end)
+
+    @property
+    def settings(self) -> list[Any]:
+        """For the cache's key; without the AST's front end, whose files have no other in them."""
+        other = self.front_end != FILTER_BANK
+        front_end = [self.front_end.model_dump(mode="json")] if other else []
+        return [self.form, self.frames, self.channel, *front_end]
 
     @property
     def rate(self) -> int:
