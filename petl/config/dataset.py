@@ -10,7 +10,7 @@ from petl.config.base import Count, Finite, Rate, Settings
 from petl.config.front_end import FILTER_BANK, FrontEnd, Mel
 from petl.config.group_pattern import GroupPattern
 from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
-from petl.config.songs import Windows
+from petl.config.songs import DEAM_TARGETS, Deam, Windows
 
 DRAWN = ("grouped", "random")
 """Folds drawn here, for all layouts with groups: no group is in two of them, or some are."""
@@ -25,6 +25,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "sounds": ("ratio", "k-fold"),
     "audioset": ("ast-recipe", "held-out"),
     "fsd50k": ("paper",),
+    "deam": ("held-out", "given", "ratio", "windows-at-random", *DRAWN),
 }
 """The layouts and the splits of each; petl/data/layouts/ reads, petl/data/splits.py splits them."""
 SEVERAL = ("audioset", "fsd50k")
@@ -32,8 +33,12 @@ SEVERAL = ("audioset", "fsd50k")
 UNLABELLED = "sounds"
 """The layout without labels: all sound files in a folder."""
 
-OF_RECORDINGS = ("folders", "table")
-"""The layouts that `windows` can cut, and that need a pattern or a column to know groups."""
+OF_NUMBERS = ("table", "deam")
+"""The layouts that can have `targets`."""
+OWN = ("folders", "table")
+"""The layouts of own sounds, which need a pattern or a column to know groups."""
+OF_RECORDINGS = (*OWN, "deam")
+"""The layouts that `windows` can cut."""
 
 if TYPE_CHECKING:
     Layout = str
@@ -159,6 +164,7 @@ class Dataset(Settings):
     """`clip`: the front end normalises each clip by itself."""
     spec_augment: SpecAugment | None
     windows: Windows | None = None
+    deam: Deam | None = None
     front_end: FrontEnd = FILTER_BANK
 
     @property
@@ -193,7 +199,7 @@ class Dataset(Settings):
                 f"dataset.layout '{UNLABELLED}' has no labels, so it is for pre-training with an "
                 "'objective'; a folder for each class is 'layout: folders'"
             )
-        if self.targets and self.layout != "table":
+        if self.targets and self.layout not in OF_NUMBERS:
             raise ValueError(f"dataset.targets needs 'layout: table', not '{self.layout}'")
         for name, value in (("scale", self.scale), ("range", self.range)):
             if value is not None and not self.targets:
@@ -211,6 +217,7 @@ class Dataset(Settings):
             self._table_fits(self.table)
         self._groups_fit()
         self._songs_fit()
+        self._deam_fits()
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         if self.kind is SEVERAL_LABELS and self.few_shot:
@@ -219,7 +226,7 @@ class Dataset(Settings):
         return self
 
     def _groups_fit(self) -> None:
-        own = self.layout in OF_RECORDINGS
+        own = self.layout in OWN
         if own and self.split in DRAWN and not (self.group or (self.table and self.table.group)):
             column = ", or dataset.table.group, a column" if self.table else ""
             raise ValueError(
@@ -260,6 +267,21 @@ class Dataset(Settings):
                     f"dataset.front_end: {front_end.seconds:g} s make {computed} frames: set "
                     f"dataset.frames to {computed}, or front_end.stretch to true"
                 )
+
+    def _deam_fits(self) -> None:
+        if self.layout != "deam":
+            if self.deam:
+                raise ValueError("dataset.deam is for 'layout: deam'")
+            return
+        if wrong := [name for name in self.targets if name not in DEAM_TARGETS]:
+            has = " and ".join(DEAM_TARGETS)
+            raise ValueError(f"dataset.targets: DEAM has no '{wrong[0]}'; it has {has}")
+        if self.classes:
+            raise ValueError("dataset.classes: DEAM has no classes; it has dataset.targets")
+        if (self.split == "given") != bool(self.deam and self.deam.lists):
+            raise ValueError(
+                "dataset.deam.lists and 'split: given' go together: set both or neither"
+            )
 
     def _table_fits(self, table: Table) -> None:
         if self.classes and table.label is None:

@@ -1,4 +1,4 @@
-"""Settings of recordings that are longer than a clip, such as songs."""
+"""Settings of recordings that are longer than a clip: windows, and what DEAM needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from petl.config.base import Settings
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+DEAM_TARGETS = ("valence", "arousal")
+FileName = Annotated[str, Field(min_length=1)]
 
 
 class Windows(Settings):
@@ -34,3 +36,22 @@ class Windows(Settings):
                 f"{self.length:g} s: sound in between would never be heard"
             )
         return self
+
+
+class Lists(Settings):
+    """Files in the corpus's folder with the ids of the songs for each part, one in a line."""
+
+    train: FileName
+    validation: FileName
+    test: FileName
+
+
+class Deam(Settings):
+    """Which songs of DEAM, and what stays together in its splits: an artist's songs, or a song.
+
+    The excerpts have the ids up to 2000. The others are 58 whole songs, of MediaEval 2015.
+    """
+
+    songs: Literal["excerpts", "all"] = "excerpts"
+    group: Literal["artist", "song"] = "artist"
+    lists: Lists | None = None

@@ -56,6 +56,9 @@ NOT_PUBLIC: Mapping[str, str] = {
     "fsd50k": "is published as zip archives in several parts: download and unzip them as the page "
     "says, https://zenodo.org/records/4060432",
     "esc10": "is part of ESC-50: the clips with True in the column esc10 (docs/datasets.md)",
-    MADE: "is not downloaded: petl makes it on this machine when it is first needed",
+    **dict.fromkeys(
+        (MADE, "made-up-deam"),
+        "is not downloaded: petl makes it on this machine when it is first needed",
+    ),
 }
 """Why petl does not download it, and how to get it."""

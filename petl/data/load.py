@@ -17,11 +17,15 @@ from petl.data.downloads import DOWNLOADS
 from petl.data.features import Recipe
 from petl.data.layouts.reading import holds
 from petl.data.splits import Split, split
-from petl.data.synthetic import mixtures, quickstart
+from petl.data.synthetic import deam, mixtures, quickstart
 from petl.errors import UserError
 from petl.places import Places
 
-MADE = {quickstart.NAME: quickstart.make_corpus, **mixtures.MADE}
+MADE = {
+    quickstart.NAME: quickstart.make_corpus,
+    deam.NAME: deam.make_corpus,
+    **mixtures.MADE,
+}
 """The synthetic corpora by name, and what writes each into a folder."""
 
 

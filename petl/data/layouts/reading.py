@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import math
 import os
 from collections import Counter
@@ -52,9 +53,7 @@ def rows(
         reader = csv.DictReader(file, names, skipinitialspace=True, strict=True)
         header = [column.strip() for column in reader.fieldnames or ()]
         reader.fieldnames = header
-        if absent := [column for column in columns if column not in header]:
-            has = first_few(header, 12) or "nothing"
-            raise UserError(f"{table}: no column {', '.join(absent)}; it has {has}")
+        need_columns(columns, header, table)
         for row in reader:
             if bare and (row[header[0]] or "").startswith("#"):
                 continue
@@ -67,6 +66,14 @@ def rows(
             yield where, {column: (row[column] or "").strip() for column in header}
 
 
+def need_columns(columns: Sequence[str], header: Sequence[str], table: Path) -> None:
+    if absent := [column for column in columns if column not in header]:
+        has = first_few(list(header), 12) or "nothing"
+        close = difflib.get_close_matches(absent[0], header, n=1, cutoff=0.7)
+        meant = f"; is '{close[0]}' a typing mistake?" if close else ""
+        raise UserError(f"{table}: no column {', '.join(absent)}; it has {has}{meant}")
+
+
 def whole(cell: str, column: str, where: str) -> int:
     try:
         return int(cell)
@@ -74,7 +81,7 @@ def whole(cell: str, column: str, where: str) -> int:
         raise UserError(f"{where}: {column} {cell!r} is not a whole number") from None
 
 
-def number(cell: str, column: str, where: str, dataset: Dataset) -> float:
+def number(cell: str, column: str, where: str, within: tuple[float, float] | None = None) -> float:
     """A target of a regression."""
     try:
         value = float(cell)
@@ -82,8 +89,8 @@ def number(cell: str, column: str, where: str, dataset: Dataset) -> float:
         raise UserError(f"{where}: {column} {cell!r} is not a number") from None
     if not math.isfinite(value) or abs(value) > LARGEST:
         raise UserError(f"{where}: {column} {cell!r} is not a finite number")
-    if dataset.range and not dataset.range[0] <= value <= dataset.range[1]:
-        low, high = dataset.range
+    if within and not within[0] <= value <= within[1]:
+        low, high = within
         raise UserError(f"{where}: {column} {cell} is not between {low:g} and {high:g}")
     return value
 

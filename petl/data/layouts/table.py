@@ -33,7 +33,9 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
                 0 if several or not table.label else label[row[table.label]],
                 fold=whole(row[table.fold], table.fold, where) if table.fold else 0,
                 part=_part(row[table.part], table.part, where) if table.part else "",
-                targets=tuple(number(row[name], name, where, dataset) for name in dataset.targets),
+                targets=tuple(
+                    number(row[name], name, where, dataset.range) for name in dataset.targets
+                ),
                 labels=_labels(row, table, label, where),
                 group=_group(row[table.group], table.group, where) if table.group else "",
             )
