@@ -22,10 +22,10 @@ from petl.backbones.encoder import Encoder, Origin
 from petl.backbones.fresh import fresh as new_encoder
 from petl.backbones.hub import Hub
 from petl.backbones.known import SHAPES, shape_of
-from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_ast
+from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_ast, read_bare
+from petl.backbones.layouts.translated import DIST
 from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
-from petl.backbones.tensor_file import read_tensors
 from petl.config.front_end import FILTER_BANK
 from petl.errors import UserError
 
@@ -59,7 +59,8 @@ def family_of(source: str) -> str:
     kinds = {_module(family).EXPECTED["model_type"]: family for family in FAMILIES}
     if kind in kinds:
         return kinds[kind]
-    if layout_of(read_tensors(weights), source) != OWN_NAME:
+    tensors = read_bare(weights)
+    if layout_of(tensors, source) != OWN_NAME or (kind is None and DIST in tensors):
         return "ast"
     raise UserError(f"{source}: its model_type is {kind!r}; petl knows {', '.join(kinds)}")
 

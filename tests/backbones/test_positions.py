@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from petl.backbones.families import build_encoder
 from petl.backbones.patches import fit_positions
+from petl.config.backbone import Stride
 from petl.errors import UserError
 
 # 128 frames with strides (10, 12): a grid of 12 x 10
@@ -84,3 +85,39 @@ def test_a_clip_too_short_for_one_patch_is_refused(library) -> None:
     _, folder = library("ASTModel", AST)
     with pytest.raises(UserError, match="128 bins x 10 frames is smaller than a patch of 16 x 16"):
         build_encoder(ast(folder), 10)
+
+
+def as_published(position: torch.Tensor, old: tuple[int, int], new: tuple[int, int]):
+    """SSAST's fine-tuning: cut the middle of a longer time axis, else stretch; then frequency."""
+    plane = position[:, 2:].transpose(1, 2).reshape(1, -1, *old)
+    (rows, columns), (f, t) = old, new
+    if t < columns:
+        start = int(columns / 2) - int(t / 2)
+        plane = plane[:, :, :, start : start + t]
+    else:
+        plane = F.interpolate(plane, size=(rows, t), mode="bilinear")
+    plane = F.interpolate(plane, size=(f, t), mode="bilinear")
+    return torch.cat([position[:, :2], plane.reshape(1, -1, f * t).transpose(1, 2)], dim=1)
+
+
+@pytest.mark.parametrize("frames", [64, 128, 300])
+def test_fine_tuning_at_stride_10_a_checkpoint_of_stride_16_is_as_published(
+    frames: int, library
+) -> None:
+    """`crop` is SSAST's rule; for clips that are not shorter `interpolate` is the same."""
+    model, folder = library("ASTModel", AST | {"frequency_stride": 16, "time_stride": 16})
+    kept, columns = model.embeddings.position_embeddings.detach(), (frames - 16) // 10 + 1
+    stride = Stride(frequency=10, time=10)
+    for how in ("crop", "interpolate"):
+        settings = ast(folder, how).model_copy(update={"stride": stride})
+        encoder = build_encoder(settings, frames)
+        assert encoder.tokens.grid == (12, columns)
+        if how == "crop" or columns >= 8:
+            published = as_published(kept, (8, 8), (12, columns))
+            assert torch.allclose(encoder.tokens.position, published, atol=1e-6)
+    other = type(model)(type(model.config)(**AST | {"time_stride": 10, "max_length": frames}))
+    tensors = model.state_dict() | {"embeddings.position_embeddings": encoder.tokens.position}
+    other.load_state_dict(tensors)
+    x = noise(2, frames, 128)
+    with torch.no_grad():
+        assert deviation(encoder.eval()(x), other.eval()(x).last_hidden_state) < 1e-5

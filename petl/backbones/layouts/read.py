@@ -21,6 +21,7 @@ from petl.backbones.layouts.translated import (
     Tensors,
     Translated,
     need,
+    said,
     side_of,
 )
 from petl.backbones.library import locate, read_config
@@ -61,13 +62,18 @@ def read_ast(source: str, hub: Hub | None = None) -> Checkpoint:
     """A checkpoint for the family `ast`, in any layout, with or without its config.json."""
     config_file, weights = locate(source, hub)
     config = read_config(config_file) if config_file.exists() else {}
-    tensors = read_tensors(weights)
-    if tensors and all(name.startswith("module.") for name in tensors):  # PyTorch's DataParallel
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    tensors = read_bare(weights)
     layout = layout_of(tensors, source)
-    if layout == OWN_NAME and config:
+    if layout == OWN_NAME and "hidden_size" in config:
         return Checkpoint(layout, config, tensors)
     return _translated(layout, tensors, config, source, config_file)
+
+
+def read_bare(weights: Path) -> dict[str, Tensor]:
+    """A file's tensors, without the prefix of PyTorch's DataParallel."""
+    tensors = read_tensors(weights)
+    prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def layout_of(names: Iterable[str], source: str) -> str:
@@ -94,14 +100,14 @@ def _translated(
         if layout == OWN_NAME:
             prefix = ast.NAMING.prefix
             bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-            found = Translated(bare, {}, [])
+            found = Translated(bare, said(config), [])
         else:
             found = _module(layout).translate(tensors, config)
         special = ("cls", "dist") if DIST in found.tensors else ("cls",)
         shape, notes = _shape(found, len(special), config_file)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError) as error:
         line = str(error).partition("\n")[0]
         raise UserError(f"{source}: cannot be read as {name}: {line}") from None
     variant = {"special": special, "norm": "post" if found.post_norm else "pre"}

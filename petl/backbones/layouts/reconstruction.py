@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from petl.backbones.layouts.translated import SHAPE, Tensors, Translated, split
+from petl.backbones.layouts.translated import Tensors, Translated, said, split
 
 NAME = "an AST inside a model for reconstruction"
 MARK = r"encoder\.encoder\."
@@ -19,4 +19,4 @@ def translate(tensors: Tensors, config: dict[str, Any]) -> Translated:
     """`encoder.layer` is the library's own, so one `encoder.` is taken off, and only here."""
     kept, dropped = split(tensors, UNUSED)
     inside = {name.removeprefix("encoder."): tensor for name, tensor in kept.items()}
-    return Translated(inside, {key: config[key] for key in SHAPE if key in config}, dropped)
+    return Translated(inside, said(config), dropped)

@@ -15,12 +15,12 @@ from petl.backbones.layouts.translated import (
     DIST,
     PATCH,
     POSITION,
-    SHAPE,
     Tensors,
     Translated,
     layers_of_timm,
     need,
     patches_of_timm,
+    said,
     side_of,
     split,
     without_overlap,
@@ -49,6 +49,5 @@ def translate(tensors: Tensors, config: dict[str, Any]) -> Translated:
     facts: dict[str, Any] = {"layer_norm_eps": 1e-6}
     if len(size) == len(SIZE):
         bins, frames = (int(number.item()) for number in size)
-        facts |= without_overlap(side_of(ours), frames) | {"num_mel_bins": bins}
-    facts |= {key: config[key] for key in SHAPE if key in config}
-    return Translated(ours, facts, dropped)
+        facts |= without_overlap(side_of(ours), frames, bins)
+    return Translated(ours, facts | said(config), dropped)

@@ -19,6 +19,9 @@ DIST = "embeddings.distillation_token"
 POSITION = "embeddings.position_embeddings"
 PATCH = "embeddings.patch_embeddings.projection"
 
+MOST = 1_000_000
+"""Frames."""
+
 SHAPE = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
     *("layer_norm_eps", "qkv_bias", "patch_size", "frequency_stride", "time_stride"),
@@ -48,6 +51,11 @@ class Translated:
     dropped: list[str]
     post_norm: bool = False
     notes: list[str] = field(default_factory=list)
+
+
+def said(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json says in the library's words, all or a part."""
+    return {key: config[key] for key in SHAPE if key in config}
 
 
 def split(tensors: Tensors, unused: tuple[str, ...]) -> tuple[dict[str, Tensor], list[str]]:
@@ -122,6 +130,9 @@ def time_first(tensors: dict[str, Tensor], special: int, most: int | None = None
     return without_overlap(side, frames)
 
 
-def without_overlap(side: int, frames: int) -> dict[str, Any]:
+def without_overlap(side: int, frames: int, bins: int = BINS) -> dict[str, Any]:
+    """The facts of a model that was trained on spectrograms of this size."""
+    if not side <= min(bins, frames) <= max(bins, frames) <= MOST:
+        raise UserError(f"trained on {bins} bins x {frames} frames, in patches of {side} x {side}?")
     strides = {"frequency_stride": side, "time_stride": side}
-    return {"patch_size": side, **strides, "max_length": frames, "num_mel_bins": BINS}
+    return {"patch_size": side, **strides, "max_length": frames, "num_mel_bins": bins}
