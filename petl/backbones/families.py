@@ -20,7 +20,7 @@ from petl import config
 from petl.backbones import ast
 from petl.backbones.encoder import Encoder, Origin
 from petl.backbones.fresh import fresh as new_encoder
-from petl.backbones.hub import Hub
+from petl.backbones.hub import Hub, is_published
 from petl.backbones.known import SHAPES, shape_of
 from petl.backbones.layouts.read import OWN_NAME, Checkpoint, layout_of, read_ast, read_bare
 from petl.backbones.layouts.translated import DIST
@@ -28,6 +28,7 @@ from petl.backbones.library import expect, locate, read_checkpoint, read_config
 from petl.backbones.naming import Naming, load_library
 from petl.config.front_end import FILTER_BANK
 from petl.errors import UserError
+from petl.places import Places
 
 FACTORIES = (torch.empty, torch.ones, torch.zeros, torch.tensor)
 MAX_LAYERS = 1000
@@ -77,7 +78,9 @@ def build_encoder(
     allocated, however large config.json says it is.
     """
     if isinstance(settings, config.AST) and settings.shape is not None:
-        return new_encoder(_shape(settings, frames).config)
+        encoder = new_encoder(_shape(settings, frames).config)
+        encoder.origin = Origin("none", 0, {}, ("everything",), grids=(encoder.tokens.grid,))
+        return encoder
     found = _read(settings, hub)
     family = _module(settings.family)
     expect(found.config, settings.source, **family.EXPECTED)
@@ -122,13 +125,14 @@ def _shape(settings: config.Backbone, frames: int) -> Checkpoint:
     if isinstance(settings, config.AST) and settings.shape is not None:
         new = ast.library_config(**settings.shape.model_dump(), frames=frames)
         return Checkpoint(OWN_NAME, new, {})
-    source = Path(settings.source)
-    if isinstance(settings, config.AST) and source.exists() and settings.source not in SHAPES:
-        config_file, _ = locate(settings.source)
-        ours = config_file.exists() and "num_hidden_layers" in read_config(config_file)
-        if not ours:
-            return read_ast(settings.source)
-    return Checkpoint(OWN_NAME, shape_of(settings.source), {})
+    source = settings.source
+    if is_published(source) and source not in SHAPES:
+        source = str(Hub.of(Places.choose()).snapshot(source) or source)
+    if isinstance(settings, config.AST) and Path(source).exists():
+        config_file, _ = locate(source)
+        if not config_file.exists() or "num_hidden_layers" not in read_config(config_file):
+            return read_ast(source)
+    return Checkpoint(OWN_NAME, shape_of(source), {})
 
 
 def _make(found: Checkpoint, settings: config.Backbone, shape_only: bool = False) -> Encoder:

@@ -70,6 +70,11 @@ class AST(Patches):
     def _new_has_a_shape(self) -> AST:
         if (self.source == NEW) != (self.shape is not None):
             raise ValueError("backbone.shape and 'source: new' go together: set both or neither")
+        if self.shape is not None and self.stride is not None:
+            raise ValueError(
+                "backbone.stride changes a checkpoint's; a new encoder has "
+                "backbone.shape.frequency_stride and time_stride"
+            )
         return self
 
 

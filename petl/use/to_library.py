@@ -72,6 +72,7 @@ with torch.no_grad():
 def to_library(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     """The files by name, and a description of them."""
     _refuse_other_models(run.task)
+    refuse_other_encoders(run.model.backbone)
     model = deepcopy(run.model).cpu()
     merge(model)
     encoder = model.backbone
@@ -125,6 +126,16 @@ def refuse_other_front_ends(task: config.Task) -> None:
         raise UserError(
             f"this run reads dataset.front_end '{kind}', which the library's feature extractor "
             f"cannot compute; {INSTEAD}"
+        )
+
+
+def refuse_other_encoders(encoder: Encoder) -> None:
+    """The library's AST has CLS and DIST, and norms before its branches."""
+    if encoder.special != 2 or encoder.shape.norm != "pre":
+        assert encoder.origin is not None
+        raise UserError(
+            f"this backbone's layout, {encoder.origin.layout}, computes what no AST of the library "
+            f"does (it has no DIST token); {INSTEAD}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import foreign_models as foreign
 import huggingface_hub
 import pytest
+from safetensors.torch import save_file
 
+from petl.backbones.families import build_encoder
 from petl.backbones.hub import Hub, is_published, missing
 from petl.backbones.library import read_checkpoint, revision_of
 from petl.config.study import expand
+from petl.config.yamlfile import parse_value
 from petl.places import Places
 
 NAME, OLD, NEW = "someone/ast", "a" * 40, "b" * 40
@@ -91,8 +96,6 @@ def fetch(places: Places, server: Server, *options: str, code: int = 0) -> str:
 def test_fetched_weights_are_used_at_their_commit_without_a_network(
     places: Places, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from petl.config.yamlfile import parse_value
-
     tasks = expand(parse_value(STUDY), "study")
     assert missing(tasks, places) == [NAME]
     assert f"{NAME}: commit {OLD}" in fetch(places, server)
@@ -135,3 +138,19 @@ def test_folders_and_what_comes_with_petl_are_not_published(tmp_path: Path) -> N
     for source in ("builtin:small", str(tmp_path / "here"), "../x", "a/b/c", "/a/b", "one"):
         assert not is_published(source)
     assert is_published("MIT/ast-finetuned-audioset-10-10-0.4593")
+
+
+def test_a_fetched_checkpoint_in_another_layout_is_used_by_its_name(places: Places) -> None:
+    """As the library lays out its cache, with the config.json that timm publishes."""
+    hub, name = Hub.of(places), "someone/vit_small.audiomae"
+    folder = hub.folder / f"models--{name.replace('/', '--')}" / "snapshots" / OLD
+    folder.mkdir(parents=True)
+    model = {"num_heads": foreign.HEADS, "img_size": [foreign.FRAMES, 128]}
+    (folder / "config.json").write_text(json.dumps({"architecture": "vit", "model_args": model}))
+    save_file(foreign.timm(), folder / "model.safetensors")
+    hub.write_down(name, OLD)
+    tasks = expand(parse_value(STUDY.replace(NAME, name)), "study")
+    assert missing(tasks, places) == []
+    encoder = build_encoder(tasks[0].backbone, foreign.FRAMES, hub)
+    assert encoder.origin is not None and encoder.origin.layout == "audio_mae"
+    assert revision_of(name, hub) == OLD

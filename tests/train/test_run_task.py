@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from petl.config.backbone import Shape
 from petl.config.options import Options
 from petl.config.task import SMALL_MB
 from petl.places import Places
@@ -95,3 +96,30 @@ def test_weights_are_kept_where_they_are_small() -> None:
     assert kept("best-if-small", small, best) is best
     assert kept("last-if-small", large, best) == kept("none", small, best) == {}
     assert kept("last", large, best) is large
+
+
+def test_a_run_tells_once_what_it_took_of_its_backbone(tasks, own_runs):
+    task = by_method(tasks, "linear")
+    result = run_task(task, own_runs, Options(threads=1))
+    assert result["backbone"] == {
+        "layout": "library",
+        "taken": 39,
+        "dropped": {},
+        "new": ["position embeddings"],
+        "notes": [],
+        "grids": [[12, 12], [12, 9]],
+    }
+    said = (
+        f"\n{task.backbone.source}: layout library; 39 tensors taken; dropped: none; "
+        "new: position embeddings; patches 12 x 12 -> 12 x 9\n"
+    )
+    assert RunDir.of(task, own_runs.runs).log_file.read_text().count(said) == 1
+
+
+def test_a_run_from_a_random_start_says_that_everything_is_new(tasks, own_runs):
+    shape = Shape(hidden=8, layers=1, heads=1, mlp=8)
+    new = {"source": "new", "shape": shape}
+    task = by_method(tasks, "linear")
+    task = task.model_copy(update={"backbone": task.backbone.model_copy(update=new)})
+    result = run_task(task, own_runs, Options(threads=1))
+    assert (result["backbone"]["layout"], result["backbone"]["new"]) == ("none", ["everything"])

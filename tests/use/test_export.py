@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import foreign_models as foreign
 import pytest
 import torch
 import transformers
@@ -281,3 +282,17 @@ def test_export_never_overwrites(written, tmp_path: Path) -> None:
     told = petl("export", run.path, tmp_path / "a file" / "below")
     assert told.exit_code == 2
     assert "Traceback" not in told.output
+
+
+@pytest.mark.parametrize("format", ["huggingface", "peft"])
+def test_an_encoder_that_the_library_does_not_have_is_refused(
+    format: str, written, tmp_path: Path
+) -> None:
+    """Without DIST there is no AST of the library, and PEFT would start an unknown layout anew."""
+    (tmp_path / "config.json").write_text('{"model_args": {"num_heads": 4}}')
+    torch.save(foreign.timm(), tmp_path / "mae.pth")
+    backbone = {"source": str(tmp_path / "mae.pth"), "pooling": "all"}
+    run = written(backbone=backbone, method=MERGE["lora"])
+    told = petl("export", run.path, tmp_path / "out", "--format", format)
+    assert told.exit_code == 2
+    assert "layout" in told.stderr and "audio_mae" in told.stderr and told.stderr.count("\n") == 1

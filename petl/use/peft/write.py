@@ -9,6 +9,7 @@ from torch import Tensor
 
 from petl import config
 from petl.backbones import ast
+from petl.backbones.layouts.read import OWN_NAME
 from petl.backbones.library import locate, read_config
 from petl.backbones.naming import to_huggingface
 from petl.errors import UserError
@@ -50,6 +51,7 @@ def to_peft(run: LoadedRun) -> tuple[dict[str, bytes], str]:
     """The files by name, and a description of them."""
     task = run.task
     _refuse_others(task)
+    _refuse_other_layouts(run)
     classifier = task.backbone.pooling == "cls+dist"
     inside = f"{ast.NAMING.prefix}" if classifier else ""
     tensors, whole = _whole_modules(run, classifier, inside)
@@ -93,6 +95,21 @@ def _refuse_others(task: config.Task) -> None:
         raise UserError(
             f"--peft writes LoRA, DoRA and (IA)3, and peft has no layout for '{family}' on an AST; "
             f"{to_library.INSTEAD}"
+        )
+
+
+def _refuse_other_layouts(run: LoadedRun) -> None:
+    """PEFT lets the library read the backbone, which starts anew what it finds no names for."""
+    origin = run.model.backbone.origin
+    assert origin is not None
+    if origin.layout != OWN_NAME:
+        raise UserError(
+            f"--peft needs a backbone that transformers reads, and {run.task.backbone.source} has "
+            f"the layout {origin.layout}; {to_library.INSTEAD}"
+        )
+    if run.task.backbone.stride is not None:
+        raise UserError(
+            f"--peft leaves the patches where the backbone has them; {to_library.INSTEAD}"
         )
 
 
