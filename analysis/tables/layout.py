@@ -5,7 +5,7 @@ It is decided here once, so that LaTeX, HTML, Markdown and the terminal agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from analysis.cells import DASH, Cell, Row, Table
 from analysis.tables.paper import Reference
 from analysis.tables.significance import Comparison
+from analysis.tables.splits import Pair
 
 MADE_UP = "\u2021"  # a double dagger
 MIXED = "\u2020"  # a dagger
@@ -48,12 +49,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Column:
-    """`of` is a dataset's number, or the datasets that share a column of parameters."""
+    """`of` is a dataset's number, the datasets that share a column of parameters, or a pair."""
 
     title: str
     group: str
-    kind: Literal["params", "cell", "average"]
-    of: int | range
+    kind: Literal["params", "cell", "average", "difference"]
+    of: int | range | Pair
     wide: bool
 
 
@@ -64,6 +65,7 @@ class Extras:
     references: tuple[Reference, ...] = ()
     tolerance: float | None = None
     comparison: Comparison | None = None
+    pairs: tuple[Pair, ...] = ()
 
     def outside(self, difference: float) -> bool:
         """1e-9 for rounding: 1.48 is within 1.48."""
@@ -88,7 +90,7 @@ class Layout:
 
 
 def lay_out(table: Table, extras: Extras) -> Layout:
-    columns = tuple(_columns(table, bool(extras.references)))
+    columns = tuple(_columns(table, bool(extras.references), extras.pairs))
     marks = [table.marks(i) for i in range(len(table.datasets) + 1)]
     lines: list[Line] = []
     for i, row in enumerate(table.rows):
@@ -121,6 +123,7 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
         yield f"{MIXED}: its runs were made with several codes; --trace ROW COLUMN lists them"
     if extras.comparison:
         yield from extras.comparison.notes
+    yield from (pair.note(table) for pair in extras.pairs)
     for reference in extras.references:
         yield f"{reference.name}, and ours minus it: {reference.source}"
         yield from reference.about(table)
@@ -128,7 +131,7 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
         yield f"!: further than {extras.tolerance:g} away"
 
 
-def _columns(table: Table, compared: bool) -> Iterator[Column]:
+def _columns(table: Table, compared: bool, pairs: Sequence[Pair]) -> Iterator[Column]:
     for block in table.params_blocks:
         yield Column("Params", "", "params", block, wide=False)
         for i in block:
@@ -136,6 +139,9 @@ def _columns(table: Table, compared: bool) -> Iterator[Column]:
             cells = [row.cells[i] for row in table.rows]
             wide = any(_beside(table, cell, None) for cell in cells)
             yield Column(dataset.title, dataset.group, "cell", i, wide or compared)
+            for pair in pairs:
+                if i == max(pair.apart, pair.mixed):
+                    yield Column(pair.title, dataset.group, "difference", pair, wide=True)
     if table.has_average:
         wide = compared or any(row.synthetic for row in table.rows)
         yield Column("Avg", "", "average", len(table.datasets), wide)
@@ -145,6 +151,10 @@ def _entry(table: Table, extras: Extras, i: int, column: Column, marks: list[lis
     row = table.rows[i]
     if isinstance(column.of, range):
         return Entry(row.params(column.of))
+    if isinstance(column.of, Pair):
+        between = column.of.rows.get(i)
+        mean, _, ends = between.text(table.measure).partition(" ") if between else (DASH, "", "")
+        return Entry(mean, ends)
     mark = marks[column.of][i]
     if column.kind == "average":
         average = row.average
@@ -180,6 +190,8 @@ def _reference_lines(
 
 
 def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column: Column) -> Entry:
+    if isinstance(column.of, Pair):
+        return Entry()
     if isinstance(column.of, range):
         labels = [table.datasets[i].label for i in column.of]
         known = dict.fromkeys(filter(None, (reference.parameters(row, name) for name in labels)))

@@ -67,7 +67,7 @@ def compare(table: Table, frame: pd.DataFrame, wanted: str) -> Comparison:
     untested, assumed = [], []
     for column, dataset in enumerate(table.datasets):
         cells = [row.cells[column] for row in table.rows]
-        ratio = _ratio(frame[frame["dataset"] == dataset.name])
+        ratio = ratio_of(frame[frame["dataset"] == dataset.name])
         differences = {
             i: pairs
             for i, cell in enumerate(cells)
@@ -116,7 +116,7 @@ def _pairs(cell: Cell, reference: Cell) -> list[float]:
     return pairs if len(pairs) > 1 and not any(map(math.isnan, pairs)) else []
 
 
-def _ratio(runs: pd.DataFrame) -> float | None:
+def ratio_of(runs: pd.DataFrame) -> float | None:
     if not {"clips.test", "clips.train"} <= set(runs.columns):
         return None
     train, test = runs["clips.train"].mean(), runs["clips.test"].mean()

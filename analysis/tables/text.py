@@ -21,7 +21,7 @@ CSV_COLUMNS = (
     *("study", "metric", "unit", "dataset", "backbone", "method", "dataset_label", "method_label"),
     *("mean", "std", "n", "expected", "params", "spread", "spread_kind", "folds", "synthetic"),
     *("published", "reproduction", "outside", "reference", "difference", "p", "p_holm"),
-    "mixed_code",
+    *("flatters", "flatters_low", "flatters_high", "mixed_code"),
 )
 
 
@@ -119,6 +119,7 @@ def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
             apart = [cell.mean - value for value in theirs.values() if value is not None]
             test = comparison.tests.get((i, j)) if comparison else None
             limit = extras.tolerance
+            flatters = next((p.rows[i] for p in extras.pairs if p.mixed == j and i in p.rows), None)
             cells.append(
                 (
                     *(table.study, table.measure.column, "percent" * table.measure.percent),
@@ -129,6 +130,8 @@ def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
                     None if limit is None or not apart else any(map(extras.outside, apart)),
                     *(comparison and comparison.reference, test and test.mean),
                     *(test and test.p, test and test.adjusted),
+                    flatters and flatters.mean,
+                    *((flatters and flatters.ends) or (None, None)),
                     cell.mixed,
                 )
             )

@@ -1,0 +1,128 @@
+"""The same dataset split twice, groups kept apart and at random: by how much the latter flatters.
+
+`grouped` and `random` have as many clips of each class in each fold, so their folds are paired; the
+variance is widened as in significance.py. Folds of any other two splits are compared unpaired
+(Welch). Seeds are averaged within their fold first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from statistics import fmean, variance
+
+import pandas as pd
+
+from analysis.cells import Cell, Table
+from analysis.measure import Measure
+from analysis.tables.significance import ratio_of
+
+FLATTERING = ("random", "windows-at-random")
+"""Clips of one recording are in training and in the test."""
+PAIRED = {"grouped", "random"}
+HOW_SPLIT = ("dataset.split", "dataset.folds", "dataset.group", "dataset.ratio.", "dataset.table.")
+"""Settings in which the two may differ, or beginnings of their names."""
+Values = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference of means; without ends where one of the two has a single fold."""
+
+    mean: float
+    ends: tuple[float, float] | None
+
+    def text(self, measure: Measure) -> str:
+        if self.ends is None:
+            return measure.signed(self.mean)
+        return f"{measure.signed(self.mean)} [{', '.join(map(measure.signed, self.ends))}]"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two columns of a table. `rows`: of each method whose runs are all done; `whole`: of all."""
+
+    apart: int
+    mixed: int
+    title: str
+    paired: bool
+    whole: Interval
+    rows: dict[int, Interval] = field(repr=False)
+
+    def note(self, table: Table) -> str:
+        names = [table.datasets[i].label for i in (self.mixed, self.apart)]
+        measure, shift = table.measure, self.whole.mean
+        flatters = shift < 0 if measure.lowest_first else shift > 0
+        points = " points" if measure.percent else ""
+        text = self.whole.text(measure)
+        how = "paired over folds" if self.paired else "unpaired, Welch"
+        interval = f" [95% interval; {how}]" if self.whole.ends else ""
+        what = "random splits flatter by" if flatters else "random splits do not flatter:"
+        return f"{names[0]} against {names[1]}: {what} {text}{points}, {self._mean()}{interval}"
+
+    def _mean(self) -> str:
+        return "one method" if len(self.rows) == 1 else f"mean of {len(self.rows)} methods"
+
+
+def pairs(table: Table, frame: pd.DataFrame) -> tuple[Pair, ...]:
+    """Every two columns that differ only in how their dataset is split."""
+    settings = [_settings(frame[frame["dataset"] == one.name]) for one in table.datasets]
+    numbers = range(len(table.datasets))
+    found = []
+    for apart, mixed in product(numbers, numbers):
+        (split, same), (other, theirs) = settings[apart], settings[mixed]
+        if other not in FLATTERING or split in FLATTERING or same != theirs:
+            continue
+        columns = [(row.cells[apart], row.cells[mixed]) for row in table.rows]
+        done = {i: cells for i, cells in enumerate(columns) if all(c.complete for c in cells)}
+        ratio = ratio_of(frame[frame["dataset"] == table.datasets[mixed].name])
+        ratio = 1 / 4 if ratio is None else ratio
+        paired = {split, other} == PAIRED and all(_alike(*cells) for cells in done.values())
+        rows = {i: _interval(a.folds, b.folds, paired, ratio) for i, (a, b) in done.items()}
+        if rows:
+            means = [_by_fold(cells) for cells in zip(*done.values(), strict=True)]
+            whole = _interval(*means, paired, ratio)
+            found.append(Pair(apart, mixed, f"{other} \u2212 {split}", paired, whole, rows))
+    return tuple(found)
+
+
+def _settings(runs: pd.DataFrame) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Its split, and all that the other must have in common."""
+    first = runs.iloc[0]
+    same = [n for n in runs if n.startswith("dataset.") and not n.startswith(HOW_SPLIT)]
+    return str(first["dataset.split"]), tuple((name, str(first[name])) for name in same)
+
+
+def _alike(apart: Cell, mixed: Cell) -> bool:
+    return [fold for fold, _ in apart.by_fold] == [fold for fold, _ in mixed.by_fold]
+
+
+def _by_fold(cells: Sequence[Cell]) -> list[float]:
+    """The mean over methods in each fold that all of them have."""
+    shared = set.intersection(*({fold for fold, _ in cell.by_fold} for cell in cells))
+    return [fmean(dict(cell.by_fold)[fold] for cell in cells) for fold in sorted(shared)]
+
+
+def _interval(apart: Values, mixed: Values, paired: bool, ratio: float) -> Interval:
+    mean = fmean(mixed) - fmean(apart)
+    if min(len(apart), len(mixed)) < 2:
+        return Interval(mean, None)
+    if paired:
+        k, spread = len(apart), variance(b - a for a, b in zip(apart, mixed, strict=True))
+        error, freedom = math.sqrt((1 / k + ratio) * spread), k - 1.0
+    else:
+        parts = [variance(values) / len(values) for values in (apart, mixed)]
+        error = math.sqrt(sum(parts))
+        below = sum(
+            part**2 / (len(values) - 1) for part, values in zip(parts, (apart, mixed), strict=True)
+        )
+        freedom = sum(parts) ** 2 / below if below else 1.0
+    return Interval(mean, (mean - _t(freedom) * error, mean + _t(freedom) * error))
+
+
+def _t(freedom: float) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
