@@ -30,7 +30,7 @@ COMMANDS = {
     "retry": ("slurm.submit.commands:retry", "Submit failed runs again."),
     "clean": ("slurm.submit.commands:clean", "Remove what is no longer needed."),
     "train": ("petl.train.commands:train", "Train one task, in this process."),
-    "pretrain": ("petl.train.commands:pretrain", "Pre-train the small AST of the quickstart."),
+    "pretrain": ("petl.train.commands:pretrain", "Pre-train an AST on sounds without labels."),
     "table": ("analysis.tables.commands:table", "Make the table and the figure."),
     "report": ("analysis.html.commands:report", "Make one HTML page of a study, to share."),
     "figure": ("analysis.figures.commands:figure", "Draw a figure for print."),

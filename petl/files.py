@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -142,6 +142,24 @@ def write_output(path: Path, data: bytes) -> None:
         write_atomic(path, data)
     except OSError as error:
         raise UserError(f"cannot write {path}: {reason(error)}") from None
+
+
+def refuse_taken(out: Path) -> None:
+    """Nothing that somebody made is overwritten."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out} exists already; choose a new folder")
+
+
+def write_folder(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write all files or none; refuse a folder that is not empty."""
+    refuse_taken(out)
+    try:
+        with staging(out) as temporary:
+            for name, data in files.items():
+                write_atomic(temporary / name, data)
+            temporary.replace(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {reason(error)}") from None
 
 
 def write_json(path: Path, value: Any, check: Callable[[], object] = lambda: None) -> None:

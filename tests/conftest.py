@@ -48,3 +48,12 @@ def runs(tmp_path: Path) -> Path:
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(tmp_path / "runs", tmp_path / "data", tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def golden_ssl() -> Path:
+    """Numbers recorded from a released recipe for self-supervised checkpoints."""
+    folder = ROOT.parent / "shared" / "golden_ssl"
+    if not folder.is_dir():
+        pytest.skip(f"recorded numbers are not here: {folder} does not exist")
+    return folder

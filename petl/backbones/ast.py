@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from petl import config
-from petl.backbones.encoder import Encoder
+from petl.backbones.encoder import Encoder, unwrap
 from petl.backbones.naming import Naming
 from petl.backbones.patches import LAYERS, NEWER_LAYERS, PatchTokens, geometry
-from petl.config.front_end import BINS
+from petl.config.front_end import BINS, RATE
 
 EXPECTED = {"model_type": "audio-spectrogram-transformer", "hidden_act": "gelu"}
 NAMING = Naming(
@@ -68,4 +68,38 @@ def library_config(
         "time_stride": time_stride,
         "max_length": frames,
         "num_mel_bins": BINS,
+    }
+
+
+def config_of(encoder: Encoder, frames: int) -> dict[str, Any]:
+    """config.json of this encoder, which reads so many frames."""
+    shape, patch, first = encoder.shape, encoder.tokens.patch, next(encoder.bare_layers())
+    return library_config(
+        hidden=shape.hidden,
+        layers=shape.layers,
+        heads=shape.heads,
+        mlp=shape.mlp,
+        patch=patch.kernel_size[0],
+        frequency_stride=patch.stride[0],
+        time_stride=patch.stride[1],
+        frames=frames,
+        eps=shape.eps,
+        qkv_bias=unwrap(unwrap(first.attention).qkv).linear.bias is not None,
+    )
+
+
+def extractor_config(frames: int, mean: float, std: float) -> dict[str, Any]:
+    """preprocessor_config.json: the library's extractor divides by 2 std, as we do."""
+    return {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": RATE,
+        "num_mel_bins": BINS,
+        "max_length": frames,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "do_normalize": True,
+        "mean": mean,
+        "std": std,
+        "return_attention_mask": False,
     }

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from petl.backbones import ast
-from petl.backbones.encoder import Encoder
+from petl.backbones.encoder import Encoder, Origin
 
 
 def fresh(c: dict[str, Any]) -> Encoder:
@@ -22,4 +22,5 @@ def fresh(c: dict[str, Any]) -> Encoder:
         nn.init.trunc_normal_(token, std=0.02)
     nn.init.normal_(tokens.patch.weight, std=0.1)  # spectrograms are small numbers here
     nn.init.zeros_(tokens.patch.bias)
+    encoder.origin = Origin("new", taken=0, dropped={}, new=("all tensors",))
     return encoder

@@ -143,6 +143,7 @@ class Task(Settings):
         others = {
             "'classes' and 'targets'": dataset.kind is not NO_LABELS,
             "dataset.few_shot": dataset.few_shot is not None,
+            "dataset.front_end": dataset.front_end.kind != "ast",
             "dataset.spec_augment": dataset.spec_augment is not None,
             "head": self.head != HeadSettings(),
             "train.mixup": train.mixup is not None,

@@ -122,4 +122,6 @@ def folder_of(dataset: Dataset, places: Places) -> Path:
 def pooled(clips: np.ndarray) -> Statistics:
     """Mean and std of all that the network will see of these clips, their padding included."""
     mean, square = clips["mean"].mean(), clips["square"].mean()
+    if square <= mean**2:
+        raise UserError("no training clip holds sound: all their spectrograms are one number")
     return Statistics(mean=float(mean), std=float(np.sqrt(square - mean**2)))

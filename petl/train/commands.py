@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from petl.errors import UserError
 from petl.terminal import (
     INTERRUPTED,
     CacheDir,
@@ -21,7 +24,11 @@ from petl.terminal import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from petl.config import Task
+    from petl.places import Places
+    from petl.runs.result import Result
 
 NAME = "A name, the beginning of one, or a pattern."
 RESUME = "run the same command again to continue"
@@ -51,34 +58,41 @@ def train(
       petl train experiments/quickstart.yaml --method conformer --fold 0
     """
     need("torch", "train")
-    from petl.config.options import Options, tracked
     from petl.config.selection import one_task
     from petl.config.study import load_study
-    from petl.data.ready import prepare_all
     from petl.places import Places
-    from petl.runs.directory import RunDir
 
     names = {"dataset": dataset, "backbone": backbone, "method": method}
     task = one_task(load_study(study).tasks, study, **names, fold=fold, seed=seed)
     places = Places.choose(runs, data, cache)
+    _train([task], places, track)
+
+
+def _train(tasks: Sequence[Task], places: Places, track: list[str] | None = None) -> None:
+    """One after the other, with a line for each epoch. Leave if somebody asks to stop."""
+    from petl.config.options import Options, tracked
+    from petl.data.ready import prepare_all
+    from petl.runs.directory import RunDir
+
     screen = console()
-    done = RunDir.of(task, places.runs).result() is not None
-    screen.print(f"{task} · run {task.run_id}{' (done before)' * done}", soft_wrap=True)
     with interruptible(RESUME):
-        prepare_all([task], places)
+        prepare_all(tasks, places)
         from petl.train.run import Interrupted, run_task
 
-        with asked_to_stop() as stop:
-            try:
-                result = run_task(
-                    task,
-                    places,
-                    Options(track=tuple(track or tracked())),
-                    on_epoch=lambda metrics: screen.print(_epoch(metrics, task)),
-                    stop=stop,
-                )
-            except Interrupted:
-                leave(f"stopped; {RESUME}", INTERRUPTED)
+        options = Options(track=tuple(track or tracked()))
+        for task in tasks:
+            done = RunDir.of(task, places.runs).result() is not None
+            screen.print(f"{task} · run {task.run_id}{' (done before)' * done}", soft_wrap=True)
+            with asked_to_stop() as stop:
+                try:
+                    shown = partial(_show_epoch, screen, task)
+                    result = run_task(task, places, options, on_epoch=shown, stop=stop)
+                except Interrupted:
+                    leave(f"stopped; {RESUME}", INTERRUPTED)
+            _show_result(screen, task, result)
+
+
+def _show_result(screen: Console, task: Task, result: Result) -> None:
     kind = task.dataset.kind
     last, best = (result["metrics"][name][kind.headline] for name in ("test_last", "test_best"))
     screen.print(
@@ -89,34 +103,87 @@ def train(
         screen.print(f"{kind.title} leaves out {without:.0f} classes without test clips")
 
 
-def _epoch(metrics: dict[str, Any], task: Task) -> str:
+def _show_epoch(screen: Console, task: Task, metrics: dict[str, Any]) -> None:
     kind = task.dataset.kind
     score = f"{kind.title} {kind.text(metrics[f'val_{kind.headline}']):>6}"
-    return (
+    screen.print(
         f"epoch {metrics['epoch']:3} of {task.train.epochs}   loss {metrics['train_loss']:.4f}   "
         f"validation {score}   {metrics['seconds']:.1f} s"
     )
 
 
 def pretrain(
-    settings: Annotated[
+    study: Annotated[
         Path | None,
-        typer.Argument(metavar="SETTINGS", help="A YAML file [builtin:small's]."),
+        typer.Argument(metavar="FILE", help="A study with an `objective` [the small AST's file]."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for it.")] = Path(
-        "pretrained"
-    ),
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="A new folder for the checkpoint; {dataset}, {backbone}, {method}, {fold} and "
+            "{seed} in its name are replaced.",
+        ),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help=NAME)] = None,
+    backbone: Annotated[str | None, typer.Option(help=NAME)] = None,
+    method: Annotated[str | None, typer.Option(help=NAME)] = None,
+    fold: Annotated[int | None, typer.Option(help="The fold that is left out.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed.")] = None,
+    runs: RunsDir = None,
+    data: DataDir = None,
+    cache: CacheDir = None,
 ) -> None:
-    """Pre-train a small AST on synthetic sounds.
+    """Pre-train an AST on sounds without labels, here, and write it as a checkpoint.
 
-    The same settings, packages and kind of processor give the same file, byte for byte.
+    Trains every run of the study that has no result yet. Ctrl-C saves a checkpoint; run the same
+    command again to continue from it. `petl submit FILE` sends the runs to Slurm, and
+    `petl export RUN DIR` writes a finished one.
+
+    Without a study, or with the small AST's settings, it trains the small AST on synthetic sounds:
+    the same settings, packages and kind of processor give the same file, byte for byte.
 
     \b
     Example:
+      petl pretrain sounds.yaml --out "pretrained/{method}-{fold}"
       petl pretrain --out pretrained
       sha256sum pretrained/model.safetensors petl/backbones/small/model.safetensors
     """
     need("torch", "train")
+    from petl.config.selection import some_tasks
+    from petl.config.study import load_study
+    from petl.places import Places
+
+    if study is None or _is_of_the_small_ast(study):
+        _small_ast(study, Path(out or "pretrained"))
+        return
+    names = {"dataset": dataset, "backbone": backbone, "method": method}
+    tasks = some_tasks(load_study(study).tasks, study, **names, fold=fold, seed=seed)
+    if labelled := next((task for task in tasks if task.objective is None), None):
+        raise UserError(
+            f"{study}: {labelled} has no `objective`; `petl train` trains what has labels"
+        )
+    from petl.runs.directory import RunDir
+    from petl.train.objectives.export import export_encoder, folders
+
+    places = Places.choose(runs, data, cache)
+    written = folders(tasks, out)
+    _train(tasks, places)
+    for task, folder in written.items():
+        export_encoder(RunDir.of(task, places.runs), task, folder)
+        console().print(f"wrote {folder}; use it with `source: {folder}`", soft_wrap=True)
+    if not out:
+        console().print("`petl export RUN DIR` writes a checkpoint of a run", soft_wrap=True)
+
+
+def _is_of_the_small_ast(file: Path) -> bool:
+    """Settings without a matrix: they say which AST, not which study."""
+    from petl.config.yamlfile import read_yaml
+
+    return file.is_file() and "shape" in read_yaml(file).data
+
+
+def _small_ast(settings: Path | None, out: Path) -> None:
     with interruptible("nothing was written"):
         from petl.train.pretrain import SMALL, pretrain_checkpoint
 

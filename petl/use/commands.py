@@ -38,7 +38,8 @@ def export(
     """Export a trained run for others: the trained tensors, or a model for Hugging Face.
 
     adapter: the trained tensors as safetensors, about 1 MB for an adapter, and adapter.json, which
-    describes each of them. `petl predict OUT FILE` works with this folder.
+    describes each of them. `petl predict OUT FILE` works with this folder. Of a pre-training, the
+    encoder as a checkpoint for `backbone.source` and for transformers' ASTModel.
 
     huggingface: an AST with the method merged into its weights. This works for full, gradual,
     linear and head tuning, BitFit, LoRA, DoRA, (IA)3 and SSF, and not for adapters, mixtures,
@@ -58,15 +59,23 @@ def export(
     """
     need("torch", "train")
     from petl.places import Places
+    from petl.runs.directory import RunDir
+    from petl.runs.find import read_task
+    from petl.train.objectives.export import export_encoder
     from petl.use.export import export as write
-    from petl.use.load import load_run
+    from petl.use.load import is_pretraining, load_run
     from petl.use.predict.choose import choose
 
     places = Places.choose(runs)
     chosen = choose(run, places)
     if chosen.why:
         echo(f"petl: {chosen.why}", err=True)
-    loaded = load_run(chosen.paths[0], places)
+    path = chosen.paths[0]
+    if is_pretraining(path):
+        export_encoder(RunDir(path), read_task(RunDir(path)), out)
+        console().print(f"wrote {out}: a checkpoint for `backbone.source`", soft_wrap=True)
+        return
+    loaded = load_run(path, places)
     description = write(loaded, out, "peft" if peft else format.value)
     console().print(f"wrote {out}: {description}", soft_wrap=True)
 

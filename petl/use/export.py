@@ -15,8 +15,7 @@ from torch import Tensor, nn
 import petl
 from petl.backbones.encoder import Wrapper
 from petl.backbones.families import naming_of
-from petl.errors import UserError, reason
-from petl.files import staging, write_atomic
+from petl.files import write_folder
 from petl.model.build import trained_state
 from petl.use.load import ADAPTER, LoadedRun
 from petl.use.peft.write import to_peft
@@ -109,16 +108,3 @@ def library_names(run: LoadedRun, name: str) -> list[str] | None:
         return None
     naming = naming_of(run.task.backbone.family)
     return list(naming.theirs(".".join(own[1:])))
-
-
-def write_folder(out: Path, files: Files) -> None:
-    """Write all files or none; refuse a folder that is not empty."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out} exists already; choose a new folder")
-    try:
-        with staging(out) as temporary:
-            for name, data in files.items():
-                write_atomic(temporary / name, data)
-            temporary.replace(out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {reason(error)}") from None

@@ -97,11 +97,21 @@ def load_run(name: str | Path, places: Places) -> LoadedRun:
         return _load(folder, folder / "adapter.safetensors", task, facts, None, Hub.of(places))
     run = find_run(str(name), places.runs)
     task = read_task(run)
+    if task.objective is not None:
+        raise UserError(
+            f"{run.path}: a pre-training has no answers; `petl export {task.run_id} FOLDER` makes "
+            "a checkpoint of it, to fine-tune with `backbone.source: FOLDER`"
+        )
     result = _finished(run, task)
     with run.at_hand(run.weights_file.name) as weights:
         if not weights.is_file():
             raise UserError(_no_weights(run, task))
         return _load(run.path, weights, task, result, result, _hub(task, result, places))
+
+
+def is_pretraining(path: Path) -> bool:
+    task = RunDir(path).task()
+    return task is not None and task.get("objective") is not None
 
 
 def _hub(task: config.Task, result: Result, places: Places) -> Hub:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from petl import config
 from petl.backbones import ast
-from petl.backbones.encoder import Encoder, Wrapper, unwrap
+from petl.backbones.encoder import Encoder, Wrapper
 from petl.backbones.naming import to_huggingface
 from petl.config.front_end import BINS, RATE
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
@@ -175,19 +175,7 @@ def classifier_tensors(model: Model, head: dict[str, Tensor]) -> dict[str, Tenso
 
 
 def model_config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str, Any]:
-    shape, patch, first = encoder.shape, encoder.tokens.patch, next(encoder.bare_layers())
-    config = ast.library_config(
-        hidden=shape.hidden,
-        layers=shape.layers,
-        heads=shape.heads,
-        mlp=shape.mlp,
-        patch=patch.kernel_size[0],
-        frequency_stride=patch.stride[0],
-        time_stride=patch.stride[1],
-        frames=run.task.dataset.frames,
-        eps=shape.eps,
-        qkv_bias=unwrap(unwrap(first.attention).qkv).linear.bias is not None,
-    )
+    config = ast.config_of(encoder, run.task.dataset.frames)
     return config | {
         "architectures": ["ASTForAudioClassification" if classifier else "ASTModel"],
         "problem_type": PROBLEMS[run.task.dataset.kind],
@@ -197,21 +185,9 @@ def model_config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str
 
 
 def preprocessor(run: LoadedRun) -> dict[str, Any]:
-    """The library's extractor computes our spectrogram, and divides by 2 std as we do."""
     assert run.statistics is not None
-    return {
-        "feature_extractor_type": "ASTFeatureExtractor",
-        "feature_size": 1,
-        "sampling_rate": RATE,
-        "num_mel_bins": BINS,
-        "max_length": run.task.dataset.frames,
-        "padding_side": "right",
-        "padding_value": 0.0,
-        "do_normalize": True,
-        "mean": run.statistics.mean,
-        "std": run.statistics.std,
-        "return_attention_mask": False,
-    }
+    statistics = run.statistics
+    return ast.extractor_config(run.task.dataset.frames, statistics.mean, statistics.std)
 
 
 def _readme(run: LoadedRun, classifier: bool) -> str:

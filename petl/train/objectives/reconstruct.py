@@ -23,9 +23,12 @@ class Reconstruct(SelfSupervised):
 
     def errors(self, clean: Tensor, sound: Tensor) -> Tensor:
         given = self.masked(clean) if self.training else clean
-        errors = (self.head(self.backbone(given), clean.shape[1]).float() - clean).square()
         every = torch.ones_like(sound) if self.settings.target == "all" else sound
-        return mean_over(errors.mean(dim=2), every)
+        return mean_over(self.of_frames(given, clean), every)
+
+    def of_frames(self, given: Tensor, clean: Tensor) -> Tensor:
+        said = self.head(self.backbone(given), clean.shape[1])
+        return (said.float() - clean).square().mean(dim=2)
 
     def masked(self, clean: Tensor) -> Tensor:
         """Masks as SpecAugment draws them; 0 is the mean of the training clips."""
