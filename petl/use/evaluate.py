@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,6 +33,35 @@ RECORDED = {"test": "test_{weights}", "validation": "val_{weights}", "train": ""
 
 
 @dataclass(frozen=True)
+class Together:
+    """What is known of an ensemble beside its metrics."""
+
+    runs: tuple[str, ...]
+    combine: Combine
+    alone: float
+    """The mean of the headline metric over its runs, each alone on its clips."""
+    interval: tuple[float, float] | None
+    """Of the accuracy, 95 %."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"runs": list(self.runs), "combine": self.combine, "alone": self.alone} | (
+            {"interval": list(self.interval)} if self.interval else {}
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A row of outputs and of targets for each clip."""
+
+    folder: Path
+    """The corpus's."""
+    clips: list[Clip]
+    outputs: Tensor
+    targets: np.ndarray
+    songs: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """`confusion` has a row for each true class and a column for each predicted class."""
 
@@ -50,6 +79,8 @@ class Evaluation:
     top: tuple[int, float] | None = None
     """k, and the accuracy among the k most probable classes."""
     groups: int | None = None
+    together: Together | None = None
+    """Of an ensemble; `run` is then the first of its runs."""
 
     @property
     def mean_auc(self) -> float | None:
@@ -69,6 +100,8 @@ class Evaluation:
             "metrics": self.metrics,
             "recorded": self.recorded,
         }
+        if self.together is not None:
+            facts = self.together.to_json() | {n: facts[n] for n in ("split", "clips", "metrics")}
         if self.groups is not None:
             facts["groups"] = self.groups
         if self.auc:
@@ -105,26 +138,38 @@ class Way:
 def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) -> Evaluation:
     """Without a `way` as in training: on the same machine, the bits are the same."""
     way = way or Way()
+    found = measured(run, part, outputs_of(run, places, part, way), way)
+    name = RECORDED[part].format(weights=run.weights)
+    recorded = run.result["metrics"].get(name) if run.result and not way.group else None
+    return replace(found, recorded=recorded)
+
+
+def outputs_of(run: LoadedRun, places: Places, part: str, way: Way) -> Outputs:
     corpus = read(run.task.dataset, places)
     indices = getattr(split(corpus, run.task.dataset, run.task.fold, run.task.seed), part)
     clips = [corpus.clips[index] for index in indices]
-    targets = targets_of(corpus, run.task.dataset)[indices]
-    songs = songs_of(corpus)
-    songs = None if songs is None or way.group else songs[indices]
     outputs = _whole(run, clips, way.whole) if way.whole else _as_in_training(run, indices, places)
+    targets, songs = targets_of(corpus, run.task.dataset)[indices], songs_of(corpus)
+    return Outputs(
+        corpus.folder, clips, outputs, targets, None if songs is None else songs[indices]
+    )
+
+
+def measured(run: LoadedRun, part: str, found: Outputs, way: Way) -> Evaluation:
+    outputs, targets, songs = found.outputs, found.targets, found.songs
     if way.group:
-        outputs, targets = _grouped(run, corpus.folder, clips, outputs, targets, way)
+        outputs, targets = _grouped(run, found.folder, found.clips, outputs, targets, way)
+        songs = None
     measure, truth = objective(run.task), torch.from_numpy(targets).to(run.device)
     outputs = outputs.to(run.device)
-    name = RECORDED[part].format(weights=run.weights)
     of_classes = measure.per_class(outputs, truth) or {"average_precision": [], "clips": []}
     return Evaluation(
         run,
         part,
-        len(indices),
+        len(found.clips),
         measure.measure(outputs, truth, songs),
         measure.confusion(outputs, truth),
-        run.result["metrics"].get(name) if run.result and not way.group else None,
+        recorded=None,
         auc=_auc(run, outputs, targets),
         precision=tuple(zip(of_classes["average_precision"], of_classes["clips"], strict=True)),
         top=_top(run, outputs, targets, way.top),
@@ -145,10 +190,10 @@ def _whole(run: LoadedRun, clips: Sequence[Clip], how: How) -> Tensor:
         if prediction.error:
             raise UserError(f"{prediction.file}: {prediction.error}")
         answers.append(prediction.values)
-    return _outputs(run, torch.tensor(answers, dtype=torch.float64))
+    return as_outputs(run, torch.tensor(answers, dtype=torch.float64))
 
 
-def _outputs(run: LoadedRun, answers: Tensor) -> Tensor:
+def as_outputs(run: LoadedRun, answers: Tensor) -> Tensor:
     """Outputs of a model that would give these answers."""
     if run.task.dataset.kind is SEVERAL_LABELS:
         return answers.logit(eps=1e-12)
@@ -185,7 +230,7 @@ def _grouped(
         truth = [targets[of_group].mean(axis=0) for of_group in members.values()]
     else:
         truth = [targets[of_group[0]] for of_group in members.values()]
-    return _outputs(run, torch.from_numpy(np.stack(together))), np.stack(truth)
+    return as_outputs(run, torch.from_numpy(np.stack(together))), np.stack(truth)
 
 
 def _auc(run: LoadedRun, outputs: Tensor, targets: np.ndarray) -> tuple[float | None, ...]:

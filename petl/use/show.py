@@ -21,6 +21,10 @@ def header(evaluation: Evaluation) -> str:
     run = evaluation.run
     epoch = "" if run.epoch is None else f" (epoch {run.epoch})"
     groups = f" in {evaluation.groups} groups" if evaluation.groups is not None else ""
+    if (together := evaluation.together) is not None:
+        how = "mean probability" if together.combine == "mean" else "majority vote"
+        what = f"{evaluation.clips} {evaluation.part} clips{groups}, each by all runs that have it"
+        return f"{len(together.runs)} runs of {run.task.names.study}, {how}\n{what}"
     return (
         f"{run.task} · run {run.task.run_id}\n"
         f"{run.weights} weights{epoch} on {evaluation.part}: {evaluation.clips} clips{groups}"
@@ -37,6 +41,13 @@ def metrics(evaluation: Evaluation) -> Table:
             same = recorded[name] == value
             cells.append("the same" if same else _number(name, recorded[name]))
         table.add_row(*cells)
+    if together := evaluation.together:
+        headline = evaluation.run.task.dataset.kind.headline
+        if together.interval:
+            low, high = (_number(headline, end) for end in together.interval)
+            table.add_row("its 95 % interval", f"{low} to {high}")
+        name = f"mean {metric(headline).title} of the runs alone"
+        table.add_row(name, _number(headline, together.alone))
     if evaluation.top:
         table.add_row(f"accuracy among the top {evaluation.top[0]}", f"{evaluation.top[1]:.2%}")
     if evaluation.mean_auc is not None and "auc" not in evaluation.metrics:

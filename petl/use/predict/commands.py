@@ -69,6 +69,12 @@ Group = Annotated[
     ),
 ]
 Together = Literal["folds", "all"]
+EnsembleOption = Annotated[
+    Together | None,
+    typer.Option(
+        "--ensemble", help="Use several runs of a study: the best method's folds, or all."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -96,6 +102,7 @@ def evaluate(
     pool: PoolOption = "mean",
     group: Group = None,
     combine: CombineOption = "mean",
+    together: EnsembleOption = None,
     only: Only = None,
     as_json: AsJson = False,
     runs: RunsDir = None,
@@ -106,12 +113,14 @@ def evaluate(
 
     The run must have kept its weights. With the same machine, packages and number of threads as
     in training, the numbers are the same to the last bit, unless files are heard as a whole or in
-    groups. RUN can be a study: its best run on the validation set is used.
+    groups. RUN can be a study: its best run on the validation set is used. With --ensemble, the
+    runs that have the same clips, such as the seeds of a fold, answer together.
 
     \b
     Example:
       petl evaluate 3f9c --per-class --top 3
       petl evaluate birds --whole --hop 2.5 --group recording
+      petl evaluate birds --ensemble all --per-class
       petl evaluate runs/quickstart/3f9c0d1e2a4b5c6d --split validation --json
     """
     need("torch", "train")
@@ -121,16 +130,20 @@ def evaluate(
     from petl.use.evaluate import Way
     from petl.use.evaluate import evaluate as measure
     from petl.use.predict.predict import How
+    from petl.use.together import evaluate_together
 
     if not whole and (hop is not None or pool != "mean"):
         raise UserError("--hop and --pool are about windows; add --whole")
     places = Places.choose(runs, data, cache)
-    loaded = _load(run, places, only or ()).runs[0]
+    loaded = _load(run, places, only or (), together)
     if not whole:
-        prepare_all([loaded.task], places)
+        prepare_all([one.task for one in loaded.runs], places)
     way = Way(How(hop, pool) if whole else None, group or "", combine, top)
-    with console(stderr=True).status(f"evaluating {loaded.task}"):
-        evaluation = measure(loaded, places, split.value, way)
+    with console(stderr=True).status(f"evaluating {loaded.runs[0].task}"):
+        if together:
+            evaluation = evaluate_together(loaded, places, split.value, way)
+        else:
+            evaluation = measure(loaded.runs[0], places, split.value, way)
     if as_json:
         echo(json.dumps(evaluation.to_json(with_classes=per_class), ensure_ascii=False))
         return
@@ -150,12 +163,7 @@ def predict(
         typer.Argument(metavar="FILE...", help="Sound files, folders of them, or - for a list."),
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
-    together: Annotated[
-        Together | None,
-        typer.Option(
-            "--ensemble", help="Use several runs of a study: the best method's folds, or all."
-        ),
-    ] = None,
+    together: EnsembleOption = None,
     only: Only = None,
     hop: Hop = None,
     pool: PoolOption = "mean",
