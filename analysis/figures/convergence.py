@@ -1,4 +1,4 @@
-"""How runs converge: loss, the metric that chooses the best epoch, and the learning rate.
+"""How runs converge: loss, the headline metric of the task, and the learning rate.
 
 A row of panels for each dataset, a line for each method. Several folds of a method are thin lines
 under their mean, with a band of one population standard deviation. The frame is that of
@@ -141,7 +141,7 @@ def _panels(axes: Sequence[Axes], groups: Sequence[Group]) -> None:
 
 
 def _metric(groups: Sequence[Group]) -> str:
-    """The one that chooses the best epoch; different kinds of task share no axis."""
+    """The headline; different kinds of task share no axis."""
     firsts = [epochs[0] for group in groups for epochs in group.runs]
     kinds = {next((m for m in HEADLINES if f"val_{m}" in first), "") for first in firsts}
     if len(kinds) > 1:

@@ -159,6 +159,9 @@ class Dataset(Settings):
     ratio: Ratio | None = None
     group: GroupPattern | None = None
     channel: Channel = "mean"
+    every: Count = 1
+    """For a quick try: each part of the split keeps every so many-th of its clips, and at least one
+    of each class."""
     few_shot: FewShot | None = None
     statistics: Statistics | Literal["training-split", "clip"]
     """`clip`: the front end normalises each clip by itself."""

@@ -15,6 +15,14 @@ class Metric:
     percent: bool = False
     lowest_first: bool = False
 
+    def text(self, value: float) -> str:
+        """For people: `87.5 %`."""
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
+
+    def rank(self, value: float) -> float:
+        """Higher is better, also for a loss."""
+        return -value if self.lowest_first else value
+
 
 METRICS = {
     "accuracy": Metric("accuracy", percent=True),
@@ -42,32 +50,44 @@ its windows; `unscaled_rmse` is in the unit of the table, where `rmse` is in tha
 
 @dataclass(frozen=True)
 class Kind:
-    """`headline` chooses the best epoch, and `test_last` alone means it."""
+    """`headline` is what `test_last` alone means, and it chooses the best epoch unless
+    `train.best_by` names another one of `metrics`."""
 
     name: str
     headline: str
     beside: tuple[str, ...]
     """What a report shows beside it."""
     loss: str
+    metrics: tuple[str, ...]
+    """What can choose the best epoch; of numbers also for each target, `rmse_valence`."""
 
     @property
     def title(self) -> str:
         return METRICS[self.headline].title
 
-    @property
-    def sign(self) -> int:
-        """The score of a run is the headline times this: higher is better."""
-        return -1 if METRICS[self.headline].lowest_first else 1
-
     def text(self, value: float) -> str:
         """A value of the headline for people: `87.5 %`."""
-        return f"{100 * value:.1f} %" if METRICS[self.headline].percent else f"{value:.3f}"
+        return METRICS[self.headline].text(value)
 
 
-ONE_LABEL = Kind("one label", "accuracy", ("balanced_accuracy", "f1"), "cross-entropy")
-SEVERAL_LABELS = Kind("several labels", "map", ("auc",), "binary cross-entropy")
-NUMBERS = Kind("numbers", "ccc", ("rmse", "mae", "r2", "pearson"), "mse, mae or ccc")
-NO_LABELS = Kind("no labels", "held_out_loss", (), "the loss of its objective")
+ONE_LABEL = Kind(
+    "one label",
+    "accuracy",
+    ("balanced_accuracy", "f1"),
+    "cross-entropy",
+    ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "loss"),
+)
+SEVERAL_LABELS = Kind(
+    "several labels", "map", ("auc",), "binary cross-entropy", ("map", "auc", "loss")
+)
+NUMBERS = Kind(
+    "numbers",
+    "ccc",
+    ("rmse", "mae", "r2", "pearson"),
+    "mse, mae or ccc",
+    ("ccc", "pearson", "r2", "mae", "rmse", "loss"),
+)
+NO_LABELS = Kind("no labels", "held_out_loss", (), "the loss of its objective", ("held_out_loss",))
 KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS, NO_LABELS)
 FLOORS = {"constant": "constant (training mean)", "ridge": "ridge on mel statistics"}
 """What predicts numbers without a network (petl/train/floors.py): the last rows of a table."""

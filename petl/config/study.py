@@ -179,7 +179,9 @@ class _Expansion:
         replace_masks(tree)
         leave_out_labels(tree)
         self._fit_kernel(tree, dataset, method)
-        fill_from_profile(tree, self.presets, self.file.profile)
+        ours = (key for file, key in fragments if file is self.presets)
+        like = [str(key[1]) for key in ours if key[0] == "methods"]
+        fill_from_profile(tree, self.presets, self.file.profile, like)
         names = {
             "study": self.source.name,
             "dataset": dataset,

@@ -84,6 +84,7 @@ class Task(Settings):
             )
         self._head_fits()
         self._front_end_fits()
+        self._best_by_fits()
         kind = self.dataset.kind
         if kind is NUMBERS and self.train.label_smoothing:
             raise ValueError("train.label_smoothing is for classes; a regression has none")
@@ -179,6 +180,19 @@ class Task(Settings):
             raise ValueError(
                 "dataset.front_end 'image' makes pictures for a ViT; the AST reads 'ast' and 'mel'"
             )
+
+    def _best_by_fits(self) -> None:
+        wanted, have = self.train.best_by, list(self.dataset.kind.metrics)
+        if self.dataset.kind is NUMBERS:
+            targets = self.dataset.targets
+            have += [f"{name}_{target}" for name in have if name != "loss" for target in targets]
+        if wanted is not None and wanted not in have:
+            raise ValueError(f"train.best_by '{wanted}': this task has {', '.join(have)}")
+
+    @property
+    def best_by(self) -> str:
+        """The metric that chooses the best epoch."""
+        return self.train.best_by or self.dataset.kind.headline
 
     @property
     def run_id(self) -> str:

@@ -44,6 +44,9 @@ class Train(Settings):
     """A learning rate for the head alone; it follows the same curve."""
     warm_up: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """For how many epochs, or parts of one, the learning rate rises from zero."""
+    warm_up_steps: Count | None = None
+    """For how many optimiser steps it rises from zero before the cosine begins, as in the library's
+    get_cosine_schedule_with_warmup; `warm_up` multiplies a cosine that begins at once."""
     clip_norm: Rate | None = None
     label_smoothing: Fraction = 0.0
     loss: Loss = "mse"
@@ -56,6 +59,10 @@ class Train(Settings):
     head_first: Fraction = 0.0
     """The share of the epochs in which only the head trains; then the method trains too."""
     later_batches: Annotated[tuple[LaterBatches, ...], Field(strict=False)] = ()
+    batch_schedule: Literal["obeyed", "ignored"] = "obeyed"
+    """ignored: `later_batches` changes nothing, as in released code that never reads its list."""
+    best_by: str | None = None
+    """The metric whose best value on the validation clips makes the best epoch [the headline]."""
     patience: Count | None = None
     """Stop after this many epochs without a better validation."""
     micro_batch: Count | None = None
@@ -74,6 +81,8 @@ class Train(Settings):
             raise ValueError(
                 f"train.warm_up ({self.warm_up:g}) must be below train.epochs ({self.epochs})"
             )
+        if self.warm_up and self.warm_up_steps:
+            raise ValueError("train.warm_up and train.warm_up_steps: set one of them")
         if self.micro_batch is not None and "ccc" in parts(self.loss):
             raise ValueError("train.micro_batch: loss 'ccc' needs the whole batch at once")
         return self
@@ -91,7 +100,7 @@ class Train(Settings):
 
     def batch_size_in(self, epoch: int) -> int:
         size = self.batch_size
-        for later in self.later_batches:
+        for later in self.later_batches if self.batch_schedule == "obeyed" else ():
             if epoch >= later.epoch:
                 size = later.batch_size
         return size

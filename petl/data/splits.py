@@ -100,6 +100,8 @@ def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     _check(corpus, whole)
     if dataset.split not in MIXED:
         check_apart(corpus, {name: getattr(whole, name) for name in NAMES})
+    if dataset.every > 1:
+        whole = Split(*(_every(corpus, getattr(whole, name), dataset.every) for name in NAMES))
     if dataset.few_shot:
         return replace(whole, train=_few(corpus, whole.train, dataset.few_shot, fold, seed))
     return _held_out(corpus, whole, dataset, fold) if dataset.kind is NO_LABELS else whole
@@ -225,6 +227,18 @@ def _audioset(corpus: Corpus, held_out: bool) -> Split:
         return Split(train, test, test)
     drawn = stratified(corpus, train.tolist(), [0.9, 0.1], "held-out")
     return Split(train[drawn == 0], train[drawn == 1], test)
+
+
+def _every(corpus: Corpus, part: np.ndarray, step: int) -> np.ndarray:
+    """Every so many-th clip; of a class that these leave out, its first one too."""
+    kept = part[::step].tolist()
+    covered = {label for index in kept for label in corpus.labels_of(corpus.clips[index])}
+    for index in part.tolist():
+        labels = corpus.labels_of(corpus.clips[index])
+        if not covered.issuperset(labels):
+            kept.append(index)
+            covered.update(labels)
+    return np.array(sorted(kept), dtype=np.int64)
 
 
 def _few(corpus: Corpus, train: np.ndarray, few: FewShot, fold: int, seed: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def show(run: RunDir) -> Iterator[str]:
     yield f"run {task.run_id} in {run.path}"
     yield f"{state.kind}{': ' * bool(state.reason)}{state.reason}"
     if result is not None:
-        yield from _results(result)
+        yield from _results(result, task)
     if rows := run.metrics():
         yield from _section("curves", _curves(rows, task))
     settings = flat(task.to_json())
@@ -74,14 +74,15 @@ def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def _results(result: Result) -> Iterator[str]:
+def _results(result: Result, task: Task) -> Iterator[str]:
     for split in SPLITS:
         scores: Mapping[str, float] = result["metrics"][split]  # type: ignore[literal-required]
         yield f"{split}: {', '.join(f'{name} {_text(name, v)}' for name, v in scores.items())}"
     params, timing = result["params"], result["timing"]
     yield (
         f"{params['trainable']:,} of {params['total']:,} parameters trained, {result['epochs']} "
-        f"epochs in {timing['seconds']:.0f} s, the best one {result['best_epoch']}"
+        f"epochs in {timing['seconds']:.0f} s, the best one {result['best_epoch']} "
+        f"by {metric(task.best_by).title}"
     )
 
 

@@ -107,6 +107,8 @@ class Summary(TypedDict):
     params: Params
     metrics: Metrics
     best_epoch: int
+    best_by: NotRequired[str]
+    """The metric that chose the best epoch; where it is missing, the headline of the task."""
     epochs: int
     timing: Timing
     peak_memory_mb: float
@@ -176,6 +178,7 @@ def new_result(
         "confusion": dict(confusion),
         "per_class": {name: part for name, part in (per_class or {}).items() if part},
         "best_epoch": best_epoch,
+        "best_by": task.best_by,
         "epochs": epochs,
         "timing": timing,
         "peak_memory_mb": peak_memory_mb,

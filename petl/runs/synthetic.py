@@ -16,7 +16,7 @@ from typing import Any
 
 import petl
 from petl.config import Task
-from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
+from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS, metric
 from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
@@ -163,8 +163,8 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
 
 def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random) -> Result:
     kind = task.dataset.kind
-    primary = f"val_{kind.headline}"
-    best = max(rows, key=lambda row: row[primary])  # the first of equals
+    rank, primary = metric(task.best_by).rank, f"val_{task.best_by}"
+    best = max(rows, key=lambda row: rank(row[primary]))  # the first of equals
     after = {"test_last": test, "test_best": min(1.0, max(0.0, test + random.gauss(0, 0.004)))}
     confusion: dict[str, Confusion | None] = dict.fromkeys(after)
     if kind is ONE_LABEL:

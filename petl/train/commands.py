@@ -93,11 +93,14 @@ def _train(tasks: Sequence[Task], places: Places, track: list[str] | None = None
 
 
 def _show_result(screen: Console, task: Task, result: Result) -> None:
+    from petl.config.kinds import metric
+
     kind = task.dataset.kind
     last, best = (result["metrics"][name][kind.headline] for name in ("test_last", "test_best"))
     screen.print(
         f"test {kind.title} {kind.text(last)} after the last epoch, {kind.text(best)} after "
-        f"epoch {result['best_epoch']}, the best on the validation set"
+        f"epoch {result['best_epoch']}, the best on the validation set by "
+        f"{metric(task.best_by).title}"
     )
     if without := result["metrics"]["test_last"].get("classes_without_clips"):
         screen.print(f"{kind.title} leaves out {without:.0f} classes without test clips")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.config.kinds import metric
 from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.errors import UserError
@@ -50,7 +51,7 @@ class Watcher:
 
 @dataclass
 class Best:
-    """The epoch with the best validation so far."""
+    """The epoch with the best validation so far; a loss has its sign changed in the score."""
 
     score: float = -float("inf")
     epoch: int = 0
@@ -163,8 +164,7 @@ class Fit:
         train_loss = float(torch.stack(self.losses).sum()) / len(self.data.split.train)
         indices = self.data.split.validation
         validation = self.objective.measure(*self.outputs(indices), self.data.songs_of(indices))
-        kind = self.task.dataset.kind
-        score = kind.sign * validation[kind.headline]
+        score = metric(self.task.best_by).rank(validation[self.task.best_by])
         if self.best.is_beaten_by(score):
             self.best = Best(score, self.epoch, validation, self._weights())
         metrics = {

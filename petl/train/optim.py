@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from petl import config
+from petl.errors import UserError
 from petl.model.head import PARTS
 
 
@@ -57,6 +58,8 @@ def schedule(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The curve that the rates of all groups follow, for so many training clips."""
     steps = steps_by_epoch(train, clips)
+    if train.warm_up_steps is not None:
+        return cosine_after_warm_up(adamw, sum(steps), train.warm_up_steps)
     return cosine(adamw, sum(steps), warm_up_steps(train, steps))
 
 
@@ -68,6 +71,21 @@ def cosine(
     def factor(step: int) -> float:
         rise = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
         return rise * 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def cosine_after_warm_up(
+    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """As transformers.get_cosine_schedule_with_warmup: the first step has a rate of zero."""
+    if warm_up >= steps:
+        raise UserError(f"train.warm_up_steps ({warm_up}) must be below the run's {steps} steps")
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return step / warm_up
+        return 0.5 * (1 + math.cos(math.pi * (min(step, steps) - warm_up) / (steps - warm_up)))
 
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 

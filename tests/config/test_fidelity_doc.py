@@ -36,5 +36,5 @@ def test_every_switch_of_the_profiles_has_a_row(profile: str) -> None:
 
 def test_every_setting_in_the_document_exists() -> None:
     schema = (EXPERIMENTS / "study.schema.json").read_text()
-    for setting in set(re.findall(r"`((?:method|backbone|dataset|train)\.[\w.]+)`", FIDELITY)):
+    for setting in set(re.findall(r"`((?:method|backbone|dataset|head|train)\.[\w.]+)`", FIDELITY)):
         assert f'"{setting.rpartition(".")[2]}"' in schema, setting

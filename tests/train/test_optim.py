@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from transformers import get_cosine_schedule_with_warmup
 
 from petl import config
+from petl.errors import UserError
 from petl.train.optim import (
     clip,
     cosine,
@@ -146,6 +148,28 @@ def test_steps_follow_the_batch_size_of_their_epoch_and_no_clip_is_dropped():
 def test_warm_up_counts_the_steps_of_its_own_epochs(warm_up, steps):
     train = settings(epochs=5, batch_size=10, warm_up=float(warm_up))
     assert warm_up_steps(train, [11, 6, 6, 1, 1]) == steps
+
+
+def test_warm_up_in_steps_is_the_librarys_cosine(model):
+    train = settings(epochs=4, batch_size=8, warm_up_steps=3)
+    ours, theirs = (optimiser(model, train) for _ in range(2))
+    expected = rates(theirs, get_cosine_schedule_with_warmup(theirs, 3, 28), 28)
+    assert rates(ours, schedule(ours, train, 50), 28) == pytest.approx(expected, rel=1e-12)
+    assert expected[:4] == pytest.approx([0, 0.1 / 3, 0.2 / 3, 0.1])
+
+
+def test_warm_up_steps_that_never_end_are_refused(model):
+    train = settings(epochs=1, batch_size=8, warm_up_steps=7)
+    with pytest.raises(UserError, match=r"warm_up_steps \(7\) must be below the run's 7 steps"):
+        schedule(optimiser(model, train), train, 50)
+
+
+def test_a_batch_schedule_that_is_ignored_changes_no_step():
+    later = [{"epoch": 2, "batch_size": 20}]
+    obeyed = settings(epochs=3, batch_size=10, later_batches=later)
+    ignored = settings(epochs=3, batch_size=10, later_batches=later, batch_schedule="ignored")
+    assert steps_by_epoch(obeyed, 100) == [10, 5, 5]
+    assert steps_by_epoch(ignored, 100) == [10, 10, 10]
 
 
 # --- clipping -------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
 from petl.train.loop import Diverged, kept
+from petl.train.metrics import Classification
 from petl.train.run import run_task
 
 
@@ -86,6 +87,22 @@ def test_test_last_and_test_best_are_different_weights(tasks, own_runs):
     assert result["best_epoch"] == scores.index(max(scores)) + 1
     assert result["metrics"]["val_best"]["accuracy"] == max(scores)
     assert result["metrics"]["test_best"] != result["metrics"]["test_last"]
+
+
+@pytest.mark.parametrize(("best_by", "epoch"), [(None, 2), ("loss", 3), ("f1", 1)])
+def test_the_best_epoch_is_by_the_metric_that_the_task_names(
+    tasks, own_runs, monkeypatch, best_by, epoch
+):
+    """Of a loss the lowest; the first of equals; the result records the metric."""
+    epochs = [(0.5, 0.9, 3.0), (0.7, 0.6, 2.0), (0.7, 0.9, 1.0)]
+    measured = [dict(zip(("accuracy", "f1", "loss"), one, strict=True)) for one in epochs]
+    tested = iter([*measured, measured[0], measured[0]])
+    monkeypatch.setattr(Classification, "measure", lambda *clips: next(tested))
+    task = by_method(tasks, "linear")
+    train = task.train.model_copy(update={"epochs": 3, "best_by": best_by})
+    result = run_task(task.model_copy(update={"train": train}), own_runs, Options(threads=1))
+    assert (result["best_epoch"], result["best_by"]) == (epoch, best_by or "accuracy")
+    assert result["metrics"]["val_best"] == measured[epoch - 1]
 
 
 def test_weights_are_kept_where_they_are_small() -> None:

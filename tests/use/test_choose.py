@@ -94,6 +94,23 @@ def test_an_ensemble_is_the_mean_of_its_runs_probabilities(three, places, clip) 
     assert sum(voted.values) == pytest.approx(1)
 
 
+def test_runs_whose_best_epoch_is_by_the_loss_are_compared_by_it(written, places, clip) -> None:
+    """The lowest wins; runs that differ in this are compared by the headline."""
+    runs = {}
+    for fold, (accuracy, loss) in enumerate([(0.9, 2.0), (0.5, 1.0)]):
+        run = runs[fold] = written(weights="last", fold=fold, train={"best_by": "loss"})
+        run.metrics_file.unlink()
+        append_json_line(run.metrics_file, {"epoch": 2, "val_accuracy": accuracy, "val_loss": loss})
+    of = places.__class__(runs[0].path.parent.parent, places.data, places.cache)
+    chosen = choose("tiny", of)
+    assert chosen.paths == [runs[1].path]
+    assert "(validation loss 1.000), the best of 2 runs" in chosen.why
+    third = written(weights="last", fold=2)
+    third.metrics_file.unlink()
+    append_json_line(third.metrics_file, {"epoch": 2, "val_accuracy": 0.7, "val_loss": 0.1})
+    assert choose("tiny", of).paths == [runs[0].path]
+
+
 def test_the_runs_of_an_ensemble_share_their_backbone(three, places) -> None:
     tensors = load_file(three[1].weights_file)
     save_file(tensors | {"head.weight": tensors["head.weight"] + 1}, three[1].weights_file)

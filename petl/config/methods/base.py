@@ -29,7 +29,6 @@ class Method(Settings):
 
     family: str
 
-    trains_final_norm: ClassVar[bool] = True
     why_not_merged: ClassVar[str] = ""
     """Why what it adds cannot be folded into the backbone's weights; empty if it can."""
 
@@ -43,6 +42,11 @@ class Method(Settings):
     def parts(self) -> tuple[Method, ...]:
         """The methods of a combination, or this one."""
         return (self,)
+
+    @property
+    def trains_final_norm(self) -> bool:
+        """Does the encoder's last LayerNorm train with it?"""
+        return True
 
     @property
     def prompt_length(self) -> int:

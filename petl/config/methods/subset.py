@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import model_validator
+
 from petl.config.base import Count
 from petl.config.methods.base import Combinable, Method
 
@@ -14,10 +16,24 @@ class Full(Combinable):
 
     family: Literal["full"]
     layers: Literal["all"] | Count = "all"
+    final_norm: Literal["trained", "frozen"] = "trained"
+    """frozen: the last layers train, and the LayerNorm behind them does not."""
     order = 100
+
+    @model_validator(mode="after")
+    def _layers_are_counted(self) -> Full:
+        if self.final_norm == "frozen" and self.layers == "all":
+            raise ValueError("method.final_norm 'frozen' needs 'layers', the number that trains")
+        return self
+
+    @property
+    def trains_final_norm(self) -> bool:
+        return self.final_norm == "trained"
 
     def conflict(self, others: Sequence[str]) -> str:
         whole = "'full' trains all layers; in a combination, set its 'layers' to a number"
+        if self.final_norm == "frozen":
+            return "in a combination the final LayerNorm trains; leave out 'final_norm' of 'full'"
         return whole if self.layers == "all" else ""
 
 
@@ -26,7 +42,10 @@ class BitFit(Combinable):
 
     family: Literal["bitfit"]
     order = 110
-    trains_final_norm = False
+
+    @property
+    def trains_final_norm(self) -> bool:
+        return False
 
 
 class Linear(Method):
@@ -39,7 +58,10 @@ class Head(Method):
     """The head alone."""
 
     family: Literal["head"]
-    trains_final_norm = False
+
+    @property
+    def trains_final_norm(self) -> bool:
+        return False
 
 
 class Gradual(Method):
