@@ -20,6 +20,7 @@ from petl.backbones import ast, naming
 from petl.config.study import EXPERIMENTS, load_study
 from petl.methods.apply import apply_method
 from petl.model.build import Model
+from petl.model.head import build_head
 
 CLASSES = 50
 METHOD = "conformer-pfeiffer"
@@ -65,7 +66,7 @@ def ours(size: Size, layer_checkpointing: bool = False) -> Model:
     torch.manual_seed(1)
     apply_method(encoder, _method())
     encoder.layer_checkpointing = layer_checkpointing
-    return Model(encoder, "all", 0, size.hidden, CLASSES).train()
+    return Model(encoder, build_head(size.hidden, CLASSES)).train()
 
 
 def _method() -> Any:
