@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from petl.backbones.library import BUILTIN, read_config
+from petl.backbones.hub import is_published
+from petl.backbones.library import BUILTIN, locate, read_config
 from petl.errors import UserError
 
 _BASE = {
@@ -48,6 +49,8 @@ def shape_of(source: str) -> dict[str, Any]:
     folder = BUILTIN / source.removeprefix("builtin:") if source[:8] == "builtin:" else Path(source)
     folder = folder.parent if folder.is_file() else folder
     if not (folder / "config.json").exists():
+        if not is_published(source):
+            locate(source)  # says so if there is nothing
         raise UserError(
             f"backbone.source: the shape of '{source}' is not known without a download; "
             f"give a folder with its config.json, or one of {', '.join(SHAPES)}"
