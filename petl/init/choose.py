@@ -25,7 +25,7 @@ FOLDS = 5
 ENOUGH = 5
 """Groups. With fewer, a model learns from two or three speakers and knows no others."""
 SMALL = "ast-small"
-TABLE = {"file": "clips.csv", "path": "file", "label": "label", "fold": "fold"}
+TABLE = {"file": "clips.csv", "path": "file", "label": "label", "group": "group"}
 """That init writes, to keep groups together."""
 STEPS, FEWEST_STEPS = 1000, 150
 """How many steps the small AST trains, about, for clips of a second and for long ones."""
@@ -47,9 +47,8 @@ class Choice:
     fold: int | Literal["all"] = "all"
     called: str = ""
     """What the study calls the dataset, if not by its name."""
-    fold_of: dict[str, int] = field(default_factory=dict)
-    """The fold of each group: then the study reads a table that says so."""
     groups: Groups | None = None
+    """Kept together: the study reads a table that has them."""
     reasons: list[tuple[str, str]] = field(default_factory=list)
     """What was found and chosen, and why: a title and a text for each line."""
 
@@ -116,9 +115,9 @@ def _split(choice: Choice, found: Found, by_group: bool | None) -> None:
         return
     enough = len(groups.counts) >= ENOUGH if by_group is None else by_group
     say(("groups", f"{_listed(groups)}, from {groups.where}: speakers or recordings?"))
-    if enough and (fold_of := folds(groups, found.corpus)):
-        choice.groups, choice.fold_of = groups, fold_of
-        dataset |= {"layout": "table", "split": "given", "folds": max(fold_of.values())}
+    if enough and (number := folds(groups, found.corpus)):
+        choice.groups = groups
+        dataset |= {"layout": "table", "split": "grouped", "folds": number}
         dataset["table"] = TABLE
         say(("split", f"{dataset['folds']} folds, each group in one; --no-groups splits at random"))
         return

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from petl.data.corpus import Corpus
+from petl.data.folds import grouped_folds
 
 LEAST = 3
 """Groups, for a fold that trains, one that validates and one that tests."""
@@ -66,19 +67,14 @@ def _counts(values: set[str]) -> bool:
     return max(numbers) - min(numbers) < 2 * len(numbers)
 
 
-def folds(groups: Groups, corpus: Corpus, most: int = 5) -> dict[str, int] | None:
-    """The fold of each group, from 1: always the largest group left into the smallest fold.
-
-    None if a class is in fewer than three folds: it would not train in each split.
+def folds(groups: Groups, corpus: Corpus, most: int = 5) -> int:
+    """How many folds the groups allow; 0 if a class is in fewer than three of them: it would not
+    train in each split.
     """
-    counts = groups.counts
-    sizes = dict.fromkeys(range(1, min(most, len(counts)) + 1), 0)
-    fold_of = {}
-    for group, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        fold = min(sizes, key=lambda number: (sizes[number], number))
-        sizes[fold] += count
-        fold_of[group] = fold
+    clips = [replace(c, group=g) for c, g in zip(corpus.clips, groups.of_clip, strict=True)]
+    number = min(most, len(groups.counts))
+    fold_of = grouped_folds(replace(corpus, clips=tuple(clips)), range(len(clips)), number)
     has = defaultdict(set)
-    for group, clip in zip(groups.of_clip, corpus.clips, strict=True):
-        has[clip.label].add(fold_of[group])
-    return fold_of if min(map(len, has.values())) >= LEAST else None
+    for fold, clip in zip(fold_of, clips, strict=True):
+        has[clip.label].add(fold)
+    return number if min(map(len, has.values())) >= LEAST else 0

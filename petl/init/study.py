@@ -38,11 +38,11 @@ def init_study(
     with progress_bars() as bars:
         measured = measure(found.corpus, lambda done, total: bars("reading", done, total))
     choice = choose(name, found, measured, backbone, sound, by_group)
-    if choice.fold_of and _is_in(found.folder, places.data, name):
+    if choice.groups and _is_in(found.folder, places.data, name):
         choice.corpus = f"{name}-grouped"
     text = write.study_text(choice, found, command)
     task = expand(parse_value(text), name)[0]  # it must be a study before anything is made
-    for fold in range(0 if choice.fold_of else task.dataset.folds):  # rather than in a job
+    for fold in range(0 if choice.groups else task.dataset.folds):  # rather than in a job
         split(found.corpus, task.dataset, fold, task.seed)
     made = write.make_corpus(choice, found, places.data)
     write_output(out, text.encode())

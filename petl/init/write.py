@@ -102,7 +102,7 @@ def _plain(text: str) -> str:
 def make_corpus(choice: Choice, found: Found, data: Path) -> Path | None:
     """A link to the sounds, or a folder with a table of groups and a link; None if it is there."""
     folder = data / choice.corpus
-    if choice.fold_of:
+    if choice.groups:
         return _make_table(choice, found, folder)
     if folder.exists() and folder.resolve() == found.folder.resolve():
         return None
@@ -131,8 +131,8 @@ def _table(choice: Choice, found: Found) -> str:
     assert choice.groups is not None
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*(TABLE[key] for key in ("path", "label")), "group", TABLE["fold"]])
+    writer.writerow([TABLE[key] for key in ("path", "label", "group")])
     for clip, group in zip(found.corpus.clips, choice.groups.of_clip, strict=True):
         label = found.corpus.classes[clip.label]
-        writer.writerow([f"{SOUNDS}/{clip.file}", label, group, choice.fold_of[group]])
+        writer.writerow([f"{SOUNDS}/{clip.file}", label, group])
     return out.getvalue()

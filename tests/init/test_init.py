@@ -120,7 +120,7 @@ def test_speakers_in_the_names_are_kept_together_and_said(tmp_path: Path) -> Non
     told = " ".join(init(digits(tmp_path / "digits", SPEAKERS)).stdout.split())
     assert "ann 10, bob 10, cid 10, dee 10, eve 10, from part 2 of the names, as in 0_ann_" in told
     task = first_task("digits.yaml")
-    assert (task.dataset.layout, task.dataset.folds) == ("table", 5)
+    assert (task.dataset.layout, task.dataset.split, task.dataset.folds) == ("table", "grouped", 5)
     speakers = [{Path(file).name.split("_")[1] for file in part} for part in parts_of(task)]
     assert [len(part) for part in speakers] == [3, 1, 1]
     assert set.union(*speakers) == set(SPEAKERS)
