@@ -23,6 +23,7 @@ from petl.places import Places
 
 MADE = {
     quickstart.NAME: quickstart.make_corpus,
+    quickstart.RECORDINGS: quickstart.make_recordings,
     deam.NAME: deam.make_corpus,
     **mixtures.MADE,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -53,6 +54,28 @@ def metrics(evaluation: Evaluation) -> Table:
     if evaluation.mean_auc is not None and "auc" not in evaluation.metrics:
         table.add_row("mean ROC-AUC", f"{evaluation.mean_auc:.4f}")
     return table
+
+
+def ensembles(cells: Mapping[str, Sequence[Evaluation]]) -> Table:
+    """A row for each method: its runs alone, and together in each way."""
+    table = _table("", "runs", "alone", "mean probability", "majority vote", "mean ROC-AUC")
+    for name, ways in cells.items():
+        first = ways[0]
+        headline, together = first.run.task.dataset.kind.headline, first.together
+        assert together is not None
+        shown = [_with_interval(way, headline) for way in ways]
+        area = "" if first.mean_auc is None else f"{first.mean_auc:.4f}"
+        alone = _number(headline, together.alone)
+        table.add_row(name, str(len(together.runs)), alone, *shown, *[""] * (2 - len(shown)), area)
+    return table
+
+
+def _with_interval(evaluation: Evaluation, headline: str) -> str:
+    text = _number(headline, evaluation.metrics[headline])
+    if evaluation.together is None or evaluation.together.interval is None:
+        return text
+    low, high = evaluation.together.interval
+    return f"{text} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _number(name: str, value: float) -> str:

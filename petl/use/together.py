@@ -28,7 +28,7 @@ from petl.use.evaluate import (
     outputs_of,
 )
 from petl.use.load import LoadedRun
-from petl.use.predict.combine import combined
+from petl.use.predict.combine import Combine, combined
 from petl.use.predict.ensemble import Ensemble
 
 DRAWS = 2000
@@ -38,8 +38,19 @@ SameClips = dict[tuple[str, ...], list[int]]
 
 
 def evaluate_together(ensemble: Ensemble, places: Places, part: str, way: Way) -> Evaluation:
-    ensemble.check("mean", way.combine)
     of_runs = [outputs_of(run, places, part, way) for run in ensemble.runs]
+    return joined(ensemble, of_runs, part, way)
+
+
+def both_ways(ensemble: Ensemble, places: Places, part: str, way: Way) -> list[Evaluation]:
+    """With the mean probability and with a vote; numbers are only averaged."""
+    of_runs = [outputs_of(run, places, part, way) for run in ensemble.runs]
+    hows: tuple[Combine, ...] = ("mean", "vote") if ensemble.classes else ("mean",)
+    return [joined(ensemble, of_runs, part, replace(way, combine=how)) for how in hows]
+
+
+def joined(ensemble: Ensemble, of_runs: Sequence[Outputs], part: str, way: Way) -> Evaluation:
+    ensemble.check("mean", way.combine)
     same: SameClips = {}
     for number, found in enumerate(of_runs):
         same.setdefault(tuple(clip.name for clip in found.clips), []).append(number)
@@ -96,8 +107,8 @@ def _refuse_others(same: SameClips, runs: Sequence[LoadedRun], part: str) -> Non
                 )
     if len(same) == len(runs):
         raise UserError(
-            f"no two of these {len(runs)} runs have the same {part} clips, so none answer "
-            "together; use --ensemble all for several methods, or train several seeds"
+            f"{runs[0].path}: no other run has its {part} clips, so none answer together; "
+            "use --ensemble all for several methods, or train several seeds"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import trees
 
 from petl.config import Dataset
@@ -14,6 +15,7 @@ from petl.data import layouts
 from petl.data.corpus import Clip, Corpus
 from petl.data.folds import grouped_folds, random_folds
 from petl.data.splits import NAMES, split
+from petl.data.synthetic.quickstart import make_corpus
 from petl.errors import UserError
 
 OWN = {"corpus": "own", "layout": "folders", "split": "k-fold", "folds": 3}
@@ -196,3 +198,13 @@ def test_given_parts_that_share_a_recording_are_refused(made, drawn, dataset):
     moved = (*clips[:-1], replace(clips[-1], group="00"))
     with pytest.raises(UserError, match=r"group '00' is in \w+ \(.*\) and in test \(19-1.wav\)"):
         split(Corpus(made.folder, moved, LABELS), given, 0, 0)
+
+
+def test_made_recordings_have_several_clips_of_the_same_sound(tmp_path, dataset):
+    make_corpus(tmp_path / "made", folds=1, takes=4, alike=2)
+    made = layouts.read(tmp_path / "made", dataset(classes=10, folds=1))
+    assert [clip.group for clip in made.clips[:4]] == ["100000", "100000", "100001", "100001"]
+    one, same, other = (soundfile.read(made.clips[i].path)[0] for i in (0, 1, 2))
+    assert not np.array_equal(one, same)
+    pitch, again, another = (np.abs(np.fft.rfft(sound)).argmax() for sound in (one, same, other))
+    assert abs(pitch - again) < 5 < abs(pitch - another)  # steady tones

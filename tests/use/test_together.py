@@ -54,7 +54,7 @@ def test_the_runs_of_a_fold_answer_together_and_all_folds_are_measured(runs, pla
 
 
 def test_runs_without_the_same_clips_are_refused(runs, places):
-    with pytest.raises(UserError, match="no two of these 2 runs have the same test clips"):
+    with pytest.raises(UserError, match="no other run has its test clips"):
         evaluate_together(Ensemble(runs[::2]), places, "test", Way())
     with pytest.raises(UserError, match=r"their train clips are not the same, and audio/.* both"):
         evaluate_together(Ensemble(runs), places, "train", Way())
@@ -73,6 +73,22 @@ def test_the_command_says_how_many_runs_and_how_sure(runs, places, study):
     assert {*said["runs"]} >= {run.task.run_id for run in runs[:2]}
     assert len(said["interval"]) == 2 and "recorded" not in said
     assert len(said["classes"]) == 10 and said["combine"] == "mean"
+
+
+def test_each_method_is_a_row_alone_and_together(trained, places):
+    alone = {"names": {"study": "seeds"}}
+    paths = [trained("linear", seed=seed, **alone).path for seed in (10, 11)]
+    where = ["--runs", places.runs, "--data", places.data, "--cache", places.cache]
+    call = [*map(str, ["evaluate", places.runs / "seeds", "--ensemble", "each", *where])]
+    told = CliRunner().invoke(app, call, env={"COLUMNS": "160"})
+    assert told.exit_code == 0, told.output
+    (row,) = [line for line in told.stdout.splitlines() if "linear" in line]
+    ensemble = Ensemble(tuple(load_run(path, places) for path in paths))
+    for how in ("mean", "vote"):
+        found = evaluate_together(ensemble, places, "test", Way(combine=how))
+        assert f"{100 * found.metrics['accuracy']:.2f} % [" in row
+    said = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
+    assert [way["combine"] for way in said["tiny \u00b7 tiny \u00b7 linear"]] == ["mean", "vote"]
 
 
 def test_an_interval_draws_whole_recordings():

@@ -22,7 +22,7 @@ Recipe = Callable[[Generator, int], np.ndarray]
 Shape = Callable[[np.ndarray], np.ndarray]
 """From frequencies to amplitudes."""
 
-NAME = "made-sounds"
+NAME, RECORDINGS = "made-sounds", "made-recordings"
 RATE = 16_000
 SAMPLES = RATE
 SEED = 10
@@ -170,13 +170,20 @@ def clip(
     return mixed / np.abs(mixed).max() * 10 ** (rng.uniform(*level_db) / 20)
 
 
-def make_corpus(folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10) -> None:
-    """Write the corpus. A folder that already exists stays as it is.
+def make_recordings(folder: Path) -> None:
+    """300 clips, five cut from each recording: the same sound at other times in other noise."""
+    make_corpus(folder, seed=14, folds=3, alike=5)
+
+
+def make_corpus(
+    folder: Path, seed: int = SEED, folds: int = 5, takes: int = 10, alike: int = 1
+) -> None:
+    """Write the corpus. A folder that already exists stays as it is. `alike`: clips of a recording.
 
     The folder appears under its name only when complete. If two processes write it at the same
     time, the first one to finish wins.
     """
-    appear(folder, lambda new: _write(new, seed, folds, takes))
+    appear(folder, lambda new: _write(new, seed, folds, takes, alike))
 
 
 def appear(folder: Path, write: Callable[[Path], None]) -> None:
@@ -193,19 +200,26 @@ def appear(folder: Path, write: Callable[[Path], None]) -> None:
                 raise
 
 
-def _write(folder: Path, seed: int, folds: int, takes: int) -> None:
+def _recorded(recipe: Recipe, key: tuple[int, ...]) -> Recipe:
+    """One sound of a class: its parameters come from the recording, not from the clip."""
+    return lambda rng, samples: recipe(np.random.default_rng((*key, 1)), samples)
+
+
+def _write(folder: Path, seed: int, folds: int, takes: int, alike: int) -> None:
     (folder / "audio").mkdir(parents=True)
     (folder / "meta").mkdir()
     rows = []
     for fold in range(1, folds + 1):
         for target, recipe in enumerate(CLASSES):
             for take in range(takes):
-                source = f"{fold}{target:02}{take:03}"
-                file = f"{fold}-{source}-A-{target}.wav"
+                recording, letter = take // alike, chr(ord("A") + take % alike)
+                source = f"{fold}{target:02}{recording:03}"
+                file = f"{fold}-{source}-{letter}-{target}.wav"
                 rng = np.random.default_rng((seed, target, fold, take))
-                samples = np.round(clip(rng, recipe) * 32767).astype(np.int16)
+                sound = recipe if alike == 1 else _recorded(recipe, (seed, target, fold, recording))
+                samples = np.round(clip(rng, sound) * 32767).astype(np.int16)
                 soundfile.write(folder / "audio" / file, samples, RATE)
-                rows.append([file, fold, target, recipe.__name__, False, source, "A"])
+                rows.append([file, fold, target, recipe.__name__, False, source, letter])
     with (folder / "meta" / "esc50.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])

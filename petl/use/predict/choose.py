@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from petl.config import Task
-from petl.config.kinds import metric
 from petl.config.locate import study_file
 from petl.config.selection import select, setting
 from petl.config.study import load_study
@@ -32,20 +31,15 @@ class Choice(NamedTuple):
 class _Candidate:
     path: Path
     task: Task
-    metric: str
     score: float
     part: str
-
-    @property
-    def rank(self) -> float:
-        return metric(self.metric).rank(self.score)
 
     def __str__(self) -> str:
         return f"{self.task} ({self.with_metric(self.score)})"
 
     def with_metric(self, value: float) -> str:
-        shown = metric(self.metric)
-        return f"{self.part} {shown.title} {shown.text(value)}"
+        kind = self.task.dataset.kind
+        return f"{self.part} {kind.title} {kind.text(value)}"
 
 
 def choose(
@@ -57,17 +51,14 @@ def choose(
     study = _study(name, places)
     if study is None:
         return _alone(find_run(name, places.runs).path, only, together)
-    where, runs = study
-    tasks = select([read_task(run) for run in runs], only, setting, where)
-    wanted = {task.run_id for task in tasks}
-    candidates = _candidates([run for run in runs if run.path.name in wanted], where)
+    where, candidates = _wanted(study, only)
     if len(datasets := {one.task.names.dataset for one in candidates}) > 1:
         raise UserError(
             f"{where}: its runs are trained on {len(datasets)} datasets; choose one: --only "
             f"dataset={' or dataset='.join(sorted(datasets))}"
         )
     if together is None:
-        best = max(candidates, key=lambda one: one.rank)
+        best = max(candidates, key=lambda one: one.task.dataset.kind.sign * one.score)
         more = f", the best of {len(candidates)} runs" if candidates[1:] else ""
         return Choice([best.path], f"run {best.path.name}: {best}{more}")
     cells: dict[tuple[str, ...], list[_Candidate]] = {}
@@ -75,13 +66,33 @@ def choose(
         names = one.task.names
         key = (names.backbone, names.method) if together == "folds" else ()
         cells.setdefault(key, []).append(one)
-    members = max(cells.values(), key=lambda cell: fmean(one.rank for one in cell))
+    members = max(cells.values(), key=lambda cell: fmean(one.score for one in cell))
     mean = f"mean {members[0].with_metric(fmean(one.score for one in members))}"
     if together == "all":
         return Choice([one.path for one in members], f"all {len(members)} runs: {mean}")
     more = f", the best of {len(cells)} methods" if len(cells) > 1 else ""
     why = f"{len(members)} runs of {members[0].task.names.method}: {mean}{more}"
     return Choice([one.path for one in members], why)
+
+
+def choose_each(name: str, places: Places, only: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """The runs of each dataset, backbone and method of a study, by their names."""
+    study = _study(name, places)
+    if study is None:
+        raise UserError(f"{name} is no study, and --ensemble each takes one")
+    cells: dict[str, list[Path]] = {}
+    for one in _wanted(study, only)[1]:
+        names = one.task.names
+        key = " \u00b7 ".join((names.dataset, names.backbone, names.method))
+        cells.setdefault(key, []).append(one.path)
+    return cells
+
+
+def _wanted(study: tuple[str, list[RunDir]], only: Sequence[str]) -> tuple[str, list[_Candidate]]:
+    where, runs = study
+    tasks = select([read_task(run) for run in runs], only, setting, where)
+    wanted = {task.run_id for task in tasks}
+    return where, _candidates([run for run in runs if run.path.name in wanted], where)
 
 
 def _is_run(folder: Path) -> bool:
@@ -119,9 +130,7 @@ def _study(name: str, places: Places) -> tuple[str, list[RunDir]] | None:
 
 def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
     done = [run for run in runs if run.result() is not None]
-    chosen_by = {read_task(run).best_by for run in done}
-    by = chosen_by.pop() if len(chosen_by) == 1 else None
-    kept = [one for run in done if (one := _candidate(run, by)) is not None]
+    kept = [one for run in done if (one := _candidate(run)) is not None]
     if kept:
         return kept
     if done:
@@ -132,20 +141,17 @@ def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
     raise UserError(f"{where}: none of its {len(runs)} runs is finished; see `petl status`")
 
 
-def _candidate(run: RunDir, by: str | None) -> _Candidate | None:
-    """None without weights. The score is that of the kept weights on the validation set.
-
-    It is by the metric that chose the best epoch of all these runs, or by the headline.
-    """
+def _candidate(run: RunDir) -> _Candidate | None:
+    """None without weights. The score is that of the kept weights on the validation set."""
     result = run.result()
     if result is None or not (run.weights_file.is_file() or run.read(run.weights_file.name)):
         return None
     task = read_task(run)
-    name = by or task.dataset.kind.headline
+    headline = task.dataset.kind.headline
     scores = result["metrics"]["val_best"]
     if task.weights.startswith("last"):
         last = (run.metrics() or [{}])[-1]
-        scores = {name: last[f"val_{name}"]} if f"val_{name}" in last else scores
-    if name in scores:
-        return _Candidate(run.path, task, name, scores[name], "validation")
-    return _Candidate(run.path, task, name, result["metrics"]["test_last"][name], "test")
+        scores = {headline: last[f"val_{headline}"]} if f"val_{headline}" in last else scores
+    if headline in scores:
+        return _Candidate(run.path, task, scores[headline], "validation")
+    return _Candidate(run.path, task, result["metrics"]["test_last"][headline], "test")

@@ -102,7 +102,13 @@ def evaluate(
     pool: PoolOption = "mean",
     group: Group = None,
     combine: CombineOption = "mean",
-    together: EnsembleOption = None,
+    together: Annotated[
+        Literal["folds", "all", "each"] | None,
+        typer.Option(
+            "--ensemble",
+            help="Use several runs of a study: the best method's folds, all, or each method's.",
+        ),
+    ] = None,
     only: Only = None,
     as_json: AsJson = False,
     runs: RunsDir = None,
@@ -114,7 +120,8 @@ def evaluate(
     The run must have kept its weights. With the same machine, packages and number of threads as
     in training, the numbers are the same to the last bit, unless files are heard as a whole or in
     groups. RUN can be a study: its best run on the validation set is used. With --ensemble, the
-    runs that have the same clips, such as the seeds of a fold, answer together.
+    runs that have the same clips, such as the seeds of a fold, answer together; each makes a table
+    of methods, alone and together.
 
     \b
     Example:
@@ -129,16 +136,30 @@ def evaluate(
     from petl.use import show
     from petl.use.evaluate import Way
     from petl.use.evaluate import evaluate as measure
+    from petl.use.predict.choose import choose_each
+    from petl.use.predict.ensemble import load_ensemble
     from petl.use.predict.predict import How
-    from petl.use.together import evaluate_together
+    from petl.use.together import both_ways, evaluate_together
 
     if not whole and (hop is not None or pool != "mean"):
         raise UserError("--hop and --pool are about windows; add --whole")
     places = Places.choose(runs, data, cache)
+    way = Way(How(hop, pool) if whole else None, group or "", combine, top)
+    if together == "each":
+        cells = {}
+        for name, paths in choose_each(run, places, only or ()).items():
+            ensemble = load_ensemble(paths, places)
+            prepare_all([one.task for one in ensemble.runs], places)
+            cells[name] = both_ways(ensemble, places, split.value, way)
+        if as_json:
+            told = {name: [way.to_json(per_class) for way in ways] for name, ways in cells.items()}
+            echo(json.dumps(told, ensure_ascii=False))
+        else:
+            console().print(show.ensembles(cells))
+        return
     loaded = _load(run, places, only or (), together)
     if not whole:
         prepare_all([one.task for one in loaded.runs], places)
-    way = Way(How(hop, pool) if whole else None, group or "", combine, top)
     with console(stderr=True).status(f"evaluating {loaded.runs[0].task}"):
         if together:
             evaluation = evaluate_together(loaded, places, split.value, way)
