@@ -54,5 +54,6 @@ PUBLISHED: Mapping[str, Published] = {
     ),
     "audioset": Published(42_531, parts={"train": 22_160, "test": 20_371}),
     "fsd50k": Published(51_197, parts={"train": 36_796, "validation": 4_170, "test": 10_231}),
+    "deam": Published(1_744),
 }
 """By the name of the corpus, which is its folder's."""

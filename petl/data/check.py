@@ -28,6 +28,8 @@ class Decoded:
     problem: str = ""
     """Why no run can read it."""
     samples: int = 0
+    announced: int = 0
+    """Samples, as the header says."""
     rate: int = 0
     channels: int = 0
     format: str = ""
@@ -37,6 +39,10 @@ class Decoded:
     @property
     def seconds(self) -> float:
         return self.samples / self.rate
+
+    @property
+    def ends_early(self) -> bool:
+        return features.ends_early(self.samples, self.announced)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,12 @@ class Report:
 
     @property
     def published(self) -> Published | None:
+        """Of DEAM, the excerpts."""
+        deam = self.dataset.deam
+        if self.dataset.layout == "deam" and (
+            self.dataset.split in ("held-out", "given") or (deam and deam.songs == "all")
+        ):
+            return None
         return PUBLISHED.get(self.dataset.corpus)
 
     def cut_and_padded(self) -> tuple[int, int]:
@@ -96,10 +108,11 @@ def decode(clip: Clip) -> Decoded:
     try:
         with features.opened(clip.path) as sound:
             rate, channels, kind = sound.samplerate, sound.channels, sound.format
+            announced = sound.frames
             samples, silent = 0, True
             for block in features.blocks(clip.path, sound, dtype="float32"):
                 samples, silent = samples + len(block), silent and not block.any()
     except UserError as error:
         return Decoded(clip, problem=str(error).removeprefix(f"{clip.path}: "))
     digest = hashlib.blake2b(clip.path.read_bytes(), digest_size=16).digest()
-    return Decoded(clip, "", samples, rate, channels, kind, silent, digest)
+    return Decoded(clip, "", samples, announced, rate, channels, kind, silent, digest)

@@ -1,4 +1,4 @@
-"""The figure of `petl data check --figure`: a clip of each class as the model sees it."""
+"""The figures of `petl data check`: a clip of each class as the model sees it, and the targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from petl.errors import UserError
-from petl.picture import INK, KINDS, STYLE, TWO_COLUMNS, save, sheet
+from petl.picture import (
+    INK,
+    KINDS,
+    ONE_COLUMN,
+    STYLE,
+    TWO_COLUMNS,
+    color_of,
+    dress,
+    save,
+    sheet,
+)
 
 COLUMNS, HEIGHT = 5, 1.05
 OUTLIERS = 2.0
@@ -22,10 +32,28 @@ Panel = tuple[str, np.ndarray]
 
 
 def write_clips(panels: Sequence[Panel], frames: int, path: Path) -> None:
+    kind = _kind(path)
+    save(draw(panels, frames), {kind: path})
+
+
+def write_targets(targets: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """The clips' (clips, 2) in the plane of a regression's two targets."""
+    kind = _kind(path)
+    with mpl.rc_context(STYLE):
+        figure = sheet(ONE_COLUMN, ONE_COLUMN)
+        axis = figure.subplots()
+        axis.scatter(*targets.T, s=9, alpha=0.35, linewidths=0, color=color_of(0))
+        axis.set(xlabel=names[0].capitalize(), ylabel=names[1].capitalize(), aspect="equal")
+        axis.set_title(f"{len(targets):,} clips", size=8, color=INK)
+        dress(axis)
+        save(figure, {kind: path})
+
+
+def _kind(path: Path) -> str:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UserError(f"{path}: the file's name must end in .png or .pdf")
-    save(draw(panels, frames), {kind: path})
+    return kind
 
 
 @mpl.rc_context(STYLE)

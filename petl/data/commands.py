@@ -50,6 +50,10 @@ def check(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a clip of each class: PNG or PDF.")
     ] = None,
+    scatter: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the two targets of a regression: PNG or PDF."),
+    ] = None,
     data: DataDir = None,
 ) -> None:
     """Check that a dataset has its published layout and that every clip decodes.
@@ -62,9 +66,10 @@ def check(
       petl data check esc50
       petl data check esc50 ~/Downloads/ESC-50-master --figure esc50.png
       petl data check made-sounds --study experiments/quickstart.yaml
+      petl data check made-up-deam --scatter ratings.png
     """
     need("torch", "train")
-    if figure:
+    if figure or scatter:
         need("matplotlib", "analysis")
     from rich.table import Table
 
@@ -74,6 +79,8 @@ def check(
     from petl.places import Places
 
     dataset = dataset_of(name, study)
+    if scatter and len(dataset.targets) != 2:
+        raise UserError(f"--scatter draws two targets; {name} has {len(dataset.targets)}")
     folder = _folder(path, dataset, Places.choose(data=data))
     say = partial(console().print, soft_wrap=True)
     try:
@@ -93,6 +100,11 @@ def check(
 
         write_clips(report.examples(PANELS), dataset.frames, figure)
         say(f"figure   {figure}")
+    if scatter:
+        from petl.data.clips import write_targets
+
+        write_targets(corpus.targets, dataset.targets, scatter)
+        say(f"scatter  {scatter}")
     broken, clips = report.broken, len(corpus.clips)
     for one in broken if everything else broken[:LISTED]:
         say(f"broken   {one.clip.file}: {one.problem}")
@@ -168,14 +180,19 @@ def fetch(
     if name not in DOWNLOADS:
         raise UserError(f"petl knows no download for '{name}'{nearest(name, DOWNLOADS)}")
     download = DOWNLOADS[name]
+    if url and download.more:
+        raise UserError(
+            f"--url names one archive, and {name} has {1 + len(download.more)}: put those that you "
+            f"have into {folder.parent}, and the rest is downloaded"
+        )
     say(f"{name}, licence {download.licence}: {download.page}")
     with interruptible("run the same command again to resume"), progress_bars("bytes") as bars:
         fetched = download_and_unpack(replace(download, url=url or download.url), folder, bars)
     matches = "as published" if download.checksum else "no published checksum to compare it with"
     say(f"{fetched.bytes:,} bytes, {fetched.checksum} ({matches})")
     say(f"{folder}: {fetched.files:,} files; next, run `petl data check {name}`")
-    if fetched.kept:
-        say(f"{fetched.kept} is no longer needed and can be deleted")
+    for archive in fetched.kept:
+        say(f"{archive} is no longer needed and can be deleted")
 
 
 # --- helpers --------------------------------------------------------------------------------------

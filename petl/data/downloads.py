@@ -15,7 +15,27 @@ class Download:
     """`md5:...` or `sha256:...`; empty where none is published."""
     licence: str
     page: str
+    more: tuple[Download, ...] = ()
+    """Other archives of the dataset. Of several, each keeps its folders."""
 
+
+def _deam(name: str, sha256: str, more: tuple[Download, ...] = ()) -> Download:
+    page = "https://cvml.unige.ch/databases/DEAM/"
+    return Download(f"{page}{name}", name, f"sha256:{sha256}", "CC BY-NC", page, more)
+
+
+# Its authors publish no checksums: these are of the archives as others have downloaded them.
+_DEAM = _deam(
+    "DEAM_audio.zip",
+    "e2814325f573ade8caebc697f0efcfdf7207142b737d72558a416117ca591353",
+    (
+        _deam(
+            "DEAM_Annotations.zip",
+            "809b0feb4ba6196c1eda9b2b7b33b892b11fa71457cfceb0d47e832ed1a5f15f",
+        ),
+        _deam("metadata.zip", "3d1d5ab42e852803a770f2cfbd685c6b464e1ebe76f26b0e10954597902b90f8"),
+    ),
+)
 
 DOWNLOADS: Mapping[str, Download] = {
     # GitHub builds this archive on request: its bytes may change, so there is no checksum.
@@ -41,6 +61,7 @@ DOWNLOADS: Mapping[str, Download] = {
         "CC BY 4.0",
         "https://arxiv.org/abs/1804.03209",
     ),
+    "deam": _DEAM,
 }
 
 MADE = "made-sounds"

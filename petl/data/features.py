@@ -9,6 +9,7 @@ spectrograms; they are normalised later, because the statistics may depend on th
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ TRIES = 100
 """For the reason why a file does not open. With many threads, up to half of them may fail."""
 
 Array = TypeVar("Array")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,16 @@ def read(
         rate = sound.samplerate
         wanted = None if samples is None else samples_needed(samples, rate, to)
         mono = [mixed(block, channel) for block in blocks(path, sound, wanted)]
+        has, announced = sum(map(len, mono)), sound.frames
+    if ends_early(has, announced if wanted is None else min(wanted, announced)):
+        why = f"{has / rate:.1f} s of sound, but its header announces {announced / rate:.1f} s"
+        log.warning("%s: ends early: %s", path, why)
     return resample(np.concatenate(mono), rate, to)[:samples].astype(np.float32)
+
+
+def ends_early(samples: int, announced: int) -> bool:
+    """libsndfile decodes an MP3 that was cut short without an error."""
+    return samples < 0.99 * announced
 
 
 def mixed(block: np.ndarray, channel: Channel) -> np.ndarray:

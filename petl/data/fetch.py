@@ -53,8 +53,8 @@ class Fetched:
     files: int
     bytes: int
     checksum: str
-    kept: Path | None
-    """The archive, if the user had downloaded it before: petl does not delete it."""
+    kept: tuple[Path, ...]
+    """The archives that the user had downloaded before: petl does not delete them."""
 
 
 def is_there(folder: Path) -> bool:
@@ -63,7 +63,9 @@ def is_there(folder: Path) -> bool:
 
 def fetch(download: Download, folder: Path, tell: Tell) -> Fetched:
     """The folder must not exist, or be empty."""
-    archive = folder.parent / download.file
+    downloads = (download, *download.more)
+    archives = {one: folder.parent / one.file for one in downloads}
+    kept = tuple(archive for archive in archives.values() if archive.is_file())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with Claim(folder.with_name(f".{folder.name}.claim")) as claim:
@@ -72,19 +74,20 @@ def fetch(download: Download, folder: Path, tell: Tell) -> Fetched:
                 claim.touch()
                 tell(doing, done, total)
 
-            is_users = archive.is_file()
-            if not is_users:
-                _download(download.url, archive, alive)
-            size = archive.stat().st_size
-            checksum = _verify(archive, download.checksum, alive)
-            files = _unpack(archive, folder, alive)
-            if not is_users:
+            size, checksums = 0, []
+            for one, archive in archives.items():
+                if archive not in kept:
+                    _download(one.url, archive, alive)
+                size += archive.stat().st_size
+                checksums.append(_verify(archive, one.checksum, alive))
+            files = _unpack([*archives.values()], folder, alive)
+            for archive in {*archives.values()} - {*kept}:
                 archive.unlink()
     except RunIsTaken:
         raise UserError(f"{folder}: another process is downloading it") from None
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {reason(error)}") from None
-    return Fetched(files, size, checksum, archive if is_users else None)
+    return Fetched(files, size, ", ".join(checksums), kept)
 
 
 # --- download -------------------------------------------------------------------------------------
@@ -198,32 +201,37 @@ def _refused(archive: Path, why: str) -> UserError:
     )
 
 
-def _unpack(archive: Path, folder: Path, tell: Tell) -> int:
-    """The number of files. If everything is in one folder, that becomes the dataset's folder."""
+def _unpack(archives: list[Path], folder: Path, tell: Tell) -> int:
+    """The number of files. If all of one archive is in a folder, that is the dataset's folder."""
+    with staging(folder) as temporary:
+        files = sum(_unpack_one(archive, temporary, tell) for archive in archives)
+        inside = [e for e in temporary.iterdir() if not e.name.startswith((".", "__"))]
+        is_one_folder = len(archives) == len(inside) == 1 and inside[0].is_dir()
+        (inside[0] if is_one_folder else temporary).rename(folder)
+    return files
+
+
+def _unpack_one(archive: Path, folder: Path, tell: Tell) -> int:
     files = size = 0
     most = max(SMALL, BOMB * archive.stat().st_size)
     try:
-        with staging(folder) as temporary:
-            for name, source in _members(archive):
-                path = PurePosixPath(name)
-                if path.is_absolute() or ".." in path.parts:
-                    raise _refused(archive, f"{name} in it is a path out of its folder")
-                if not path.parts or "\0" in name or len(path.parts) > DEPTH:
-                    raise _refused(archive, f"{name[:40]!r} in it is no usable file name")
-                if source is None:
-                    raise _refused(archive, f"{name} in it is a link or a device")
-                target = temporary / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as out:
-                    while block := source.read(BLOCK):
-                        size += out.write(block)
-                        if size > most:
-                            raise _refused(archive, f"it unpacks to over {BOMB} times its size")
-                files += 1
-                tell("unpacking", size, None)
-            inside = [e for e in temporary.iterdir() if not e.name.startswith((".", "__"))]
-            is_one_folder = len(inside) == 1 and inside[0].is_dir()
-            (inside[0] if is_one_folder else temporary).rename(folder)
+        for name, source in _members(archive):
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts:
+                raise _refused(archive, f"{name} in it is a path out of its folder")
+            if not path.parts or "\0" in name or len(path.parts) > DEPTH:
+                raise _refused(archive, f"{name[:40]!r} in it is no usable file name")
+            if source is None:
+                raise _refused(archive, f"{name} in it is a link or a device")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as out:
+                while block := source.read(BLOCK):
+                    size += out.write(block)
+                    if size > most:
+                        raise _refused(archive, f"it unpacks to over {BOMB} times its size")
+            files += 1
+            tell("unpacking", size, None)
     except BROKEN as error:
         raise _refused(archive, f"not a complete archive ({error})") from None
     except UNREADABLE as error:

@@ -6,10 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from petl.config.published import Published
+from petl.config.songs import Windows
 from petl.data.check import Decoded, Report
 from petl.data.corpus import Clip, Corpus, first_few
+from petl.data.layouts.deam import id_of, year_of
 from petl.data.splits import NAMES
+from petl.data.windows import starts
 
 MOST_LISTED, SHOWN = 60, 5
 """With more classes than this, only the most and the least frequent ones are shown."""
@@ -28,14 +33,21 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "labels", _labels(corpus)
     if groups := {clip.group for clip in corpus.clips if clip.group}:
         yield "groups", f"{len(groups):,} recordings or speakers"
+    if report.dataset.layout == "deam":
+        years = Counter(year_of(id_of(clip.file)) for clip in corpus.clips)
+        yield "years", _listed(dict(sorted(years.items())))
+    yield from _targets(report)
     if not report.intact:
         return
     seconds = sorted(clip.seconds for clip in report.intact)
     median = seconds[len(seconds) // 2]
     yield "lengths", f"{seconds[0]:.2f} s to {seconds[-1]:.2f} s, median {median:.2f} s"
-    frames, (cut, padded) = report.dataset.frames, report.cut_and_padded()
-    taken = f"{frames} frames are {frames / 100:g} s"
-    yield "", f"{taken}: {cut:,} longer clips are cut, {padded:,} shorter ones padded"
+    if report.dataset.windows:
+        yield "windows", _windows(report, report.dataset.windows)
+    else:
+        frames, (cut, padded) = report.dataset.frames, report.cut_and_padded()
+        taken = f"{frames} frames are {frames / 100:g} s"
+        yield "", f"{taken}: {cut:,} longer clips are cut, {padded:,} shorter ones padded"
     yield "rates", _most_common(f"{clip.rate:,} Hz" for clip in report.intact)
     yield "channels", _most_common(str(clip.channels) for clip in report.intact)
     yield "formats", _most_common(clip.format for clip in report.intact)
@@ -44,7 +56,13 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
 def warnings(report: Report) -> list[str]:
     """What does not stop a run, but a user should know."""
     different = differences(report.corpus, report.published) if report.published else []
-    return [*different, *_silence(report.intact), *_copies(report.intact)]
+    return [
+        *different,
+        *_short(report),
+        *_ending_early(report.intact),
+        *_silence(report.intact),
+        *_copies(report.intact),
+    ]
 
 
 def differences(corpus: Corpus, published: Published) -> list[str]:
@@ -75,6 +93,56 @@ def _counts(corpus: Corpus) -> tuple[dict[str, int], dict[int, int], dict[str, i
         dict(sorted(folds.items())),
         {part: parts[part] for part in NAMES if parts[part]},
     )
+
+
+def _targets(report: Report) -> Iterator[tuple[str, str]]:
+    if not report.dataset.targets:
+        return
+    targets = report.corpus.targets.astype(np.float64)
+    for name, values in zip(report.dataset.targets, targets.T, strict=True):
+        yield (
+            name,
+            f"{values.min():g} to {values.max():g}, mean {values.mean():.2f}, "
+            f"standard deviation {values.std():.2f}",
+        )
+    if len(report.dataset.targets) == 2 and targets.std(axis=0).all():
+        yield "", f"correlated at {np.corrcoef(targets.T)[0, 1]:.2f}"
+
+
+def _windows(report: Report, windows: Windows) -> str:
+    counts = [len(starts(clip.clip, clip.seconds, windows)) for clip in _long_enough(report)]
+    if windows.take == "middle":
+        how = "from the middle"
+    else:
+        how = f"every {windows.hop or windows.length:g} s"
+    each = f"{min(counts)} to {max(counts)} of each recording" if counts else "none"
+    return f"{sum(counts):,} of {windows.length:g} s, {how}; {each}"
+
+
+def _long_enough(report: Report) -> list[Decoded]:
+    windows = report.dataset.windows
+    if windows is None or windows.shorter == "padded":
+        return report.intact
+    return [clip for clip in report.intact if clip.seconds >= windows.length]
+
+
+def _short(report: Report) -> list[str]:
+    if not (short := len(report.intact) - len(_long_enough(report))):
+        return []
+    return [
+        f"{short:,} of {len(report.intact):,} recordings are shorter than a window: runs refuse "
+        "them, unless dataset.windows.shorter is padded"
+    ]
+
+
+def _ending_early(clips: list[Decoded]) -> list[str]:
+    early = [
+        f"{one.clip.file} ({one.seconds:.1f} of {one.announced / one.rate:.1f} s)"
+        for one in clips
+        if one.ends_early
+    ]
+    count = f"{len(early):,} of {len(clips):,} clips"
+    return [f"{count} end before the length in their header: {first_few(early)}"] if early else []
 
 
 def _silence(clips: list[Decoded]) -> list[str]:

@@ -91,7 +91,7 @@ def cut(corpus: Corpus, windows: Windows) -> Corpus:
         clips = [
             replace(clip, start=start, seconds=windows.length)
             for clip, seconds in zip(corpus.clips, lengths, strict=True)
-            for start in _starts(clip, seconds, windows)
+            for start in starts(clip, seconds, windows)
         ]
     return replace(corpus, clips=tuple(clips))
 
@@ -102,7 +102,7 @@ def _seconds(path: Path) -> float:
         return float(sound.frames / sound.samplerate)
 
 
-def _starts(clip: Clip, seconds: float, windows: Windows) -> list[float]:
+def starts(clip: Clip, seconds: float, windows: Windows) -> list[float]:
     spare = seconds - windows.length
     if spare < 0:
         if windows.shorter == "padded":
