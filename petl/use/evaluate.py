@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from petl.config import Dataset
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.data.corpus import Clip
 from petl.data.load import load, read, songs_of, targets_of
@@ -145,11 +146,12 @@ def evaluate(run: LoadedRun, places: Places, part: str, way: Way | None = None) 
 
 
 def outputs_of(run: LoadedRun, places: Places, part: str, way: Way) -> Outputs:
-    corpus = read(run.task.dataset, places)
-    indices = getattr(split(corpus, run.task.dataset, run.task.fold, run.task.seed), part)
+    dataset = _of_whole_files(run.task.dataset) if way.whole else run.task.dataset
+    corpus = read(dataset, places)
+    indices = getattr(split(corpus, dataset, run.task.fold, run.task.seed), part)
     clips = [corpus.clips[index] for index in indices]
     outputs = _whole(run, clips, way.whole) if way.whole else _as_in_training(run, indices, places)
-    targets, songs = targets_of(corpus, run.task.dataset)[indices], songs_of(corpus)
+    targets, songs = targets_of(corpus, dataset)[indices], songs_of(corpus)
     return Outputs(
         corpus.folder, clips, outputs, targets, None if songs is None else songs[indices]
     )
@@ -175,6 +177,16 @@ def measured(run: LoadedRun, part: str, found: Outputs, way: Way) -> Evaluation:
         top=_top(run, outputs, targets, way.top),
         groups=len(targets) if way.group else None,
     )
+
+
+def _of_whole_files(dataset: Dataset) -> Dataset:
+    """Each recording is heard once, not once for each of its windows."""
+    if dataset.split == "windows-at-random":
+        raise UserError(
+            "--whole hears whole recordings, and 'split: windows-at-random' has windows of each on "
+            "all sides; leave --whole out"
+        )
+    return dataset.model_copy(update={"windows": None})
 
 
 def _as_in_training(run: LoadedRun, indices: np.ndarray, places: Places) -> Tensor:
