@@ -7,7 +7,7 @@ and its row has no average. And numbers that print alike share their mark.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.codes import codes
 from analysis.measure import Measure
 from analysis.spread import SPREADS, Spread
+from petl.config.kinds import FLOORS
 from petl.errors import UserError, nearest
 
 DASH = "\u2013"
@@ -112,6 +113,8 @@ class Table:
     spread: Spread
     datasets: tuple[Dataset, ...]
     rows: tuple[Row, ...] = field(repr=False)
+    floors: tuple[Row, ...] = field(default=(), repr=False)
+    """What predicts a regression's targets without a network, on the same splits. Not ranked."""
 
     @property
     def title(self) -> str:
@@ -175,7 +178,29 @@ def build(frame: pd.DataFrame, metric: Measure | str, spread: str = "population-
         cells = tuple(_cell(frame.iloc[numbers], measure, how) for numbers in of_cells)
         label, method_label = names[runs.index[0]], runs["method_label"].iloc[0]
         rows.append(Row(backbone, method, label, method_label, _group(runs), cells))
-    return Table(frame["study"].iloc[0], measure, how, datasets, tuple(rows))
+    floors = tuple(_floors(frame, measure, how, datasets))
+    return Table(frame["study"].iloc[0], measure, how, datasets, tuple(rows), floors)
+
+
+def _floors(
+    frame: pd.DataFrame, measure: Measure, spread: Spread, datasets: Sequence[Dataset]
+) -> Iterator[Row]:
+    """Runs of one split have the same floors, and count once."""
+    for name, label in FLOORS.items():
+        column = f"floors.{name}.{measure.name}"
+        if not measure.column.startswith("test_") or column not in frame:
+            continue
+        cells = []
+        for dataset in datasets:
+            runs = frame[frame["dataset"] == dataset.name]
+            splits = runs.groupby(["fold", "seed"])[column].mean()
+            means = splits.dropna().groupby("fold").mean()
+            by_fold = tuple((int(fold), measure.scaled(value)) for fold, value in means.items())
+            known = int(splits.notna().sum())
+            of_folds = spread.of([value for _, value in by_fold])
+            cells.append(Cell(by_fold, of_folds, known, len(splits) if known else 0, None))
+        if any(cell.finished for cell in cells):
+            yield Row("", name, label, label, "floor", tuple(cells))
 
 
 def method_names(frame: pd.DataFrame) -> pd.Series:

@@ -22,6 +22,7 @@ from analysis.style import MADE_UP, count_parameters, in_words, missing, panels
 from petl.picture import MARKERS, PANEL_HEIGHT, STYLE, annotate, color_of, dress
 
 FRONT = "Dashed: Pareto front"
+FLOOR = "Dotted: without a network"
 
 
 def parameters(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
@@ -37,14 +38,14 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
     titles = [dataset.label for dataset in table.datasets]
     figure, axes, across = panels(titles, width, PANEL_HEIGHT)
     fronts = [_panel(axis, table, column) for column, axis in enumerate(axes)]
+    below = [_floors(axis, table, column) for column, axis in enumerate(axes)]
     for column, axis in enumerate(axes):
         if column % across == 0:
             axis.set_ylabel(in_words(table.measure))
         if column + across >= len(axes):
             axis.set_xlabel("Trainable parameters, without the head")
-    annotate(
-        figure, MADE_UP if table.synthetic else "", [*[FRONT] * any(map(bool, fronts)), *notes]
-    )
+    about = [FRONT] * any(map(bool, fronts)) + [FLOOR] * any(below)
+    annotate(figure, MADE_UP if table.synthetic else "", [*about, *notes])
 
     # names need the final size of the axes
     figure.draw_without_rendering()
@@ -87,6 +88,16 @@ def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
         return []
     axis.plot(*zip(*corners, strict=True), color="#888888", lw=0.8, ls=(0, (4, 2)), zorder=2)
     return corners
+
+
+def _floors(axis: Axes, table: Table, column: int) -> bool:
+    """A line with its name at the right for each predictor without a network."""
+    known = [(row.label, row.cells[column].mean) for row in table.floors]
+    for label, mean in ((label, mean) for label, mean in known if math.isfinite(mean)):
+        axis.axhline(mean, color="#888888", lw=0.8, ls=":", zorder=1)
+        at = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
+        axis.annotate(label, (1, mean), (-2, 2), ha="right", size=6.2, color="#555555", **at)
+    return any(math.isfinite(mean) for _, mean in known)
 
 
 def _points(table: Table, column: int) -> Iterator[tuple[int, Row, Cell]]:

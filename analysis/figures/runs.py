@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.cells import Table, build, method_names
+from analysis.cells import Row, build, method_names
 from analysis.measure import Measure
 from analysis.style import in_words, panels, sign
 from petl.errors import UserError
@@ -30,14 +31,15 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
     """A row for each method: each fold with its own marker and height, and their mean."""
     table = build(frame, measure)
     titles = [dataset.label for dataset in table.datasets]
-    figure, axes, across = panels(titles, width, ROW * len(table.rows) + AROUND, sharey=True)
-    numbers = sorted({fold for row in table.rows for cell in row.cells for fold, _ in cell.by_fold})
+    rows = (*table.rows, *table.floors)
+    figure, axes, across = panels(titles, width, ROW * len(rows) + AROUND, sharey=True)
+    numbers = sorted({fold for row in rows for cell in row.cells for fold, _ in cell.by_fold})
     for column, axis in enumerate(axes):
-        _strips(axis, table, column, numbers)
+        _strips(axis, rows, column, numbers)
         if column + across >= len(axes):
             axis.set_xlabel(in_words(measure))
-    axes[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
-    axes[0].set_ylim(len(table.rows) - 0.4, -0.6)
+    axes[0].set_yticks(range(len(rows)), [row.label for row in rows])
+    axes[0].set_ylim(len(rows) - 0.4, -0.6)
     entries = [Line2D([], [], ls="", label="Fold")]
     entries += [Line2D([], [], label=f"{fold}", **_marker(i)) for i, fold in enumerate(numbers)]
     legend = {"ncols": min(len(entries), 12), "handlelength": 1.2, "handletextpad": 0.1}
@@ -47,10 +49,10 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
     return sign(figure, frame, *["Bar: mean of the folds"] * bool(numbers[1:]))
 
 
-def _strips(axis: Axes, table: Table, column: int, numbers: list[int]) -> None:
-    here = sorted({fold for row in table.rows for fold, _ in row.cells[column].by_fold})
+def _strips(axis: Axes, rows: Sequence[Row], column: int, numbers: list[int]) -> None:
+    here = sorted({fold for row in rows for fold, _ in row.cells[column].by_fold})
     heights = np.linspace(-BAND / 2, BAND / 2, len(here)) if here[1:] else [0.0]
-    for y, row in enumerate(table.rows):
+    for y, row in enumerate(rows):
         cell = row.cells[column]
         for fold, value in cell.by_fold:
             axis.plot(value, y + heights[here.index(fold)], **_marker(numbers.index(fold)))

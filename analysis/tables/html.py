@@ -26,6 +26,7 @@ STYLE = """
 .petl small { color: #555; display: inline-block; text-align: left; padding-left: .3em }
 .petl tr.reference > * { color: #555; font-size: .8em; padding-top: 0 }
 .petl tr.reference th { padding-left: 2em }
+.petl tr.floor > * { color: #555 }
 .petl .best { color: #@best@; font-weight: bold }
 .petl .second { color: #@second@; text-decoration: underline }
 .petl .outside { font-weight: bold; color: #222 }
@@ -84,15 +85,14 @@ def _line(table: Table, layout: Layout, line: Line) -> Html:
 
 def _attributes(table: Table, column: Column, line: Line) -> dict[str, Any]:
     """For scripts: what to ask `--trace` for, and what to sort by."""
-    if line.kind != "method" or column.kind != "cell" or not isinstance(column.of, int):
+    if line.kind == "reference" or column.kind != "cell" or not isinstance(column.of, int):
         return {}
-    row = table.rows[line.row]
+    row = (table.rows if line.kind == "method" else table.floors)[line.row]
     cell = row.cells[column.of]
-    return {
-        "data_row": row.method,
-        "data_column": table.datasets[column.of].name,
-        "data_value": f"{cell.mean:.10g}" if cell.finished else "",
-    }
+    value = {"data_value": f"{cell.mean:.10g}" if cell.finished else ""}
+    if line.kind == "floor":  # it has no runs of its own
+        return value
+    return value | {"data_row": row.method, "data_column": table.datasets[column.of].name}
 
 
 def _entry(entry: Entry, width: int) -> list[Any]:

@@ -38,12 +38,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A row's method, or below it a reference's numbers. `rule`: draw a line above."""
+    """A row's method, below it a reference's numbers, or a floor. `rule`: draw a line above."""
 
     row: int
     label: str
     entries: tuple[Entry, ...]
-    kind: Literal["method", "reference"] = "method"
+    kind: Literal["method", "reference", "floor"] = "method"
     rule: bool = False
 
 
@@ -95,9 +95,13 @@ def lay_out(table: Table, extras: Extras) -> Layout:
     lines: list[Line] = []
     for i, row in enumerate(table.rows):
         rule = table.grouped and i > 0 and row.group != table.rows[i - 1].group
-        entries = tuple(_entry(table, extras, i, column, marks) for column in columns)
+        entries = tuple(_entry(table, extras, row, i, column, marks) for column in columns)
         lines.append(Line(i, row.label, entries, rule=rule))
         lines += _reference_lines(table, extras, i, columns)
+    unmarked = [[""] * len(table.floors)] * len(marks)
+    for i, row in enumerate(table.floors):
+        entries = tuple(_entry(table, Extras(), row, i, column, unmarked) for column in columns)
+        lines.append(Line(i, row.label, entries, "floor", rule=i == 0))
     return Layout(columns, tuple(lines), banner(table), tuple(notes(table, extras)))
 
 
@@ -119,6 +123,9 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
         yield f"Mean \u00b1 {spread} over folds, seeds averaged within their fold first"
     yield COUNTED
     yield f"{table.measure.in_words}{', lower is better' if table.measure.lowest_first else ''}"
+    if table.floors:
+        names = " and ".join(row.label for row in table.floors)
+        yield f"Below the line, not ranked: {names}, without a network, on the same clips"
     if any(cell.mixed for row in table.rows for cell in row.cells):
         yield f"{MIXED}: its runs were made with several codes; --trace ROW COLUMN lists them"
     if extras.comparison:
@@ -147,8 +154,9 @@ def _columns(table: Table, compared: bool, pairs: Sequence[Pair]) -> Iterator[Co
         yield Column("Avg", "", "average", len(table.datasets), wide)
 
 
-def _entry(table: Table, extras: Extras, i: int, column: Column, marks: list[list[str]]) -> Entry:
-    row = table.rows[i]
+def _entry(
+    table: Table, extras: Extras, row: Row, i: int, column: Column, marks: list[list[str]]
+) -> Entry:
     if isinstance(column.of, range):
         return Entry(row.params(column.of))
     if isinstance(column.of, Pair):

@@ -38,7 +38,7 @@ def to_text(table: Table, extras: Extras | None = None, styled: bool = False) ->
     for i, line in enumerate(layout.lines):
         if line.rule:
             grid.add_section()
-        label = line.label if line.kind == "method" else f"  {line.label}"
+        label = f"  {line.label}" if line.kind == "reference" else line.label
         grid.add_row(Text(label), *(column[i] for column in columns))
     lines = rendered(grid, styled)
     return f"{layout.banner}\n\n{lines}" if layout.banner else lines
@@ -113,7 +113,7 @@ def to_json(table: Table, extras: Extras | None = None) -> str:
 def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
     comparison = extras.comparison
     cells = []
-    for i, row in enumerate(table.rows):
+    for i, row in enumerate((*table.rows, *table.floors)):
         for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
             theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
             apart = [cell.mean - value for value in theirs.values() if value is not None]
