@@ -64,7 +64,7 @@ def classes(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
 @mpl.rc_context(STYLE)
 def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
     """Of one method on one dataset."""
-    _refuse_several(frame)
+    refuse_several(frame, "confusion")
     done = _with(frame)
     if done.empty:
         raise UserError(_nothing(frame, "confusion"))
@@ -128,7 +128,7 @@ def _of_classes(runs: pd.DataFrame, classes: int) -> np.ndarray:
     return np.divide(np.diag(total), clips, out=unknown, where=clips > 0)
 
 
-def _refuse_several(frame: pd.DataFrame) -> None:
+def refuse_several(frame: pd.DataFrame, figure: str) -> None:
     options = []
     for field in ("dataset", "backbone", "method"):
         have = list(dict.fromkeys(frame[field]))
@@ -136,7 +136,7 @@ def _refuse_several(frame: pd.DataFrame) -> None:
             some = ", ".join(have[:6]) + ", ..." * (len(have) > 6)
             options.append(f"--{field} ({some})")
     if options:
-        raise UserError(f"'confusion' draws one method on one dataset: add {' and '.join(options)}")
+        raise UserError(f"'{figure}' draws one method on one dataset: add {' and '.join(options)}")
 
 
 def _nothing(frame: pd.DataFrame, figure: str) -> str:

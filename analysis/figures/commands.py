@@ -51,6 +51,7 @@ def figure(
       convergence  loss, validation metric and learning rate, epoch by epoch
       classes      recall of each class, or average precision, under each method
       confusion    the confusion matrix of one method: --method, --dataset
+      predictions  a regression's answers: against the truth, residuals, calibration
       cost         hours that each method took, on a GPU or a CPU
 
     The figure says below which runs are missing, and above whether its numbers are made up. Files

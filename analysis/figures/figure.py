@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.collect import load, refuse_unfinished
-from analysis.figures import classes, convergence, grid, parameters, runs, sweeps
+from analysis.figures import classes, convergence, grid, parameters, predictions, runs, sweeps
 from analysis.measure import Measure, choose
 from petl.config.selection import some_tasks
 from petl.config.study import Study, load_study
@@ -86,6 +86,11 @@ FIGURES = {
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
     "classes": Kind(classes.classes, "every class under every method", with_confusions),
     "confusion": Kind(classes.confusion, "confusion matrix of one method", with_confusions),
+    "predictions": Kind(
+        predictions.predictions,
+        "a regression's answers against the truth, residuals and calibration",
+        predictions.with_predictions,
+    ),
     "cost": Kind(runs.cost, "hours that each method took"),
 }
 

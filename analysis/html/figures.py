@@ -16,6 +16,7 @@ from PIL import Image
 
 from analysis.cells import KEY, Table
 from analysis.figures.figure import FIGURES, with_confusions, with_epochs
+from analysis.figures.predictions import with_predictions
 from analysis.html.report import Report
 from analysis.markup import Html, details, el, join, scrolling
 from petl.config.kinds import metric
@@ -75,7 +76,11 @@ def _candidates(report: Report, table: Table) -> Iterator[Candidate]:
         rows = confusions[of & (frame["dataset"] == dataset)]
         first = rows.iloc[0]
         who = f"{first['method_label']}, the best on {first['dataset_label']}"
-        yield Candidate("confusion", f"Confusion matrix of {who}", rows)
+        if first["dataset.targets"]:
+            kept = with_predictions(frame.loc[rows.index], report.runs)
+            yield Candidate("predictions", f"Predictions of {who}", kept)
+        else:
+            yield Candidate("confusion", f"Confusion matrix of {who}", rows)
 
 
 def _best(table: Table) -> Iterator[tuple[str, str, str]]:

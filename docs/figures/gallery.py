@@ -27,6 +27,7 @@ PICTURES = {
     "convergence": ("quickstart", {}),
     "classes": ("table1", {"dataset": "urbansound8k"}),
     "confusion": ("quickstart", {"method": "lora"}),
+    "predictions": ("moods", {"method": "lora"}),
     "cost": ("table1", {}),
 }
 SWEEP = {
@@ -35,6 +36,24 @@ SWEEP = {
         **{"fold": "all", "seed": 10, "train.epochs": [5, 10, 20], "train.lr": [1e-3, 2e-3, 5e-3]},
     }
 }
+MOODS = {
+    "matrix": {
+        **{"dataset": "moods", "backbone": "ast", "method": ["linear", "lora"]},
+        **{"fold": "all", "seed": 10},
+    },
+    "datasets": {
+        "moods": {
+            "dataset": {
+                **{"corpus": "moods", "layout": "table", "targets": ["valence", "arousal"]},
+                **{"folds": 5, "frames": 500, "split": "k-fold", "spec_augment": None},
+                "table": {"file": "clips.csv", "path": "file"},
+                "scale": {"centre": 5.0, "spread": 4.0},
+            },
+            "train": {"epochs": 20, "batch_size": 32},
+        }
+    },
+}
+STUDIES = {"sweep": SWEEP, "moods": MOODS}
 SHAPES = {"conformer": 0.03, "bottleneck": 0.01, "lora": 0.0, "dpt": -0.01, "full": 0.06}
 
 
@@ -71,7 +90,7 @@ def small(png: bytes) -> bytes:
 
 
 def made(name: str, runs: Path) -> Study:
-    study = study_of(SWEEP, name) if name == "sweep" else load_study(name)
+    study = study_of(STUDIES[name], name) if name in STUDIES else load_study(name)
     fabricate(study, runs, accuracy, spread=0.008, seed=1)
     return study
 

@@ -7,13 +7,12 @@ have written it: it is read up to a size, and every shape in it is checked.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
 
-from petl.files import write_atomic
 from petl.runs.directory import RunDir
 from petl.runs.reading import content_of
 
@@ -46,37 +45,36 @@ class Predictions(TypedDict):
 _adapter = TypeAdapter(Predictions)
 
 
-def write(
-    run: RunDir,
+def content(
+    run_id: str,
     outputs: Sequence[str],
     clips: Sequence[str],
-    songs: Any,
-    targets: Any,
-    after: dict[str, Any],
-    check: Callable[[], object],
-) -> None:
-    """`targets` and `after`, by split, are arrays; there is no file for very many of them."""
+    targets: list[Any],
+    after: dict[str, Rows],
+    songs: list[int] | None = None,
+) -> bytes | None:
+    """None for very many answers: there is no file of them. `after` has the answers by split."""
     if len(clips) * len(outputs) > MOST_NUMBERS:
-        return
-    content = {
+        return None
+    facts = {
         "schema": SCHEMA,
-        "run_id": run.path.name,
+        "run_id": run_id,
         "outputs": list(outputs),
         "clips": list(clips),
-        **({} if songs is None else {"songs": songs.tolist()}),
-        "targets": _rounded(targets.tolist()),
-        **{name: _rounded(answers.tolist()) for name, answers in after.items()},
+        **({} if songs is None else {"songs": songs}),
+        "targets": _rounded(targets),
+        **{name: _rounded(answers) for name, answers in after.items()},
     }
-    write_atomic(run.predictions_file, json.dumps(content).encode(), check=check)
+    return json.dumps(facts).encode()
 
 
 def read(run: RunDir) -> tuple[Predictions | None, str]:
     """Of the run's folder or of the archive; or what is wrong; neither without such a file."""
     with run.at_hand(run.predictions_file.name) as path:
-        content, wrong = content_of(path, MOST_BYTES + 1)
-    if content is None or (wrong := problem(content, run.path.name)):
+        found, wrong = content_of(path, MOST_BYTES + 1)
+    if found is None or (wrong := problem(found, run.path.name)):
         return None, wrong
-    return _adapter.validate_json(content), ""
+    return _adapter.validate_json(found), ""
 
 
 def problem(content: bytes, run_id: str) -> str:

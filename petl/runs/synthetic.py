@@ -16,12 +16,13 @@ from typing import Any
 
 import petl
 from petl.config import Task
-from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS, metric
+from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, metric
 from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
 from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
+from petl.runs import synthetic_numbers as numbers
 from petl.runs.confusion import averages
 from petl.runs.directory import Runs
 from petl.runs.result import Environment, Params, PerClass, Result, Scores, new_result
@@ -129,7 +130,9 @@ def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]
     log = [f"SYNTHETIC: {task}  (run {task.run_id}); nothing was trained"]
     log += ["  ".join(f"{k} {v:.6g}" for k, v in row.items()) for row in rows]
     log += [f"done: {result['metrics']}", ""]
+    kept = numbers.predictions(task, result) if task.dataset.kind is NUMBERS else None
     return {
+        **({"predictions.json": kept} if kept else {}),
         "task.json": (json.dumps(task.to_json(), indent=1) + "\n").encode(),
         "metrics.jsonl": json_lines(rows),
         "log.txt": "\n".join(log).encode(),
@@ -182,6 +185,7 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
         statistics=None,
         params=_params(task),
         metrics={"test_last": last, "test_best": after_best, "val_best": validated},
+        floors=numbers.floors(task) if kind is NUMBERS else None,
         confusion=confusion,
         per_class={name: _per_class(task, score, random) for name, score in after.items()},
         best_epoch=best["epoch"],
@@ -221,14 +225,7 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
     if task.dataset.classes:
         others = dict.fromkeys(("balanced_accuracy", "precision", "recall", "f1"), score)
         return {"accuracy": score, **others, "loss": _loss(score)}
-    found: Scores = {}
-    error = math.sqrt(1 - score)
-    values = {"mae": 0.8 * error, "rmse": error, "ccc": score, "pearson": min(1.0, score + 0.01)}
-    spread = task.dataset.scale.spread if task.dataset.scale else 1
-    values |= {"r2": score, "unscaled_mae": spread * values["mae"], "unscaled_rmse": spread * error}
-    for name, value in values.items():
-        found |= {name: value} | {f"{name}_{target}": value for target in task.dataset.targets}
-    return found | {"loss": error**2}
+    return numbers.scores(task, score)
 
 
 def _per_class(task: Task, score: float, random: Random) -> PerClass | None:

@@ -19,7 +19,6 @@ from petl import config
 from petl.backbones.encoder import Origin
 from petl.backbones.hub import Hub
 from petl.backbones.library import revision_of
-from petl.config.kinds import NUMBERS
 from petl.config.options import Options
 from petl.data.load import TaskData, load
 from petl.errors import UserError
@@ -32,7 +31,7 @@ from petl.files import (
 )
 from petl.model.build import count_parameters
 from petl.places import Places
-from petl.runs import gpus, predictions
+from petl.runs import gpus
 from petl.runs.claim import Claim
 from petl.runs.code.archive import running
 from petl.runs.code.tries import CodeOfTries
@@ -47,7 +46,7 @@ from petl.train.floors import floors
 from petl.train.frozen import compute_once
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.objectives.build import build, refuse_padding
-from petl.train.regression import Regression
+from petl.train.regression import Regression, answers
 from petl.train.seeding import seeded
 from petl.train.trackers import Trackers
 
@@ -88,7 +87,8 @@ class Attempt(Watcher):
             outcome = self._train(data)
         result = self._result(data, outcome, data_s)
         self._mend_metrics()
-        self._keep_predictions(data, outcome)
+        if predictions := answers(self.task, data, outcome.outputs):
+            write_atomic(self.run.predictions_file, predictions, check=self.claim.check)
         if outcome.weights:
             save_weights(self.run, self.task, outcome, self.claim.check)
         write_json(self.run.result_file, result, self.claim.check)
@@ -203,13 +203,6 @@ class Attempt(Watcher):
         return self.earlier_s + time.monotonic() - self.began
 
     # --- in the end
-
-    def _keep_predictions(self, data: TaskData, outcome: Outcome) -> None:
-        if self.task.dataset.kind is NUMBERS:
-            test = data.split.test
-            names, clips = self.task.dataset.targets, [data.names[clip] for clip in test]
-            about = names, clips, data.songs_of(test), data.targets[test]
-            predictions.write(self.run, *about, outcome.outputs, self.claim.check)
 
     def _result(self, data: TaskData, outcome: Outcome, data_s: float) -> Result:
         statistics, learns = data.statistics, self.fit.objective

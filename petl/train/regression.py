@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.config.kinds import NUMBERS
 from petl.config.loss import parts
+from petl.data.load import TaskData
+from petl.runs import predictions
 from petl.runs.result import Scores
 
 UNSCALED = ("mae", "rmse")
@@ -97,6 +100,17 @@ class Regression:
 
     def per_class(self, outputs: Tensor, targets: Tensor) -> None:
         return None
+
+
+def answers(task: config.Task, data: TaskData, outputs: dict[str, np.ndarray]) -> bytes | None:
+    """predictions.json of a regression; None for other kinds of task."""
+    if task.dataset.kind is not NUMBERS:
+        return None
+    test = data.split.test
+    clips, songs = [data.names[clip] for clip in test], data.songs_of(test)
+    after = {split: values.tolist() for split, values in outputs.items()}
+    about = clips, data.targets[test].tolist(), after, None if songs is None else songs.tolist()
+    return predictions.content(task.run_id, task.dataset.targets, *about)
 
 
 def mean_by(songs: np.ndarray, values: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from analysis import history, load, synthetic
 from petl.cli import app
 from petl.config.study import Study, load_study
 from petl.errors import UserError
+from petl.runs import predictions
 from petl.runs.directory import RunDir
 from petl.runs.synthetic import LABEL, fabricate, read_accuracies
 
@@ -126,7 +127,10 @@ datasets:
     fabricate(study, tmp_path)
     frame = load(study, tmp_path)
     assert frame["test_last.ccc_valence"].notna().all()
+    assert (frame["floors.constant.ccc"] == 0).all()
     assert "test_last.accuracy" not in frame
+    found, wrong = predictions.read(RunDir.of(study.tasks[0], tmp_path))
+    assert found["outputs"] == ["valence", "arousal"] and not wrong
 
 
 @pytest.mark.parametrize(

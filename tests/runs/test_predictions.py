@@ -19,9 +19,9 @@ VALUES = np.array([[0.1, -2.5], [np.pi, 1e-9]], dtype=np.float32)
 def run(tmp_path) -> RunDir:
     made = RunDir(tmp_path / "study" / ("0" * 16))
     made.path.mkdir(parents=True)
-    after = {"test_last": VALUES, "test_best": -VALUES}
-    about = ("x", "y"), ["a.wav", "b.wav@15"], np.array([0, 1]), VALUES, after
-    predictions.write(made, *about, lambda: None)
+    after = {"test_last": VALUES.tolist(), "test_best": (-VALUES).tolist()}
+    about = ("x", "y"), ["a.wav", "b.wav@15"], VALUES.tolist(), after, [0, 1]
+    made.predictions_file.write_bytes(predictions.content(made.path.name, *about))
     return made
 
 
@@ -67,9 +67,8 @@ def test_a_file_without_an_end_and_a_pipe_are_refused(run, monkeypatch) -> None:
     assert found is None and "not a regular file" in wrong
 
 
-def test_very_many_answers_are_not_kept(run, monkeypatch) -> None:
-    run.predictions_file.unlink()
+def test_very_many_answers_are_not_kept(monkeypatch) -> None:
+    about = "0" * 16, ("x", "y"), ["a", "b"], VALUES.tolist(), {"test_last": VALUES.tolist()}
+    assert predictions.content(*about)
     monkeypatch.setattr(predictions, "MOST_NUMBERS", 3)
-    about = ("x", "y"), ["a", "b"], None, VALUES, {"test_last": VALUES}
-    predictions.write(run, *about, lambda: None)
-    assert not run.predictions_file.exists()
+    assert predictions.content(*about) is None

@@ -61,7 +61,7 @@ def test_the_floors_are_the_last_rows_and_not_ranked(moods) -> None:
 def test_each_split_counts_once_and_has_a_spread(moods) -> None:
     table = tabulate(moods.study, moods.runs, Options(metric="test_best.ccc")).table
     ridge = table.floors[1].cells[table.column("Moods")]
-    assert ridge.by_fold == pytest.approx([(0, 0.3), (1, 0.4), (2, 0.5)])
+    assert ridge.folds == pytest.approx((0.3, 0.4, 0.5))
     assert (ridge.finished, ridge.expected) == (6, 6)
     assert ridge.std == pytest.approx(math.sqrt(0.02 / 3))
 
