@@ -104,8 +104,10 @@ def boxes_of(module: nn.Module, name: str = "") -> Box:
     """What a module does with its input, as the module describes itself."""
     if hasattr(module, "boxes"):
         return module.boxes(name)
-    if isinstance(module, nn.Identity):
+    if isinstance(module, nn.Identity | nn.Dropout):
         return LINE
+    if isinstance(module, nn.GELU | nn.Sigmoid):
+        return Box(type(module).__name__, "op")
     if isinstance(module, nn.LayerNorm):
         return leaf(module, "LayerNorm", kind="norm")
     if isinstance(module, nn.Linear):

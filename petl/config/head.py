@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from petl.config.base import Settings
+from pydantic import Field
+
+from petl.config.base import Count, Settings
 
 
 class HeadSettings(Settings):
@@ -17,3 +19,14 @@ class HeadSettings(Settings):
     pooling: Literal["mean", "attentive"] = "mean"
     """Of the tokens that `backbone.pooling` chooses. attentive: their mean, weighted by a learned
     query; the query counts as part of the head."""
+    layers: Annotated[tuple[Count, ...], Field(strict=False)] = ()
+    """Widths of hidden layers before the last linear map: a LayerNorm, then for each a linear map,
+    GELU and dropout."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """After each hidden layer; without hidden layers, of what the linear map reads."""
+    output: Literal["linear", "sigmoid"] = "linear"
+    """sigmoid: a regression's answers lie between 0 and 1, in the model's unit."""
+
+    @property
+    def is_one_map(self) -> bool:
+        return not self.layers and self.output == "linear"

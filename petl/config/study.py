@@ -180,7 +180,7 @@ class _Expansion:
         leave_out_labels(tree)
         self._fit_kernel(tree, dataset, method)
         ours = (key for file, key in fragments if file is self.presets)
-        like = [str(key[1]) for key in ours if key[0] == "methods"]
+        like = [str(key[1]) for key in ours if key[0] in ("datasets", "methods")]
         fill_from_profile(tree, self.presets, self.file.profile, like)
         names = {
             "study": self.source.name,

@@ -113,6 +113,8 @@ class Task(Settings):
         return self
 
     def _head_fits(self) -> None:
+        if self.head.output == "sigmoid" and self.dataset.kind is not NUMBERS:
+            raise ValueError("head.output 'sigmoid' is for the targets of a regression")
         if self.head.norm == "twice" and self.backbone.family == "wav2vec2":
             raise ValueError("head.norm 'twice': wav2vec 2.0 ends without a LayerNorm")
         if self.head.norm == "twice" and self.backbone.pooling == "cls+dist":

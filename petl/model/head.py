@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from petl import config
-from petl.backbones.boxes import Box, vector
+from petl.backbones.boxes import Box, boxes_of, steps, vector
 from petl.methods import init
 
 PARTS = ("head", "attentive")
@@ -31,7 +31,25 @@ class Attentive(nn.Module):
         return vector("Attentive pooling", self.query, note="query")
 
 
+class Stack(nn.Sequential):
+    """Hidden layers and the last linear map, one after the other."""
+
+    def boxes(self, name: str) -> Box:
+        return steps(*(boxes_of(part) for part in self))
+
+
 def build_head(hidden: int, outputs: int, settings: config.HeadSettings | None = None) -> nn.Module:
-    head = nn.Linear(hidden, outputs)
-    init.default(head)
-    return head.requires_grad_(settings is None or settings.trained)
+    settings = settings or config.HeadSettings()
+    parts: list[nn.Module] = [nn.LayerNorm(hidden)] if settings.layers else []
+    width = hidden
+    for wide in settings.layers:
+        parts += [nn.Linear(width, wide), nn.GELU(), nn.Dropout(settings.dropout)]
+        width = wide
+    if settings.dropout and not settings.layers:
+        parts.append(nn.Dropout(settings.dropout))
+    parts.append(nn.Linear(width, outputs))
+    if settings.output == "sigmoid":
+        parts.append(nn.Sigmoid())
+    init.default(*(part for part in parts if isinstance(part, nn.Linear)))
+    head = parts[0] if len(parts) == 1 else Stack(*parts)
+    return head.requires_grad_(settings.trained)

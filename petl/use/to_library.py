@@ -26,6 +26,7 @@ from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.errors import UserError
 from petl.methods.apply import merge
 from petl.model.build import Model
+from petl.model.head import Stack
 from petl.use.load import LoadedRun
 
 INSTEAD = "use --format adapter"
@@ -113,6 +114,7 @@ def _refuse_other_models(task: config.Task) -> None:
             "--format huggingface writes a head that is one linear map, and this run has attentive "
             f"pooling; {INSTEAD}"
         )
+    refuse_other_heads(task)
     refuse_other_front_ends(task)
     for part in task.method.parts:
         if part.why_not_merged:
@@ -139,6 +141,14 @@ def refuse_other_encoders(encoder: Encoder) -> None:
         )
 
 
+def refuse_other_heads(task: config.Task) -> None:
+    if not task.head.is_one_map:
+        raise UserError(
+            "the library's head is one linear map, and this run's head has hidden layers or a "
+            f"sigmoid; {INSTEAD}"
+        )
+
+
 def _not_mergeable(family: str, why: str) -> str:
     return (
         f"--format huggingface merges the method into the AST's weights, and '{family}' cannot be "
@@ -157,7 +167,8 @@ def _fill_qkv_biases(encoder: Encoder) -> None:
 
 def head_of(run: LoadedRun) -> dict[str, Tensor]:
     """It answers in the unit of the targets, because the library knows no scale."""
-    head = {name: t.detach().cpu().clone() for name, t in run.model.head.state_dict().items()}
+    linear = run.model.head[-1] if isinstance(run.model.head, Stack) else run.model.head
+    head = {name: t.detach().cpu().clone() for name, t in linear.state_dict().items()}
     if (scale := run.task.dataset.scale) is not None:
         head = {"weight": head["weight"] * scale.spread, "bias": scale.undone(head["bias"])}
     return head

@@ -85,6 +85,7 @@ def _refuse_others(task: config.Task) -> None:
             "--peft writes a head that is one linear map, and this run has attentive pooling; "
             f"{to_library.INSTEAD}"
         )
+    to_library.refuse_other_heads(task)
     to_library.refuse_other_front_ends(task)
     if family == "combine":
         raise UserError(
