@@ -31,14 +31,16 @@ def describe(task: config.Task) -> Description:
     """Describe a task's model at full size, without memory for weights."""
     model = without_memory(task)
     encoder, counts = model.backbone, count_parameters(model)
-    head = replace(boxes_of(model.head), name="Head")
+    norm, head = boxes_of(encoder.norm), replace(boxes_of(model.head), name="Head")
+    if model.norm_again:
+        norm = replace(norm, name=f"{norm.name}, twice")
     if model.attentive is not None:
         head = steps(boxes_of(model.attentive), head)
     return Description(
         task.names.method_label,
         boxes_of(encoder.tokens),
         tuple(map(boxes_of, encoder.layers)),
-        boxes_of(encoder.norm),
+        norm,
         head,
         counts["trainable"],
         counts["trainable_without_head"],

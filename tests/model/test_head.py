@@ -97,7 +97,8 @@ def test_the_query_counts_as_the_head_and_trains_while_only_the_head_does() -> N
     }
 
 
-def test_a_drawing_shows_the_query() -> None:
+def test_a_drawing_shows_the_query_and_the_second_norm() -> None:
+    assert describe(task(norm="twice")).norm.name == "LayerNorm, twice"
     head = describe(task(pooling="attentive")).head
     assert [(part.name, part.trained) for part in head.parts] == [
         ("Attentive pooling", 32),

@@ -170,6 +170,12 @@ DAMAGE = {
 }
 
 
+def test_a_second_final_norm_is_refused(written, tmp_path: Path) -> None:
+    run = written(method=METHODS["lora"], backbone=OWN_HEAD, head={"norm": "twice"})
+    result = petl("export", run.path, tmp_path / "out", "--peft")
+    assert (result.exit_code, "this run has `head.norm: twice`" in result.stderr) == (2, True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("told", DAMAGE)
 def test_an_adapter_that_petl_cannot_compute_is_one_line(told: str, written, tmp_path) -> None:

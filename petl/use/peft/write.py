@@ -80,6 +80,11 @@ def _refuse_others(task: config.Task) -> None:
             f"--peft writes an adapter of the library's AST, and this backbone is "
             f"{task.backbone.family}; {to_library.INSTEAD}"
         )
+    if task.head.norm == "twice":
+        raise UserError(
+            "--peft writes a head behind one final LayerNorm, and this run has `head.norm: twice`; "
+            f"{to_library.INSTEAD}"
+        )
     if task.head.pooling == "attentive":
         raise UserError(
             "--peft writes a head that is one linear map, and this run has attentive pooling; "
