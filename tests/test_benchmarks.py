@@ -39,6 +39,16 @@ def test_a_quick_run_tells_what_the_loop_adds() -> None:
     assert float(loop[3]) == pytest.approx(float(loop[1]) / float(bare[1]), rel=0.01)
 
 
+def test_a_quick_run_tells_what_the_cache_of_frozen_parts_saves(tmp_path: Path) -> None:
+    figure = tmp_path / "curve.png"
+    command = [sys.executable, "-m", "benchmarks.frozen", "--quick", "--figure", str(figure)]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    (row,) = (line.split() for line in out.split("\n") if line.startswith("1 "))
+    assert float(row[7]) == pytest.approx(float(row[1]) / float(row[3]), abs=0.1)
+    assert float(out.split()[-1]) < 1e-6
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_small_run_tells_what_very_many_runs_cost_as_folders_and_packed() -> None:
     command = [sys.executable, "-m", "benchmarks.scale", "--runs", "30"]
     out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout

@@ -43,7 +43,7 @@ from petl.runs.result import LoadedBackbone, Result, new_result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.floors import floors
-from petl.train.frozen import compute_once
+from petl.train.frozen import compute_once, told
 from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
 from petl.train.objectives.build import build, refuse_padding
 from petl.train.regression import Regression, answers
@@ -119,8 +119,8 @@ class Attempt(Watcher):
             model = build(self.task, data.statistics, self.hub).to(device)
         self.revision = revision_of(self.task.backbone.source, self.hub)
         if self.task.train.frozen == "cached":
-            cache = self.places.cache
-            data, self.frozen = compute_once(model, data, self.task, cache, self._progress)
+            progress = told(self._progress, self.log)
+            data, self.frozen = compute_once(model, data, self.task, self.places.cache, progress)
             self.log(f"train.frozen: {self.frozen}")
         return Fit(model, data, self.task)
 

@@ -3,7 +3,7 @@
 It is a file of the cache (petl/data/cache.py), named by a digest of the backbone's weights and
 settings, the inputs' key, their statistics and the versions. So every epoch, fold, seed and method
 with the same frozen part reads one file. It does not depend on the batch size or the number of
-cores: on a CPU each clip is computed by one thread.
+cores: always the same clips go together, on a CPU through one thread.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from petl.train.loop import autocast
 VERSION = 1
 """Raise it when an encoder computes something else with the same weights and settings."""
 GIGABYTES = 20.0
-AT_ONCE = {"cpu": 1, "cuda": 16}
+AT_ONCE = {"cpu": 4, "cuda": 16}
 """Always as many clips together, because another number rounds differently."""
 
 
@@ -69,6 +70,17 @@ def compute_once(
     return replace(data, inputs=cached.inputs, statistics=None, key=cached.key), line
 
 
+def told(progress: Progress, log: Callable[[str], None]) -> Progress:
+    """The same, and a line for each tenth: a large encoder takes a while on a CPU."""
+
+    def both(done: int, clips: int) -> None:
+        progress(done, clips)
+        if 0 < done < clips and done * 10 // clips > (done - 1) * 10 // clips:
+            log(f"train.frozen: {done} of {clips} clips computed")
+
+    return both
+
+
 def _tokens(layer: int, model: Model) -> str:
     count = len(model.backbone.layers)
     return f"the tokens before layer {layer}" if layer < count else "the tokens after all layers"
@@ -104,7 +116,7 @@ def _key(model: Model, data: TaskData, task: config.Task, reads: Reads) -> str:
         VERSION,
         [torch.__version__, np.__version__],
         torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        task.train.precision,
+        [task.backbone.family, task.train.precision],
         data.key,
         data.statistics.model_dump() if data.statistics else None,
         digest(model, reads),
