@@ -66,7 +66,9 @@ class LibrosaMel(Settings):
                 f"above {self.rate / 2:g} Hz"
             )
         if self.fmin >= self.fmax:
-            raise ValueError(f"dataset.front_end: fmin {self.fmin:g} is not below {self.fmax:g}")
+            raise ValueError(
+                f"dataset.front_end: fmin {self.fmin:g} is not below fmax {self.fmax:g}"
+            )
         return self
 
 

@@ -38,7 +38,7 @@ def dataset_of(name: str, study: Path | None = None) -> Dataset:
         if name not in presets:
             near = nearest(name, presets)
             raise UserError(f"unknown dataset '{name}'{near} --study FILE names a study's own")
-        return task_of("linear", dataset=name).dataset
+        return task_of("linear", "vit", dataset=name).dataset  # a ViT reads every spectrogram
     datasets = {task.names.dataset: task.dataset for task in load_study(study).tasks}
     if name not in datasets:
         raise UserError(f"{study}: has no dataset '{name}'{nearest(name, datasets)}")

@@ -82,11 +82,13 @@ class Report:
             labels = self.corpus.labels_of(clip)
             for name in [classes[label] for label in labels] if classes else [clip.file]:
                 chosen.setdefault(name, clip)
-        samples = features.samples_of(self.dataset.frames)
-        return [
-            (name, features.fbank(features.read(clip.path, self.dataset.channel, samples)))
-            for name, clip in sorted(chosen.items())[:most]
-        ]
+        recipe = features.Recipe.of(self.dataset, "spectrogram")
+        return [(name, self._example(clip, recipe)) for name, clip in sorted(chosen.items())[:most]]
+
+    def _example(self, clip: Clip, recipe: features.Recipe) -> np.ndarray:
+        if recipe.front_end.kind != "ast":
+            return recipe(clip.path)
+        return features.fbank(features.read(clip.path, recipe.channel, recipe.samples))
 
 
 def check(dataset: Dataset, corpus: Corpus, progress: Progress | None = None) -> Report:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from petl.config import Dataset
 from petl.errors import UserError
 from petl.picture import (
     INK,
@@ -31,14 +32,13 @@ Panel = tuple[str, np.ndarray]
 """A title, and a spectrogram (frames, bins) as long as the clip."""
 
 
-def write_clips(panels: Sequence[Panel], frames: int, path: Path) -> None:
-    kind = _kind(path)
-    save(draw(panels, frames), {kind: path})
+def write_clips(panels: Sequence[Panel], dataset: Dataset, path: Path) -> None:
+    save(draw(panels, dataset), {kind_of(path): path})
 
 
 def write_targets(targets: np.ndarray, names: Sequence[str], path: Path) -> None:
     """The clips' (clips, 2) in the plane of a regression's two targets."""
-    kind = _kind(path)
+    kind = kind_of(path)
     with mpl.rc_context(STYLE):
         figure = sheet(ONE_COLUMN, ONE_COLUMN)
         axis = figure.subplots()
@@ -49,7 +49,8 @@ def write_targets(targets: np.ndarray, names: Sequence[str], path: Path) -> None
         save(figure, {kind: path})
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """PNG or PDF, by the name."""
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UserError(f"{path}: the file's name must end in .png or .pdf")
@@ -57,8 +58,9 @@ def _kind(path: Path) -> str:
 
 
 @mpl.rc_context(STYLE)
-def draw(panels: Sequence[Panel], frames: int) -> Figure:
+def draw(panels: Sequence[Panel], dataset: Dataset) -> Figure:
     """All on one scale of loudness. The white area behind a short clip is its padding."""
+    front_end, frame = dataset.front_end, dataset.seconds / dataset.frames
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = sheet(TWO_COLUMNS, HEIGHT * rows + 0.4)
@@ -66,15 +68,15 @@ def draw(panels: Sequence[Panel], frames: int) -> Figure:
     values = np.concatenate([spectrogram.ravel() for _, spectrogram in panels])
     quiet, loud = np.percentile(values, (OUTLIERS, 100 - OUTLIERS))
     for axis, (title, spectrogram) in zip(axes, panels, strict=False):
-        extent = (0.0, len(spectrogram) / 100, 0.0, float(spectrogram.shape[1]))
+        extent = (0.0, len(spectrogram) * frame, 0.0, float(spectrogram.shape[1]))
         look = {"cmap": "magma", "vmin": quiet, "vmax": loud, "interpolation": "nearest"}
         axis.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, **look)
         axis.set_title(title, size=7, color=INK, pad=2)
-        axis.set(xlim=(0, frames / 100), yticks=[])
+        axis.set(xlim=(0, dataset.seconds), yticks=[])
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.tick_params(length=2, width=0.6, labelsize=6.5)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     figure.supxlabel("Seconds", size=8)
-    figure.supylabel("Mel bins, 20 Hz to 8 kHz", size=8)
+    figure.supylabel(f"Mel bins, {front_end.fmin:g} to {front_end.fmax:g} Hz", size=8)
     return figure

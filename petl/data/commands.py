@@ -98,7 +98,7 @@ def check(
     if figure and report.intact:
         from petl.data.clips import write_clips
 
-        write_clips(report.examples(PANELS), dataset.frames, figure)
+        write_clips(report.examples(PANELS), dataset, figure)
         say(f"figure   {figure}")
     if scatter:
         from petl.data.clips import write_targets
@@ -147,6 +147,44 @@ def prepare(
         how = f"{seconds:.1f} s, {rate:,.0f} clips per second" if bars.tasks else "already cached"
         console().print(f"{name}: {clips:,} clips, {how}", soft_wrap=True)
         console().print(f"  {inputs.filename}, {inputs.nbytes / 1e6:,.0f} MB", soft_wrap=True)
+
+
+@commands.command(short_help="Draw what a model reads of a sound file.")
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.")],
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="As this dataset is read: a preset.")
+    ] = None,
+    study: OfStudy = None,
+    start: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Draw what is read from there on.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Draw other masks.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PNG or PDF [the sound's name, .png].")
+    ] = None,
+) -> None:
+    """Draw a sound file: its waveform, its spectrogram as the model reads it, and masks.
+
+    The front end and SpecAugment are those of the dataset. Without one, it is the AST's filter
+    bank of up to 30 s, without masks.
+
+    \b
+    Example:
+      petl data show bird.wav
+      petl data show song.mp3 --dataset esc50 --start 15 --out song.png
+    """
+    need("torch", "train")
+    need("matplotlib", "analysis")
+    from petl.config.presets import dataset_of
+    from petl.data import show as figure
+
+    if study and not dataset:
+        raise UserError("--study needs --dataset: which of the study's datasets")
+    path = out or Path(f"{file.stem}.png")
+    settings = dataset_of(dataset, study) if dataset else None
+    figure.write(figure.shown(file, settings, start, seed), path)
+    console().print(f"wrote {path}", soft_wrap=True)
 
 
 @commands.command(short_help="Download a public dataset.")

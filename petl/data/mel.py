@@ -52,8 +52,8 @@ def z_scores(waveform: np.ndarray, settings: LibrosaMel) -> Tensor:
     windows = samples.unfold(0, n_fft, settings.hop)
     window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
     bank = filters(settings)
-    spectrum = torch.view_as_real(torch.fft.rfft(windows * window)[:, : len(bank)])
-    power = spectrum.square().sum(dim=-1) @ bank
+    spectrum = torch.fft.rfft(windows * window)[:, : len(bank)]
+    power = (spectrum.real.square() + spectrum.imag.square()) @ bank
     decibels = 10 * power.clamp(min=LOWEST_POWER).log10()
     decibels = (decibels - decibels.max()).clamp(min=-DECIBELS)
     return (decibels - decibels.mean()) / (decibels.std(unbiased=False) + TINY)

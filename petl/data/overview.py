@@ -46,7 +46,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "windows", _windows(report, report.dataset.windows)
     else:
         frames, (cut, padded) = report.dataset.frames, report.cut_and_padded()
-        taken = f"{frames} frames are {frames / 100:g} s"
+        taken = f"{frames} frames are {report.dataset.seconds:g} s"
         yield "", f"{taken}: {cut:,} longer clips are cut, {padded:,} shorter ones padded"
     yield "rates", _most_common(f"{clip.rate:,} Hz" for clip in report.intact)
     yield "channels", _most_common(str(clip.channels) for clip in report.intact)

@@ -9,11 +9,14 @@ from torch.nn import functional as F
 
 from petl.backbones.families import build_encoder
 from petl.backbones.patches import fit_positions
+from petl.config import Image
 from petl.config.backbone import Stride
 from petl.errors import UserError
 
 # 128 frames with strides (10, 12): a grid of 12 x 10
 OLD = (12, 10)
+MEL = {"rate": 16_000, "n_fft": 1024, "hop": 320, "bins": 128, "fmin": 50.0, "fmax": 8000.0}
+IMAGE = Image(kind="image", seconds=1.0, **MEL)
 
 
 def expected(position: torch.Tensor, how: str, columns: int) -> torch.Tensor:
@@ -79,6 +82,24 @@ def test_a_vit_reads_spectrograms_of_any_length(how: str, library) -> None:
     encoder = build_encoder(vit(folder, how), 100).eval()
     assert encoder.tokens.grid == (8, 6)
     assert encoder(noise(2, 100, 128)).shape == (2, 1 + 8 * 6, 32)
+
+
+def test_a_picture_gets_three_channels_normalised_as_imagenets(library) -> None:
+    """The library's image processor: height first, then (x - mean) / std for each channel."""
+    model, folder = library("ViTModel", VIT | {"image_size": 64})
+    encoder = build_encoder(vit(folder), 64, front_end=IMAGE).eval()
+    picture = torch.rand(2, 64, 64)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pixels = picture.transpose(1, 2)[:, None].repeat(1, 3, 1, 1)
+    pixels = (pixels - mean[:, None, None]) / std[:, None, None]
+    with torch.no_grad():
+        assert deviation(encoder(picture), model(pixels).last_hidden_state) < 1e-5
+
+
+def test_a_picture_is_refused_by_a_vit_of_one_channel(library) -> None:
+    _, folder = library("ViTModel", VIT | {"num_channels": 1})
+    with pytest.raises(UserError, match=r"reads 1 channel and dataset\.front_end 'image' is for 3"):
+        build_encoder(vit(folder), 64, front_end=IMAGE)
 
 
 def test_a_clip_too_short_for_one_patch_is_refused(library) -> None:

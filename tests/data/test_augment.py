@@ -48,6 +48,21 @@ def test_masks_are_those_of_the_definition_one_clip_at_a_time() -> None:
         torch.testing.assert_close(ours[clip], expected, rtol=0, atol=0)
 
 
+def test_several_bands_and_stretches_are_drawn_one_after_the_other() -> None:
+    settings = {"frequency": 15, "time": 30, "mask": "after-normalisation"}
+    several = SpecAugment(**settings, bands=2, stretches=3)
+    drawn = draw_masks(40, 100, 128, several, seeded(3))
+    draw = seeded(3)
+    expected = torch.ones(40, 100, 128)
+    for size, widest in ((128, 15), (128, 15), (100, 30), (100, 30), (100, 30)):
+        width, start = torch.rand(2, 40, generator=draw)
+        for clip in range(40):
+            first = int(start[clip] * (size - width[clip] * widest))
+            masked = slice(first, first + int(width[clip] * widest))
+            (expected[clip].T if size == 128 else expected[clip])[masked] = 0
+    assert torch.equal(drawn.apply(torch.ones(40, 100, 128), 0), expected)
+
+
 def released(size: int, widest: int) -> tuple[np.ndarray, np.ndarray]:
     """Starts and widths as torchaudio's masking draws them, clip after clip."""
     draw, starts, widths = random.Random(7), [], []
