@@ -1,8 +1,6 @@
 """From a sound file to what a model reads: a log-mel spectrogram, or for wav2vec 2.0 the waveform.
 
-The other front ends are in mel.py.
-
-The filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
+This filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
 here because a run's numbers should not depend on the version of a library. The cache has raw
 spectrograms; they are normalised later, because the statistics may depend on the training split.
 """
@@ -160,9 +158,8 @@ def ends_early(samples: int, announced: int) -> bool:
 def mixed(block: np.ndarray, channel: Channel) -> np.ndarray:
     if channel == "left" or block.shape[1] == 1:
         return block[:, 0]
-    if block.shape[1] == 2:  # numpy takes ten times as long for a mean over two
-        return (block[:, 0] + block[:, 1]) / 2
-    return block.mean(axis=1)
+    # numpy takes ten times as long for a mean over two
+    return block.mean(axis=1) if block.shape[1] > 2 else (block[:, 0] + block[:, 1]) / 2
 
 
 def blocks(
