@@ -1,6 +1,6 @@
 """From a sound file to what a model reads: a log-mel spectrogram, or for wav2vec 2.0 the waveform.
 
-This filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
+The filter bank is Kaldi's, with the settings of Hugging Face's feature extractor. It is written out
 here because a run's numbers should not depend on the version of a library. The cache has raw
 spectrograms; they are normalised later, because the statistics may depend on the training split.
 """
