@@ -10,6 +10,7 @@ import torch
 from test_resume import EACH_STEP, ends, stopped_again_and_again
 
 from petl import config
+from petl.backbones import ast
 from petl.backbones.families import build_encoder
 from petl.config.study import study_of
 from petl.errors import UserError
@@ -92,6 +93,17 @@ def test_training_draws_other_masks_each_time_and_the_held_out_loss_the_same(mod
     drawn = [model.train().order(2, 48) for _ in range(2)]
     fixed = [model.eval().order(2, 48) for _ in range(2)]
     assert not torch.equal(*drawn) and torch.equal(*fixed)
+
+
+def test_an_encoder_that_cannot_be_written_as_the_librarys_ast_is_refused(monkeypatch):
+    c = ast.library_config(
+        hidden=16, layers=1, heads=2, mlp=32, patch=16, frequency_stride=16, time_stride=16,
+        frames=100,
+    )  # fmt: skip
+    cls_alone = ast.make(c, None, special=("cls",))
+    monkeypatch.setattr("petl.train.objectives.build.build_encoder", lambda *_: cls_alone)
+    with pytest.raises(UserError, match="CLS and DIST"):
+        self_supervised(pretraining(), STATISTICS)
 
 
 # --- reconstruction ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from petl import config
+from petl.backbones.encoder import Encoder
 from petl.backbones.families import build_encoder
 from petl.backbones.hub import Hub
 from petl.data.load import TaskData
@@ -33,11 +34,22 @@ def self_supervised(
     task: config.Task, statistics: config.Statistics, hub: Hub | None = None
 ) -> SelfSupervised:
     encoder = build_encoder(task.backbone, task.dataset.frames, hub)
+    _refuse_other_encoders(encoder, task.backbone.source)
     encoder.layer_checkpointing = task.train.layer_checkpointing == "on"
     if isinstance(task.objective, config.MaskedPatches):
         return MaskedPatches(encoder, task.objective, statistics, task.backbone.source)
     assert task.objective is not None
     return Reconstruct(encoder, task.objective, statistics)
+
+
+def _refuse_other_encoders(encoder: Encoder, source: str) -> None:
+    """What is pre-trained is written as the library's AST, before long training is in vain."""
+    special = getattr(encoder.tokens, "special_names", ())
+    if special != ("cls", "dist") or encoder.shape.norm != "pre":
+        raise UserError(
+            f"backbone.source: pre-training goes on from the library's AST, with CLS and DIST and "
+            f"a final LayerNorm; {source} is another encoder"
+        )
 
 
 def refuse_padding(task: config.Task, data: TaskData) -> None:
