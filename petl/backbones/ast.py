@@ -47,6 +47,7 @@ def library_config(
     frequency_stride: int,
     time_stride: int,
     frames: int,
+    bins: int = BINS,
     eps: float = 1e-12,
     qkv_bias: bool = True,
 ) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def library_config(
         "frequency_stride": frequency_stride,
         "time_stride": time_stride,
         "max_length": frames,
-        "num_mel_bins": BINS,
+        "num_mel_bins": bins,
     }
 
 

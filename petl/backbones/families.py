@@ -78,7 +78,7 @@ def build_encoder(
     allocated, however large config.json says it is.
     """
     if isinstance(settings, config.AST) and settings.shape is not None:
-        encoder = new_encoder(_shape(settings, frames).config)
+        encoder = new_encoder(_shape(settings, frames, front_end).config)
         encoder.origin = Origin("none", 0, {}, ("everything",), grids=(encoder.tokens.grid,))
         return encoder
     found = _read(settings, hub)
@@ -114,16 +114,17 @@ def bare_encoder(
     settings: config.Backbone, frames: int, front_end: config.FrontEnd = FILTER_BANK
 ) -> Encoder:
     """The same encoder, with whatever is in its memory."""
-    encoder = _make(_shape(settings, frames), settings, shape_only=True)
+    encoder = _make(_shape(settings, frames, front_end), settings, shape_only=True)
     if isinstance(settings, config.Patches):
         _fit(encoder, settings, frames, front_end, "zeros")
     return encoder
 
 
-def _shape(settings: config.Backbone, frames: int) -> Checkpoint:
+def _shape(settings: config.Backbone, frames: int, front_end: config.FrontEnd) -> Checkpoint:
     """From config.json if it is the library's; else the tensors have to be read."""
     if isinstance(settings, config.AST) and settings.shape is not None:
-        new = ast.library_config(**settings.shape.model_dump(), frames=frames)
+        bins = front_end.bins_of(frames)
+        new = ast.library_config(**settings.shape.model_dump(), frames=frames, bins=bins)
         return Checkpoint(OWN_NAME, new, {})
     source = settings.source
     if is_published(source) and source not in SHAPES:

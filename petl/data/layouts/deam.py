@@ -43,7 +43,7 @@ IDS = ("song_id", "id")
 """What the column of ids is called, in any case."""
 LAST_EXCERPT = 2000
 SCALE = (1.0, 9.0)
-"""Of the raters. Models learn (mean - 5) / 4: `dataset.scale` in the preset."""
+"""Of the raters, unless the dataset has a `range`. Models learn (mean - 5) / 4: `dataset.scale` in the preset."""
 SAMPLE = re.compile(r"sample_(\d+)ms")
 LINE = 1_000_000
 """The longest line that is read of a table."""
@@ -72,7 +72,7 @@ def id_of(file: str) -> int:
 def read(folder: Path, dataset: Dataset) -> Corpus:
     """In the order of ids, without the songs that lack a sound or a rating."""
     chosen = dataset.deam or Deam()
-    sounds, ratings = _sounds(folder), _ratings(folder)
+    sounds, ratings = _sounds(folder), _ratings(folder, dataset.range or SCALE)
     _tell("have no ratings", sounds.keys() - ratings.keys(), sounds.keys(), folder)
     _tell("have no sound", ratings.keys() - sounds.keys(), ratings.keys(), folder)
     ids = sorted(sounds.keys() & ratings.keys())
@@ -143,7 +143,7 @@ def _sounds(folder: Path) -> dict[int, str]:
     }
 
 
-def _ratings(folder: Path) -> dict[int, dict[str, float]]:
+def _ratings(folder: Path, within: tuple[float, float]) -> dict[int, dict[str, float]]:
     """Of the songs with both; the second table is needed for its 58 songs alone."""
     found: dict[int, dict[str, float]] = {}
     for name in STATIC:
@@ -156,7 +156,7 @@ def _ratings(folder: Path) -> dict[int, dict[str, float]]:
                 raise UserError(f"{where}: song {song} has ratings in a line above too")
             means = {name: row[f"{name}_mean"] for name in DEAM_TARGETS}
             if all(means.values()):
-                found[song] = {n: number(means[n], f"{n}_mean", where, SCALE) for n in means}
+                found[song] = {n: number(means[n], f"{n}_mean", where, within) for n in means}
     return found
 
 

@@ -143,6 +143,13 @@ def test_a_broken_table_is_one_line(songs, settings, table, old, new, message) -
     assert "\n" not in str(error.value)
 
 
+def test_the_range_of_a_study_replaces_the_raters_own(written, settings) -> None:
+    lowest = min(min(song.rated) for song in EXCERPTS)
+    assert lowest < 4
+    with pytest.raises(UserError, match=r"1_2000\.csv, line .* is not between 4 and 9"):
+        layouts.read(written, settings(range=[4, 9]))
+
+
 def test_a_folder_that_is_not_deam_says_what_is_missing(tmp_path, settings) -> None:
     with pytest.raises(UserError, match=r"no MEMD_audio; .* holds nothing"):
         layouts.read(tmp_path, settings())
