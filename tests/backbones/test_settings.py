@@ -7,7 +7,7 @@ import torch
 from small_models import AST, VIT, WAVES, ast, deviation, noise, vit, wav2vec2
 
 from petl import config
-from petl.backbones.families import build_encoder
+from petl.backbones.families import bare_encoder, build_encoder
 from petl.config.study import expand
 from petl.config.yamlfile import parse_value
 from petl.methods.apply import apply_method
@@ -113,3 +113,21 @@ def test_cls_and_dist_pool_as_the_librarys_classifier_does(library) -> None:
         model.head.weight.copy_(dense.weight * norm.weight)
         model.head.bias.copy_(dense.bias + dense.weight @ norm.bias)
         assert deviation(model(x), theirs(x).logits) < 1e-5
+
+
+@pytest.mark.parametrize("bins", [64, 128, 160])
+def test_an_encoder_is_counted_as_it_is_built_for_the_bins_of_a_front_end(library, bins) -> None:
+    """A new one draws the position embeddings of its own grid; a checkpoint's are fitted to it."""
+    front_end = config.Mel(
+        kind="mel", rate=16_000, n_fft=1024, hop=320, bins=bins, fmin=50.0, fmax=8e3, seconds=2.0
+    )
+    shape = config.Shape(hidden=8, layers=1, heads=1, mlp=8)
+    kept = ast(library("ASTModel", AST)[1])
+    fresh = kept.model_copy(update={"source": "new", "shape": shape})
+    for settings in (fresh, kept):
+        built = build_encoder(settings, 101, front_end=front_end)
+        bare = bare_encoder(settings, 101, front_end)
+        sizes = [{n: t.shape for n, t in one.state_dict().items()} for one in (built, bare)]
+        assert sizes[0] == sizes[1]
+        assert built(noise(1, 101, bins)).shape[1] == built.tokens.position.shape[1]
+        assert built.tokens.position.any()

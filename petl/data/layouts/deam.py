@@ -43,7 +43,7 @@ IDS = ("song_id", "id")
 """What the column of ids is called, in any case."""
 LAST_EXCERPT = 2000
 SCALE = (1.0, 9.0)
-"""Of the raters, unless the dataset has a `range`. Models learn (mean - 5) / 4: `dataset.scale` in the preset."""
+"""Of the raters, unless `dataset.range` is set. Models learn (mean - 5) / 4, by `dataset.scale`."""
 SAMPLE = re.compile(r"sample_(\d+)ms")
 LINE = 1_000_000
 """The longest line that is read of a table."""
