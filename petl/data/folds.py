@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -90,19 +90,23 @@ def random_folds(corpus: Corpus, folds: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def check_apart(corpus: Corpus, parts: dict[str, np.ndarray]) -> None:
-    """Refuse a split with clips of one group in two parts. Two parts may have the same clips."""
+def check_apart(corpus: Corpus, parts: dict[str, np.ndarray], of: Literal["group", "file"]) -> None:
+    """Refuse a split with clips of one group, or windows of one file, in two parts.
+
+    Two parts may have the same clips.
+    """
     seen: dict[str, tuple[str, int]] = {}
     different = {clips.tobytes(): (part, clips) for part, clips in parts.items()}
     for part, clips in different.values():
         for index in clips:
-            group = corpus.clips[index].group
-            other, first = seen.setdefault(group, (part, index))
-            if group and other != part:
+            name = getattr(corpus.clips[index], of)
+            other, first = seen.setdefault(name, (part, index))
+            if name and other != part:
+                advice = "; use 'split: grouped', or correct the groups" if of == "group" else ""
                 raise UserError(
-                    f"{corpus.folder}: group {group!r} is in {other} "
-                    f"({corpus.clips[first].file}) and in {part} ({corpus.clips[index].file}), "
-                    "which makes the test too easy; use 'split: grouped', or correct the groups"
+                    f"{corpus.folder}: {of} {name!r} is in {other} ({corpus.clips[first].name}) "
+                    f"and in {part} ({corpus.clips[index].name}), "
+                    f"which makes the test too easy{advice}"
                 )
 
 

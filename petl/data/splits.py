@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -59,21 +58,8 @@ def split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
     files = [replace(corpus.clips[index], start=0.0, seconds=None) for index in first]
     recordings = _split(replace(corpus, clips=tuple(files)), dataset, fold, seed)
     whole = Split.where(*(np.isin(corpus.songs, getattr(recordings, name)) for name in NAMES))
-    check_songs_apart(corpus, whole)
+    check_apart(corpus, vars(whole), "file")
     return whole
-
-
-def check_songs_apart(corpus: Corpus, whole: Split) -> None:
-    """Refuse a split with windows of one recording on two sides."""
-    for name, other in combinations(NAMES, 2):
-        one, another = getattr(whole, name), getattr(whole, other)
-        shared = np.intersect1d(corpus.songs[one], corpus.songs[another])
-        if len(shared) and not np.array_equal(one, another):  # some validate on the test clips
-            file = corpus.clips[int(np.argmax(corpus.songs == shared[0]))].file
-            raise UserError(
-                f"{corpus.folder}: windows of {file} are in {name} and in {other}; the scores "
-                "would be those of songs that the model knows"
-            )
 
 
 def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
@@ -99,7 +85,7 @@ def _split(corpus: Corpus, dataset: Dataset, fold: int, seed: int) -> Split:
         whole = _by_fold(corpus.folds, dataset, fold)
     _check(corpus, whole)
     if dataset.split not in MIXED:
-        check_apart(corpus, {name: getattr(whole, name) for name in NAMES})
+        check_apart(corpus, vars(whole), "group")
     if dataset.every > 1:
         whole = Split(*(_every(corpus, getattr(whole, name), dataset.every) for name in NAMES))
     if dataset.few_shot:

@@ -13,10 +13,11 @@ import trees
 from numpy.testing import assert_array_equal
 
 from petl.config import Dataset
-from petl.data import features, load, splits
+from petl.data import features, load
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Corpus
 from petl.data.features import Recipe
+from petl.data.folds import check_apart
 from petl.data.splits import NAMES, Split, split
 from petl.errors import UserError
 from petl.places import Places
@@ -135,10 +136,10 @@ def test_a_split_that_tears_a_recording_apart_is_refused(
     chosen = dataset({"length": 0.3})
     found = load.read(chosen, places)
     torn = Split(np.array([0]), np.array([1]), np.array([4, 5]))
-    with pytest.raises(UserError, match=r"windows of 0\.wav are in train and in validation"):
-        splits.check_songs_apart(found, torn)
+    with pytest.raises(UserError, match=r"file '0\.wav' is in train .*@0\) and in validation"):
+        check_apart(found, vars(torn), "file")
     same = Split(np.array([0]), np.array([4, 5]), np.array([4, 5]))
-    splits.check_songs_apart(found, same)  # those that validate also test
+    check_apart(found, vars(same), "file")  # those that validate also test
 
 
 def test_windows_at_random_is_the_one_split_that_tears_songs_apart(places: Places) -> None:
@@ -146,8 +147,8 @@ def test_windows_at_random_is_the_one_split_that_tears_songs_apart(places: Place
     found = load.read(chosen, places)
     whole = split(found, chosen, 0, 0)
     assert set(found.songs[whole.train]) & set(found.songs[whole.test])
-    with pytest.raises(UserError, match="are in train and in"):
-        splits.check_songs_apart(found, whole)
+    with pytest.raises(UserError, match=r"is in train .* and in"):
+        check_apart(found, vars(whole), "file")
 
 
 @pytest.mark.parametrize(
