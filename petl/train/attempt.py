@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import time
 import traceback
@@ -16,7 +15,6 @@ from typing import Any
 import torch
 
 from petl import config
-from petl.backbones.encoder import Origin
 from petl.backbones.hub import Hub
 from petl.backbones.library import revision_of
 from petl.config.options import Options
@@ -29,7 +27,6 @@ from petl.files import (
     write_atomic,
     write_json,
 )
-from petl.model.build import count_parameters
 from petl.places import Places
 from petl.runs import gpus
 from petl.runs.claim import Claim
@@ -39,18 +36,16 @@ from petl.runs.directory import RunDir
 from petl.runs.machine import record_machine
 from petl.runs.provenance import environment
 from petl.runs.reading import content_of, epochs_of
-from petl.runs.result import LoadedBackbone, Result, new_result
+from petl.runs.result import Result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
-from petl.train.floors import floors
 from petl.train.frozen import compute_once, told
-from petl.train.loop import EpochMetrics, Fit, Outcome, Watcher
+from petl.train.loop import EpochMetrics, Fit, Watcher
 from petl.train.objectives.build import build, refuse_padding
-from petl.train.regression import Regression, answers
+from petl.train.outcome import Outcome, result_of
+from petl.train.regression import answers
 from petl.train.seeding import seeded
 from petl.train.trackers import Trackers
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass
@@ -85,7 +80,19 @@ class Attempt(Watcher):
                 refuse_padding(self.task, data)
             data_s = self._seconds()
             outcome = self._train(data)
-        result = self._result(data, outcome, data_s)
+        result = result_of(
+            self.task,
+            data,
+            self.fit.model,
+            outcome,
+            frozen=self.frozen,
+            timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
+            environment={
+                **environment(self.codes.to_json()),
+                "machine": record_machine(self.run.path.parents[1]),
+                "backbone_revision": self.revision,
+            },
+        )
         self._mend_metrics()
         if predictions := answers(self.task, data, outcome.outputs):
             write_atomic(self.run.predictions_file, predictions, check=self.claim.check)
@@ -204,31 +211,6 @@ class Attempt(Watcher):
 
     # --- in the end
 
-    def _result(self, data: TaskData, outcome: Outcome, data_s: float) -> Result:
-        statistics, learns = data.statistics, self.fit.objective
-        return new_result(
-            self.task,
-            classes=data.classes,
-            statistics=statistics.model_dump() if statistics else None,
-            clips={part: len(getattr(data.split, part)) for part in PARTS},
-            floors=floors(data, learns) if isinstance(learns, Regression) else None,
-            params=count_parameters(self.fit.model),
-            metrics=outcome.metrics,
-            confusion=outcome.confusion,
-            per_class=outcome.per_class,
-            best_epoch=outcome.best_epoch,
-            epochs=outcome.epochs,
-            frozen_cache=self.frozen,
-            timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
-            peak_memory_mb=_peak_memory_mb(self.fit.device),
-            backbone=_loaded(self.fit.model.backbone.origin),
-            environment={
-                **environment(self.codes.to_json()),
-                "machine": record_machine(self.run.path.parents[1]),
-                "backbone_revision": self.revision,
-            },
-        )
-
     def fail(self, error: Exception) -> None:
         lines = str(error).strip().splitlines()
         fit = getattr(self, "fit", None)  # there is none if the data or the model do not load
@@ -253,17 +235,6 @@ class Attempt(Watcher):
             file.write(line.rstrip() + "\n")
 
 
-def _loaded(origin: Origin) -> LoadedBackbone:
-    return {
-        "layout": origin.layout,
-        "taken": origin.taken,
-        "dropped": origin.dropped,
-        "new": list(origin.new),
-        "notes": list(origin.notes),
-        "grids": [list(grid) for grid in origin.grids],
-    }
-
-
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
@@ -282,11 +253,3 @@ def _torch_set_up(task: config.Task, options: Options) -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before)
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """The GPU's allocations where there is one, else the process's resident memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**10

@@ -27,7 +27,8 @@ from petl.config import Task
 from petl.errors import UserError, fault_of, reason
 from petl.files import write_atomic
 from petl.runs.directory import RunDir
-from petl.train.loop import Fit, Outcome
+from petl.train.loop import Fit
+from petl.train.outcome import Outcome
 
 TENSOR = "tensor"
 SHARE = 0.05

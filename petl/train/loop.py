@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,16 @@ from torch import Tensor
 
 from petl import config
 from petl.config.kinds import metric
-from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.subset import start_epoch
 from petl.model.build import Model, restore, trained_state
-from petl.runs.result import Metrics, PerClass, Scores
 from petl.train.batches import Batches
 from petl.train.failures import memory, nonfinite
 from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
 from petl.train.metrics import objective
 from petl.train.optim import clip, optimiser, schedule
+from petl.train.outcome import Best, Outcome, kept, measured
 from petl.train.seeding import derive
 
 EpochMetrics = dict[str, Any]
@@ -47,33 +46,6 @@ class Watcher:
 
     def batch(self) -> None:
         """After each batch of an evaluation."""
-
-
-@dataclass
-class Best:
-    """The epoch with the best validation so far; a loss has its sign changed in the score."""
-
-    score: float = -float("inf")
-    epoch: int = 0
-    scores: Scores = field(default_factory=dict)
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def is_beaten_by(self, score: float) -> bool:
-        """By a higher score alone: not by an equal one, and not by NaN."""
-        return score > self.score
-
-
-@dataclass
-class Outcome:
-    metrics: Metrics
-    best_epoch: int
-    epochs: int
-    confusion: dict[str, list[list[int]] | None]
-    per_class: dict[str, PerClass | None]
-    weights: dict[str, Tensor]
-    """The weights that the task keeps; empty if it keeps none."""
-    outputs: dict[str, np.ndarray]
-    """Of the test clips, after the last and the best epoch."""
 
 
 class Fit:
@@ -239,20 +211,19 @@ class Fit:
         return {name: t.detach().clone() for name, t in trained_state(self.model).items()}
 
     def _test(self) -> Outcome:
-        last, objective = self._weights(), self.objective
-        after = {"test_last": self.outputs(self.data.split.test)}
+        """After the last epoch, then with the weights of the best one."""
+        last, test = self._weights(), self.data.split.test
+        tested = {"test_last": self.outputs(test)}
         restore(self.model, self.best.weights)
-        after["test_best"] = self.outputs(self.data.split.test)
-        songs = self.data.songs_of(self.data.split.test)
-        test_last, test_best = (objective.measure(*found, songs) for found in after.values())
-        return Outcome(
-            {"test_last": test_last, "test_best": test_best, "val_best": self.best.scores},
-            best_epoch=self.best.epoch,
+        tested["test_best"] = self.outputs(test)
+        weights = kept(self.task.weights, last, self.best.weights)
+        return measured(
+            self.objective,
+            tested,
+            self.data.songs_of(test),
+            self.best,
             epochs=self.epoch - 1,
-            confusion={name: objective.confusion(*found) for name, found in after.items()},
-            per_class={name: objective.per_class(*found) for name, found in after.items()},
-            weights=kept(self.task.weights, last, self.best.weights),
-            outputs={name: outputs.cpu().numpy() for name, (outputs, _) in after.items()},
+            weights=weights,
         )
 
     # --- failing
@@ -274,15 +245,6 @@ class Fit:
             f"the {value} in epoch {self.epoch}, step {bad.step + 1}{first}. "
             f"Try a learning rate lower than {self.task.train.lr:g}, warm_up, or clip_norm"
         )
-
-
-def kept(wanted: Weights, last: dict[str, Tensor], best: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that the task keeps. What is trained has the same size in every epoch."""
-    size = sum(tensor.numel() * tensor.element_size() for tensor in last.values())
-    epoch, _, small = wanted.partition("-")
-    if epoch == "none" or (small and size >= SMALL_MB * 1e6):
-        return {}
-    return last if epoch == "last" else best
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:

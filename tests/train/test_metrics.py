@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from petl.config.dataset import Table
 from petl.runs.confusion import averages, per_class
-from petl.train.loop import Best
 from petl.train.metrics import Classification, Regression, SeveralLabels, objective
+from petl.train.outcome import Best
 
 CLASSES = 7
 TARGETS = ("valence", "arousal", "dominance")

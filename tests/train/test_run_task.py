@@ -11,8 +11,9 @@ from petl.config.task import SMALL_MB
 from petl.places import Places
 from petl.runs.claim import Claim, RunIsTaken
 from petl.runs.directory import RunDir
-from petl.train.loop import Diverged, kept
+from petl.train.loop import Diverged
 from petl.train.metrics import Classification
+from petl.train.outcome import kept
 from petl.train.run import run_task
 
 
