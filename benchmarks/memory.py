@@ -49,7 +49,7 @@ def measure(size: Size) -> dict[str, tuple[float, float]]:
 
 def recipe(backbone: str, frames: int, front_end: Mapping[str, Any]) -> tuple[Model, int]:
     """LoRA on a backbone of full size with random weights, and how high its inputs are."""
-    dataset = {"frames": frames, "front_end": front_end, "statistics": "clip"}
+    dataset = {"classes": 2, "frames": frames, "front_end": front_end, "statistics": "clip"}
     task = model_task("lora", {"like": backbone}, dataset, "as-intended")
     torch.manual_seed(0)
     encoder = bare_encoder(task.backbone, frames, task.dataset.front_end)
