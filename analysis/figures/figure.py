@@ -82,6 +82,7 @@ FIGURES = {
     "kernel": Kind(sweeps.kernel, "accuracy against the kernel size"),
     "grid": Kind(grid.grid, "accuracy over one or two settings of the matrix"),
     "few-shot": Kind(sweeps.few_shot, "accuracy against the number of examples per class"),
+    "pretraining": Kind(sweeps.pretraining, "accuracy against the epochs of pre-training"),
     "folds": Kind(runs.folds, "every fold of every method"),
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),
     "classes": Kind(classes.classes, "every class under every method", with_confusions),

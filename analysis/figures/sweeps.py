@@ -1,4 +1,5 @@
-"""The effect of a setting: accuracy against kernel size, parameters, or examples per class.
+"""The effect of a setting: accuracy against kernel size, parameters, examples per class, or epochs
+of pre-training.
 
 A line joins the runs of a method that differ only in that setting: means over folds, with their
 standard deviation. A panel is a dataset, or the datasets under one head. Hollow: runs are missing.
@@ -25,6 +26,7 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.cells import KEY, PARAMS, Cell, build
 from analysis.measure import Measure
 from analysis.style import count_parameters, in_words, panels, sign
+from petl.config.backbone import NEW
 from petl.errors import UserError
 from petl.picture import DASHES, INK, ONE_COLUMN, PANEL_HEIGHT, STYLE, dress, line_look
 
@@ -32,6 +34,8 @@ KERNEL = re.compile(r"method\..*kernel")
 SIZE = re.compile(r"method\..*(reduction|length|experts|slots|layers)")
 EXAMPLES_OF_A_CLASS = "dataset.few_shot.per_class"
 EXAMPLES = re.compile(re.escape(EXAMPLES_OF_A_CLASS))
+EPOCHS = re.compile(r"(.+)-(\d+)")
+"""The name of a checkpoint of this package's own pre-training: `reconstruct-20`."""
 LETTERS, HANDLE = 16, 8
 """In a legend: how many there are in an inch, and how many a line's look is wide."""
 BAR = "Mean and population standard deviation over folds"
@@ -94,6 +98,27 @@ def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) 
     return draw_lines(
         frame, measure, width, lines, Setting("Examples per class", _doubling, apart=True)
     )
+
+
+def pretraining(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
+    """A line from a new backbone, at 0 epochs, through the checkpoints whose names differ only in
+    their number of epochs; other backbones are horizontal lines."""
+    parts = {name: EPOCHS.fullmatch(name) for name in frame["backbone"].unique()}
+    epochs = frame["backbone"].map(lambda name: float(found[2]) if (found := parts[name]) else 0.0)
+    kinds = frame["backbone"].map(lambda name: found[1] if (found := parts[name]) else name)
+    several, lines = frame["dataset"].nunique() > 1, []
+    for _, runs in frame.groupby(["dataset", "method"], sort=False):
+        first = runs.iloc[0]
+        panel = _joined(first["dataset_label"] if several else "", first["method_label"])
+        new = runs["backbone.source"] == NEW
+        for kind, drawn in runs[~new].groupby(kinds, sort=False):
+            if parts[drawn["backbone"].iloc[0]]:
+                drawn = pd.concat([runs[new], drawn])
+            lines.append(Line(panel, str(kind), points_of(drawn, measure, epochs)))
+    lines = [line for line in lines if line.points]
+    whole = [line for line in lines if line.points[1:]]
+    _refuse(whole, frame, "pretraining", "only the epochs of pre-training differ")
+    return draw_lines(frame, measure, width, lines, Setting("Epochs of pre-training", each))
 
 
 # --- what belongs to a line -----------------------------------------------------------------------

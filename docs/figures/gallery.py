@@ -23,6 +23,7 @@ PICTURES = {
     "kernel": ("kernel", {}),
     "grid": ("sweep", {}),
     "few-shot": ("table2", {}),
+    "pretraining": ("pretrained", {}),
     "folds": ("table1", {"dataset": "urbansound8k"}),
     "convergence": ("quickstart", {}),
     "classes": ("table1", {"dataset": "urbansound8k"}),
@@ -76,6 +77,10 @@ def accuracy(task: Task) -> float:
         return 0.78 + kind + 0.05 * (1 - 2 ** (-size / 2))
     if task.names.study == "scaling":
         return 0.9
+    if task.names.study == "pretrained":
+        objective, _, epochs = task.names.backbone.rpartition("-")
+        learned = math.log2(1 + int(epochs)) if epochs.isdecimal() else 0
+        return 0.3 + kind + (0.05 if objective == "reconstruct" else 0.07) * learned
     return plausible(3)(task)
 
 
