@@ -57,3 +57,12 @@ def test_a_small_run_tells_what_very_many_runs_cost_as_folders_and_packed() -> N
     }
     inodes = [int(line.split()[0]) for line in out.split("\n") if "inodes in all" in line]
     assert inodes == [30 * 5 + 2, 5]
+
+
+def test_a_quick_run_tells_the_speed_of_both_recipes_beside_librosas() -> None:
+    command = [sys.executable, "-m", "benchmarks.front_ends", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    rows = {line[:34].strip(): line[34:].split() for line in out.split("\n")[2:] if line}
+    for recipe in ("image for ViT, 30 s", "mel for AST, 10 s"):
+        theirs, ours = rows[f"{recipe}, librosa"], rows[f"{recipe}, ours"]
+        assert float(ours[1]) == pytest.approx(float(ours[0]) / float(theirs[0]), rel=0.05)
