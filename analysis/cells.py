@@ -121,6 +121,11 @@ class Table:
         return f"{self.study}: {self.measure.in_words}"
 
     @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """The methods, then the floors."""
+        return (*self.rows, *self.floors)
+
+    @property
     def synthetic(self) -> int:
         """The number of cells with made-up numbers."""
         return sum(cell.synthetic for row in self.rows for cell in row.cells)

@@ -69,12 +69,15 @@ class Measure:
         return 100 * value if self.percent else value
 
     def text(self, value: float) -> str:
-        return "NaN" if math.isnan(value) else f"{value:.{self.digits}f}"
+        return "NaN" if math.isnan(value) else _unsigned_zero(f"{value:.{self.digits}f}")
 
     def signed(self, difference: float) -> str:
-        """Without the sign for 0.0: `-0.0` looks like a difference."""
-        text = f"{difference:+.{self.digits}f}"
-        return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+        return _unsigned_zero(f"{difference:+.{self.digits}f}").replace("-", "\u2212")
+
+
+def _unsigned_zero(text: str) -> str:
+    """`-0.0` looks like a difference."""
+    return text.lstrip("+-") if float(text) == 0 else text
 
 
 def choose(frame: pd.DataFrame, wanted: str, digits: int | None = None) -> Measure:

@@ -31,7 +31,7 @@ def folds(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> 
     """A row for each method: each fold with its own marker and height, and their mean."""
     table = build(frame, measure)
     titles = [dataset.label for dataset in table.datasets]
-    rows = (*table.rows, *table.floors)
+    rows = table.all_rows
     figure, axes, across = panels(titles, width, ROW * len(rows) + AROUND, sharey=True)
     numbers = sorted({fold for row in rows for cell in row.cells for fold, _ in cell.by_fold})
     for column, axis in enumerate(axes):

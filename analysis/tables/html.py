@@ -87,7 +87,7 @@ def _attributes(table: Table, column: Column, line: Line) -> dict[str, Any]:
     """For scripts: what to ask `--trace` for, and what to sort by."""
     if line.kind == "reference" or column.kind != "cell" or not isinstance(column.of, int):
         return {}
-    row = (table.rows if line.kind == "method" else table.floors)[line.row]
+    row = table.all_rows[line.row]
     cell = row.cells[column.of]
     value = {"data_value": f"{cell.mean:.10g}" if cell.finished else ""}
     if line.kind == "floor":  # it has no runs of its own

@@ -38,7 +38,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A row's method, below it a reference's numbers, or a floor. `rule`: draw a line above."""
+    """A method, below it a reference's numbers, or a floor: `row` is its number in `all_rows`.
+
+    `rule`: draw a line above.
+    """
 
     row: int
     label: str
@@ -91,17 +94,17 @@ class Layout:
 
 def lay_out(table: Table, extras: Extras) -> Layout:
     columns = tuple(_columns(table, bool(extras.references), extras.pairs))
-    marks = [table.marks(i) for i in range(len(table.datasets) + 1)]
+    unmarked = [""] * len(table.floors)
+    marks = [[*table.marks(i), *unmarked] for i in range(len(table.datasets) + 1)]
     lines: list[Line] = []
-    for i, row in enumerate(table.rows):
-        rule = table.grouped and i > 0 and row.group != table.rows[i - 1].group
+    for i, row in enumerate(table.all_rows):
         entries = tuple(_entry(table, extras, row, i, column, marks) for column in columns)
+        if i >= len(table.rows):
+            lines.append(Line(i, row.label, entries, "floor", rule=i == len(table.rows)))
+            continue
+        rule = table.grouped and i > 0 and row.group != table.rows[i - 1].group
         lines.append(Line(i, row.label, entries, rule=rule))
         lines += _reference_lines(table, extras, i, columns)
-    unmarked = [[""] * len(table.floors)] * len(marks)
-    for i, row in enumerate(table.floors):
-        entries = tuple(_entry(table, Extras(), row, i, column, unmarked) for column in columns)
-        lines.append(Line(i, row.label, entries, "floor", rule=i == 0))
     return Layout(columns, tuple(lines), banner(table), tuple(notes(table, extras)))
 
 

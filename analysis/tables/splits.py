@@ -42,12 +42,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns of a table. `rows`: of each method whose runs are all done; `whole`: of all."""
+    """Two columns of a table. `rows`: of each method whose runs are all done, and of the floors,
+    numbered as in `all_rows`; `whole`: of the methods together."""
 
     apart: int
     mixed: int
     title: str
     paired: bool
+    methods: int
     whole: Interval
     rows: dict[int, Interval] = field(repr=False)
 
@@ -63,7 +65,7 @@ class Pair:
         return f"{names[0]} against {names[1]}: {what} {text}{points}, {self._mean()}{interval}"
 
     def _mean(self) -> str:
-        return "one method" if len(self.rows) == 1 else f"mean of {len(self.rows)} methods"
+        return "one method" if self.methods == 1 else f"mean of {self.methods} methods"
 
 
 def pairs(table: Table, frame: pd.DataFrame) -> tuple[Pair, ...]:
@@ -75,16 +77,17 @@ def pairs(table: Table, frame: pd.DataFrame) -> tuple[Pair, ...]:
         (split, same), (other, theirs) = settings[apart], settings[mixed]
         if other not in FLATTERING or split in FLATTERING or same != theirs:
             continue
-        columns = [(row.cells[apart], row.cells[mixed]) for row in table.rows]
+        columns = [(row.cells[apart], row.cells[mixed]) for row in table.all_rows]
         done = {i: cells for i, cells in enumerate(columns) if all(c.complete for c in cells)}
+        methods = [cells for i, cells in done.items() if i < len(table.rows)]
         ratio = ratio_of(frame[frame["dataset"] == table.datasets[mixed].name])
         ratio = 1 / 4 if ratio is None else ratio
         paired = {split, other} == PAIRED and all(_alike(*cells) for cells in done.values())
         rows = {i: _interval(a.folds, b.folds, paired, ratio) for i, (a, b) in done.items()}
-        if rows:
-            means = [_by_fold(cells) for cells in zip(*done.values(), strict=True)]
-            whole = _interval(*means, paired, ratio)
-            found.append(Pair(apart, mixed, f"{other} \u2212 {split}", paired, whole, rows))
+        if methods:
+            means = [_by_fold(cells) for cells in zip(*methods, strict=True)]
+            whole, title = _interval(*means, paired, ratio), f"{other} \u2212 {split}"
+            found.append(Pair(apart, mixed, title, paired, len(methods), whole, rows))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.cells import Table
+from analysis.cells import GROUP, Table
 from analysis.tables.layout import Entry, Extras, lay_out
 from petl.terminal import console, no_formula
 
@@ -69,7 +69,7 @@ def _aligned(entries: Sequence[Entry]) -> list[Text]:
 def to_markdown(table: Table, extras: Extras | None = None) -> str:
     """The best in bold, the second best in italics."""
     layout = lay_out(table, extras or Extras())
-    heads = [f"{c.group} {c.title}".strip() for c in layout.columns]
+    heads = [f"{c.group}{GROUP}{c.title}" if c.group else c.title for c in layout.columns]
     lines = [
         "<!-- Made by petl-ast -->",
         "",
@@ -113,7 +113,7 @@ def to_json(table: Table, extras: Extras | None = None) -> str:
 def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
     comparison = extras.comparison
     cells = []
-    for i, row in enumerate((*table.rows, *table.floors)):
+    for i, row in enumerate(table.all_rows):
         for j, (dataset, cell) in enumerate(zip(table.datasets, row.cells, strict=True)):
             theirs = {r.name: r.value(row, dataset.label) for r in extras.references}
             apart = [cell.mean - value for value in theirs.values() if value is not None]

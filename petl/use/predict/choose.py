@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from petl.config import Task
+from petl.config.kinds import metric
 from petl.config.locate import study_file
 from petl.config.selection import select, setting
 from petl.config.study import load_study
@@ -31,15 +32,20 @@ class Choice(NamedTuple):
 class _Candidate:
     path: Path
     task: Task
+    metric: str
     score: float
     part: str
+
+    @property
+    def rank(self) -> float:
+        return metric(self.metric).rank(self.score)
 
     def __str__(self) -> str:
         return f"{self.task} ({self.with_metric(self.score)})"
 
     def with_metric(self, value: float) -> str:
-        kind = self.task.dataset.kind
-        return f"{self.part} {kind.title} {kind.text(value)}"
+        shown = metric(self.metric)
+        return f"{self.part} {shown.title} {shown.text(value)}"
 
 
 def choose(
@@ -58,7 +64,7 @@ def choose(
             f"dataset={' or dataset='.join(sorted(datasets))}"
         )
     if together is None:
-        best = max(candidates, key=lambda one: one.task.dataset.kind.sign * one.score)
+        best = max(candidates, key=lambda one: one.rank)
         more = f", the best of {len(candidates)} runs" if candidates[1:] else ""
         return Choice([best.path], f"run {best.path.name}: {best}{more}")
     cells: dict[tuple[str, ...], list[_Candidate]] = {}
@@ -66,7 +72,7 @@ def choose(
         names = one.task.names
         key = (names.backbone, names.method) if together == "folds" else ()
         cells.setdefault(key, []).append(one)
-    members = max(cells.values(), key=lambda cell: fmean(one.score for one in cell))
+    members = max(cells.values(), key=lambda cell: fmean(one.rank for one in cell))
     mean = f"mean {members[0].with_metric(fmean(one.score for one in members))}"
     if together == "all":
         return Choice([one.path for one in members], f"all {len(members)} runs: {mean}")
@@ -130,7 +136,9 @@ def _study(name: str, places: Places) -> tuple[str, list[RunDir]] | None:
 
 def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
     done = [run for run in runs if run.result() is not None]
-    kept = [one for run in done if (one := _candidate(run)) is not None]
+    chosen_by = {read_task(run).best_by for run in done}
+    by = chosen_by.pop() if len(chosen_by) == 1 else None
+    kept = [one for run in done if (one := _candidate(run, by)) is not None]
     if kept:
         return kept
     if done:
@@ -141,17 +149,20 @@ def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
     raise UserError(f"{where}: none of its {len(runs)} runs is finished; see `petl status`")
 
 
-def _candidate(run: RunDir) -> _Candidate | None:
-    """None without weights. The score is that of the kept weights on the validation set."""
+def _candidate(run: RunDir, by: str | None) -> _Candidate | None:
+    """None without weights. The score is that of the kept weights on the validation set.
+
+    It is by the metric that chose the best epoch of all these runs, or by the headline.
+    """
     result = run.result()
     if result is None or not (run.weights_file.is_file() or run.read(run.weights_file.name)):
         return None
     task = read_task(run)
-    headline = task.dataset.kind.headline
+    name = by or task.dataset.kind.headline
     scores = result["metrics"]["val_best"]
     if task.weights.startswith("last"):
         last = (run.metrics() or [{}])[-1]
-        scores = {headline: last[f"val_{headline}"]} if f"val_{headline}" in last else scores
-    if headline in scores:
-        return _Candidate(run.path, task, scores[headline], "validation")
-    return _Candidate(run.path, task, result["metrics"]["test_last"][headline], "test")
+        scores = {name: last[f"val_{name}"]} if f"val_{name}" in last else scores
+    if name in scores:
+        return _Candidate(run.path, task, name, scores[name], "validation")
+    return _Candidate(run.path, task, name, result["metrics"]["test_last"][name], "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 
 import pytest
 
@@ -22,6 +23,7 @@ MOODS = {
     },
     "train": {"epochs": 5, "batch_size": 8},
 }
+SPLIT_TWICE = {"group": r"(\d+)\.", "table": {"file": "clips.csv", "path": "file"}}
 LABELS = ["constant (training mean)", "ridge on mel statistics"]
 
 
@@ -90,3 +92,33 @@ def test_figures_show_the_floors_by_name(moods) -> None:
     assert {*LABELS} <= {text.get_text() for text in axis.texts}
     strips = folds(found.frame, Measure.of("test_last.ccc")).axes[0]
     assert [label.get_text() for label in strips.get_yticklabels()][-2:] == LABELS
+
+
+def test_a_floor_has_its_own_difference_between_two_splits(made_study, made_result) -> None:
+    """And a zero of either sign is 0.000."""
+    made = made_study(
+        datasets={"moods": {**MOODS, "dataset": {**MOODS["dataset"], **SPLIT_TWICE}}},
+        matrix={"dataset": "moods", "dataset.split": ["grouped", "random"], "fold": [0, 1, 2]},
+    )
+    for task in made.study.tasks:
+        result, mixed = made_result(task, 0.5), task.dataset.split == "random"
+        scores = {"ccc": 0.6 + 0.2 * mixed}
+        result["metrics"] = dict.fromkeys(("test_last", "test_best", "val_best"), scores)
+        ridge = {"ccc": 0.3 + 0.1 * mixed + 0.01 * task.fold}
+        result["floors"] = {"constant": {"ccc": -1e-9}, "ridge": ridge}
+        made.write(task, result)
+    found = tabulate(made.study, made.runs, Options(metric="test_last.ccc"))
+    (pair,) = found.extras.pairs
+    means = [pair.rows[i].mean for i in range(4)]
+    assert means == pytest.approx([0.2, 0.2, 0, 0.1])
+    assert pair.whole.mean == pytest.approx(0.2) and pair.methods == 2
+    for form in ("text", "latex", "markdown", "html"):
+        lines = re.split("\n|</tr>", found.in_format(form))
+        told = [line for line in lines if "Below" not in line]
+        constant, ridge = (next(line for line in told if label in line) for label in LABELS)
+        assert "+0.100" in ridge and "+0.200" not in ridge
+        assert "0.000" in constant and not re.search(r"[-\u2212]\$?0[.]", constant)
+    assert "Moods · split grouped" in found.in_format("markdown")
+    cells = csv.DictReader(io.StringIO(found.in_format("csv")))
+    flatters = {cell["method"]: float(cell["flatters"]) for cell in cells if cell["flatters"]}
+    assert flatters["ridge"] == pytest.approx(0.1) and flatters["constant"] == 0
