@@ -7,17 +7,21 @@ import json
 import numpy as np
 import pytest
 import torch
+from golden_cases import GOLDEN
 from test_resume import EACH_STEP, ends, stopped_again_and_again
 
 from petl import config
 from petl.backbones import ast
 from petl.backbones.families import build_encoder
+from petl.backbones.naming import fill
 from petl.config.study import study_of
 from petl.errors import UserError
 from petl.runs.directory import RunDir
 from petl.train.objectives.base import sounding
 from petl.train.objectives.build import self_supervised
 from petl.train.objectives.export import export_encoder
+from petl.train.objectives.reconstruct import Decoder
+from petl.train.optim import cosine_after_warm_up
 from petl.train.run import run_task
 
 STATISTICS = config.Statistics(mean=-4.0, std=4.0)
@@ -132,40 +136,55 @@ def test_padding_counts_only_as_released(target, same):
 
 
 def test_reconstruction_equals_the_released_recipe(golden_ssl):
-    from petl.backbones.naming import fill
     from petl.backbones.tensor_file import read_tensors
 
     arrays = {name: torch.from_numpy(a) for name, a in np.load(golden_ssl / "arrays.npz").items()}
-    settings = config.AST(
-        family="ast", source=str(golden_ssl), position_embeddings="interpolate", pooling="all"
-    )
-    model = self_supervised(pretraining(RECONSTRUCT | {"target": "all"}), STATISTICS)
-    model.backbone = build_encoder(settings, 128).requires_grad_(True)
+    begin = "reconstruct/"
+    wanted = {k[len(begin) :]: a for k, a in arrays.items() if k.startswith(begin)}
     given = read_tensors(golden_ssl / "model.safetensors")
     parts = {k: t for k, t in given.items() if k.startswith(("projector.", "decoder."))}
-    model.head = type(model.head)(48)
-    fill(model.head.state_dict(), parts, "golden")
+    assert compare(golden_ssl, parts, arrays["x"], arrays["clean"], wanted) == 200208
+
+
+def test_reconstruction_equals_what_the_library_computes_step_by_step():
+    folder, state = GOLDEN / "ssl", Decoder(16).state_dict()
+    clean = torch.from_numpy(np.load(folder / "arrays.npz")["x"]) / 32
+    x = clean.clone()
+    x[:, :, 5:17], x[..., 30:50] = 0, 0
+    for i, (name, tensor) in enumerate(state.items()):  # as by_formula in record.py
+        numbers = torch.arange(tensor.numel(), dtype=torch.float64)
+        state[name] = (0.05 * torch.cos((7 + i) * numbers)).float().reshape(tensor.shape)
+    wanted = {k: torch.from_numpy(a) for k, a in np.load(folder / "reconstruct.npz").items()}
+    compare(folder, state, x, clean, wanted, every=8)
+
+
+def compare(folder, head, x, clean, wanted, every=1):
+    """Outputs, losses and gradients of a few steps; `every`: of the outputs' bins. Return the
+    number of parameters."""
+    settings = config.AST(
+        family="ast", source=str(folder), position_embeddings="interpolate", pooling="all"
+    )
+    frames = x.shape[2]
+    model = self_supervised(pretraining(RECONSTRUCT | {"target": "all"}), STATISTICS)
+    model.backbone = build_encoder(settings, frames).requires_grad_(True)
+    model.head = Decoder(model.backbone.shape.hidden)
+    fill(model.head.state_dict(), head, "golden")
     model.eval()
 
     def near(ours, name, tolerance):
-        theirs = arrays[f"reconstruct/{name}"].double()
+        theirs = wanted[name].double()
         ours = torch.as_tensor(ours).detach().double()
         assert (ours - theirs).abs().div(theirs.abs().clamp(min=1)).max() < tolerance
 
     def outputs():
-        return model.head(model.backbone(arrays["x"][0]), 128)
+        return model.head(model.backbone(x[0]), frames)[..., ::every]
 
     near(outputs(), "before", 1e-5)
     parameters = list(model.parameters())
-    assert sum(p.numel() for p in parameters) == 200208
     adamw = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0)
-    x, clean = arrays["x"], arrays["clean"]
     steps, losses, norms = len(x) // 2, [], []
+    curve = cosine_after_warm_up(adamw, steps, 2)
     for step in range(steps):
-        rise = step / 2 if step < 2 else 1.0
-        done = max(0.0, (step - 2) / (steps - 2))
-        for group in adamw.param_groups:
-            group["lr"] = 1e-3 * (rise if step < 2 else 0.5 * (1 + np.cos(np.pi * done)))
         adamw.zero_grad()
         batch = [2 * step, 2 * step + 1]
         mean = sum(model.of_frames(x[i], clean[i]).mean() for i in batch) / 2
@@ -173,9 +192,11 @@ def test_reconstruction_equals_the_released_recipe(golden_ssl):
         losses.append(mean.item())
         norms.append(float(torch.nn.utils.clip_grad_norm_(parameters, 1.0)))
         adamw.step()
+        curve.step()
     near(losses, "losses", 1e-5)
     near(norms, "grad_norms", 1e-5)
     near(outputs(), "after", 1e-4)
+    return sum(p.numel() for p in parameters)
 
 
 # --- as a run ------------------------------------------------------------------------------------
