@@ -102,7 +102,7 @@ def main() -> None:
             theirs, ours = measure(clips, recipe, rounds)
             for who, speed in (("librosa", theirs), ("ours", ours)):
                 ratio = speed.clips_per_second / theirs.clips_per_second
-                numbers = f"{speed.clips_per_second:9.2f}{ratio:7.1f}{speed.processor_ms:23.1f}"
+                numbers = f"{speed.clips_per_second:9.2f}{ratio:7.2f}{speed.processor_ms:23.1f}"
                 print(f"{f'{title}, {who}':34s}{numbers}")
 
 

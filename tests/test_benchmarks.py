@@ -65,4 +65,4 @@ def test_a_quick_run_tells_the_speed_of_both_recipes_beside_librosas() -> None:
     rows = {line[:34].strip(): line[34:].split() for line in out.split("\n")[2:] if line}
     for recipe in ("image for ViT, 30 s", "mel for AST, 10 s"):
         theirs, ours = rows[f"{recipe}, librosa"], rows[f"{recipe}, ours"]
-        assert float(ours[1]) == pytest.approx(float(ours[0]) / float(theirs[0]), rel=0.05)
+        assert float(ours[1]) == pytest.approx(float(ours[0]) / float(theirs[0]), abs=0.02)
