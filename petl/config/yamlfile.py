@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def read_yaml(path: Path) -> YamlFile:
             "split it into several files"
         )
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _compose(text)
         builder = _Builder(path)
         data = builder.build(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as error:
@@ -111,6 +112,12 @@ def read_yaml(path: Path) -> YamlFile:
         kind = "a list" if isinstance(data, list) else "a single value"
         raise UserError(f"{path}:1: should be a mapping (key: value), not {kind}")
     return YamlFile(path.stem, data, path, builder.lines)
+
+
+@lru_cache(maxsize=2)
+def _compose(text: str) -> yaml.Node | None:
+    """Kept for equal texts: it takes nearly all of the time, and each study reads the presets."""
+    return yaml.compose(text, Loader=_Loader)
 
 
 def parse_value(text: str) -> Any:
