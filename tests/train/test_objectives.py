@@ -202,11 +202,8 @@ def compare(folder, head, x, clean, wanted, every=1):
 # --- as a run ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [MASKED, pytest.param(RECONSTRUCT, marks=pytest.mark.slow)],
-    ids=["masked-patches", "reconstruct"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", [MASKED, RECONSTRUCT], ids=["masked-patches", "reconstruct"])
 def test_a_pretraining_stopped_every_other_step_equals_an_uninterrupted_one(
     places, own_runs, tmp_path, objective
 ):

@@ -62,6 +62,7 @@ def test_points_are_clips_in_the_unit_of_the_targets_averaged_over_seeds(tmp_pat
     residuals = next(axis for axis in figure.axes if axis.get_ylabel() == "Residual")
     offsets = np.asarray(residuals.collections[0].get_offsets())
     np.testing.assert_allclose(offsets[:, 1], 0.8)
+    assert b"/Type3" not in to_bytes(figure, "pdf")
     assert figure.axes[0].get_xlabel() == "Valence" and figure.axes[0].get_ylabel() == "Arousal"
 
 
@@ -79,7 +80,6 @@ def test_it_fits_a_column_and_any_number_of_targets(tmp_path, targets) -> None:
     assert figure.get_figwidth() == 3.4
     assert len(figure.axes) == 2 * len(targets) + (len(targets) > 1)
     assert figure.get_suptitle().startswith("SYNTHETIC")
-    assert b"/Type3" not in to_bytes(figure, "pdf")
 
 
 def test_a_damaged_file_is_named_and_the_others_are_drawn(tmp_path, capsys) -> None:
