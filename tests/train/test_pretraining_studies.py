@@ -164,11 +164,8 @@ def train(task, places):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", [MASKED, RECONSTRUCT], ids=lambda one: one["kind"])
-def test_a_pretraining_killed_at_random_moments_ends_with_equal_bits(
-    places, own_runs, tmp_path, objective
-):
-    task = pretraining(objective, set={"train": TRAIN | {"epochs": 6}})
+def test_a_pretraining_killed_at_random_moments_ends_with_equal_bits(places, own_runs, tmp_path):
+    task = pretraining(MASKED, set={"train": TRAIN | {"epochs": 6}})
     undisturbed = Places(tmp_path / "whole", places.data, places.cache)
     run_task(task, undisturbed, EACH_STEP)
     run, draw, kills = RunDir.of(task, own_runs.runs), random.Random(0), 0
@@ -179,7 +176,7 @@ def test_a_pretraining_killed_at_random_moments_ends_with_equal_bits(
         worker.start()
         if worker_is_at_work(run, worker):
             worker.join(draw.uniform(0.1, 0.4))
-        if worker.is_alive() and kills < 6:
+        if worker.is_alive() and kills < 4:
             os.kill(worker.pid, signal.SIGKILL)
             kills += 1
         worker.join(60)
