@@ -16,7 +16,7 @@ from typing import Any
 
 import petl
 from petl.config import Task
-from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS, metric
+from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, metric
 from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
@@ -219,6 +219,8 @@ def _environment() -> Environment:
 
 def _scores(task: Task, score: float, random: Random) -> Scores:
     """The other metrics follow from the score."""
+    if task.dataset.kind is NO_LABELS:
+        return {NO_LABELS.headline: _loss(score)}
     if task.dataset.kind is SEVERAL_LABELS:
         other = {"auc": (1 + math.sqrt(score)) / 2, "classes_without_clips": 0.0}
         return {"map": score, **other, "loss": 0.3 * (1 - score)}

@@ -151,3 +151,18 @@ def test_a_mistake_in_the_accuracies_is_one_line(
     assert result.exit_code == 2
     assert said in result.stderr and str(chosen) in result.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_pre_training_can_be_made_up_too(tmp_path: Path) -> None:
+    (tmp_path / "made.yaml").write_text(
+        STUDY.replace("[esc50, urbansound8k]", "esc10")
+        .replace("[linear, lora]", "masked")
+        .replace("fold: all", "fold: [0, 1]")
+        .replace("report: test_last\n", "")
+        + "methods:\n  masked:\n    method: {family: full}\n"
+        + "    objective: {kind: masked-patches}\n    train: {lr: 1e-3}\n"
+    )
+    study = load_study(tmp_path / "made.yaml")
+    assert fabricate(study, tmp_path / "runs", lambda task: 0.8) == 2
+    frame = load(study, tmp_path / "runs")
+    assert frame["test_best.held_out_loss"].between(0.1, 0.4).all()
