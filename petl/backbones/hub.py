@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from petl.config import Task
+from petl.config.backbone import NEW
 from petl.files import read_json, write_json
 from petl.places import Places
 
@@ -84,6 +85,26 @@ def missing(tasks: Iterable[Task], places: Places) -> list[str]:
     hub = Hub.of(places)
     here = (hub.snapshot, _is_in_users_cache)
     return [name for name in published(tasks) if not any(look(name) for look in here)]
+
+
+def absent(tasks: Iterable[Task], places: Places) -> list[str]:
+    """Folders and files of weights that are not here, each once.
+
+    A name like `pretrained/mine` could be one of Hugging Face; beside other folders it is a path.
+    """
+    tasks = list(tasks)
+    unknown = {name for name in missing(tasks, places) if Path(name).parent.is_dir()}
+    return [
+        source
+        for source in dict.fromkeys(task.backbone.source for task in tasks)
+        if source in unknown
+        or not (
+            source == NEW
+            or source.startswith("builtin:")
+            or is_published(source)
+            or Path(source).exists()
+        )
+    ]
 
 
 def _is_in_users_cache(name: str) -> bool:

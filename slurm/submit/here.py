@@ -14,6 +14,7 @@ from slurm.status.plan import Item, Plan
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
 from slurm.submit.code import for_here
+from slurm.submit.corpora import refuse_without_checkpoints
 from slurm.submit.local import default_workers, run_local
 
 
@@ -25,6 +26,7 @@ def run_here(
     if not todo:
         screen.print(f"{summary(plan)}, nothing to do")
         return
+    refuse_without_checkpoints([item.task for item in todo], places)
     with interruptible(
         f"finished runs are kept; `petl submit {quote(str(plan.study.path))}` submits the rest"
     ):

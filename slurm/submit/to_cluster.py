@@ -16,6 +16,7 @@ from slurm.status.code import mixing
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import warn
 from slurm.submission import submissions_folder
+from slurm.submit.corpora import refuse_without_checkpoints
 from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints
 from slurm.submit.recover import alone, recover
 from slurm.submit.sbatch import Cluster, arrays, intended, submit
@@ -67,6 +68,7 @@ def refuse_without_weights(choice: Choice, cluster: Cluster, study: Study) -> No
     if any("HF_" in line for line in cluster.profile.setup):
         return
     tasks = [item.task for item in choice.to_submit]
+    refuse_without_checkpoints(tasks, cluster.places)
     if names := missing(tasks, cluster.places):
         path = quote(str(study.path))
         raise UserError(f"the weights of {', '.join(names)} are not here: run `petl fetch {path}`")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from petl.backbones.hub import Hub
+from petl.backbones.hub import Hub, absent
 from petl.cli import app
 from petl.config.options import Options
 from petl.config.study import load_study
 from petl.errors import UserError
 from petl.places import Places
 from slurm.status.plan import Plan
+from slurm.submit.corpora import refuse_without_checkpoints
 from slurm.submit.policy import choose
 from slurm.submit.profile import Profile
 from slurm.submit.sbatch import Cluster
@@ -71,3 +73,34 @@ def test_doctor_names_what_a_study_lacks(places: Places) -> None:
     fetched(places)
     code, told = doctor()
     assert code == 0 and f"the weights of {NAME} are here, commit {'a' * 40}" in told
+
+
+@pytest.mark.parametrize("source", ["made/soon", "./soon", "made/a/b", "soon.safetensors"])
+def test_a_checkpoint_that_is_not_made_yet_is_told(
+    source: str, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a run starts; as a warning if other runs can start."""
+    monkeypatch.chdir(root := places.runs.parent)
+    (root / "made").mkdir()
+    said = f"no such folder or file: {source}; `petl pretrain` and `petl export` write checkpoints"
+    mine = f"backbones: {{mine: {{backbone: {{family: ast, source: {source}}}}}}}\n"
+    file = root / "mine.yaml"
+    file.write_text(STUDY.replace("[ast, ast-small]", "mine") + mine)
+    told = CliRunner().invoke(app, ["plan", str(file), f"--runs={places.runs}"])
+    assert told.exit_code == 0 and f"warning: backbone.source: {said}" in told.stderr
+    with pytest.raises(UserError, match=re.escape(said)):
+        refuse_without_checkpoints(load_study(file).tasks, places)
+    file.write_text(STUDY.replace("[ast, ", "[mine, ") + mine)
+    refuse_without_checkpoints(load_study(file).tasks, places)
+
+
+def test_checkpoints_that_are_here_are_no_trouble(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor new ones, petl's own, and names of Hugging Face."""
+    monkeypatch.chdir(root := places.runs.parent)
+    (root / "made" / "here").mkdir(parents=True)
+    file = root / "mine.yaml"
+    mine = "backbones: {mine: {backbone: {family: ast, source: made/here}}}\n"
+    file.write_text(STUDY.replace("[ast, ", "[ast, mine, ast-new-tiny, ") + mine)
+    assert absent(load_study(file).tasks, places) == []
