@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,14 @@ def metrics(evaluation: Evaluation) -> Table:
     for name, value in evaluation.metrics.items():
         cells = [LABELS.get(name, metric(name).title), _number(name, value)]
         if recorded is not None and name in recorded:
-            same = recorded[name] == value
-            cells.append("the same" if same else _number(name, recorded[name]))
+            cells.append(_compared(evaluation, name, value, recorded[name]))
         table.add_row(*cells)
     if together := evaluation.together:
         headline = evaluation.run.task.dataset.kind.headline
         if together.interval:
             low, high = (_number(headline, end) for end in together.interval)
-            table.add_row("its 95 % interval", f"{low} to {high}")
+            title = f"{metric(headline).title}, 95 % interval"
+            table.add_row(title, f"{low} to {high}")
         name = f"mean {metric(headline).title} of the runs alone"
         table.add_row(name, _number(headline, together.alone))
     if evaluation.top:
@@ -54,6 +55,14 @@ def metrics(evaluation: Evaluation) -> Table:
     if evaluation.mean_auc is not None and "auc" not in evaluation.metrics:
         table.add_row("mean ROC-AUC", f"{evaluation.mean_auc:.4f}")
     return table
+
+
+def _compared(evaluation: Evaluation, name: str, value: float, recorded: float) -> str:
+    if recorded == value:
+        return "the same"
+    cached = evaluation.run.task.train.frozen == "cached"  # rounding differs
+    near = cached and math.isclose(recorded, value, rel_tol=1e-6, abs_tol=1e-6)
+    return "the same to 1e-6" if near else _number(name, recorded)
 
 
 def ensembles(cells: Mapping[str, Sequence[Evaluation]]) -> Table:

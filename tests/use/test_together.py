@@ -73,7 +73,7 @@ def test_the_command_says_how_many_runs_and_how_sure(runs, places, study):
     assert told.exit_code == 0, told.output
     assert " runs of tiny, mean probability" in told.stdout
     assert "10 test clips, each by all runs that have it" in told.stdout
-    assert "95 % interval" in told.stdout and "of the runs alone" in told.stdout
+    assert "accuracy, 95 % interval" in told.stdout and "of the runs alone" in told.stdout
     told = CliRunner().invoke(app, [*map(str, [*asked, *where, "--json", "--per-class"])])
     said = json.loads(told.stdout)
     assert {*said["runs"]} >= {run.task.run_id for run in runs[:2]}

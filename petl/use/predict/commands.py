@@ -118,8 +118,8 @@ def evaluate(
     """Measure a trained run again on its own dataset, and compare with what training recorded.
 
     The run must have kept its weights. With the same machine, packages and number of threads as
-    in training, the numbers are the same to the last bit, unless files are heard as a whole or in
-    groups. RUN can be a study: its best run on the validation set is used. With --ensemble, the
+    in training, the numbers are the same to the last bit, or to 1e-6 with `train.frozen: cached`,
+    unless files are heard as a whole or in groups. RUN can be a study: its best run on the validation set is used. With --ensemble, the
     runs that have the same clips, such as the seeds of a fold, answer together; each makes a table
     of methods, alone and together.
 
