@@ -50,7 +50,7 @@ def _one_line(model: type[BaseModel], data: Any, error: ErrorDetails, where: Whe
         least = context["min_length"]
         return f"{where(path)}: {name} should have at least {least}, not {_shown(error['input'])}"
     if kind == "value_error":
-        return f"{where(path)}: {context['error']}"
+        return f"{where(_named(data, str(context['error'])) or path)}: {context['error']}"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         return (
@@ -67,6 +67,16 @@ def _one_line(model: type[BaseModel], data: Any, error: ErrorDetails, where: Whe
     problem = problem.replace("a valid dictionary or instance of", "a mapping (key: value) for")
     problem = problem.replace("a valid ", "a ").replace("a integer", "an integer")
     return f"{where(path)}: {name} {problem[0].lower() + problem[1:]}, not {_shown(error['input'])}"
+
+
+def _named(data: Any, message: str) -> KeyPath | None:
+    """The key that a message begins with, `dataset.split 'grouped' needs ...`, if data has it."""
+    path = tuple(message.partition(" ")[0].rstrip(":").split("."))
+    for part in path:
+        if not isinstance(data, dict) or part not in data:
+            return None
+        data = data[part]
+    return path
 
 
 def _shown(value: Any) -> str:

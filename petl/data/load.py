@@ -94,6 +94,7 @@ def prepare(
 ) -> tuple[Corpus, np.memmap]:
     """Corpus and inputs. Call it once before many tasks start at the same time."""
     corpus = read(dataset, places)
+    split(corpus, dataset, 0, seed=0)  # what it refuses, it refuses before hours of computing
     recipe = Recipe.of(dataset, form)
     return corpus, cached_inputs(corpus.clips, recipe, places.cache, progress).inputs
 

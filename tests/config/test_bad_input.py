@@ -97,6 +97,12 @@ CASES: dict[str, tuple[str, int, str]] = {
         10,
         "unknown key 'method.block.kernel'",
     ),
+    "a split that a preset of a method is merged over": (
+        but("[linear, lora]", "linear-probe").replace("esc50", "own")
+        + "datasets:\n  own: {like: esc50, dataset: {layout: folders,\n      split: grouped}}\n",
+        12,
+        "dataset.split 'grouped' needs dataset.group",
+    ),
     "unknown family": (
         GOOD + "methods:\n  linear:\n    method: {family: linaer}\n    train: {lr: 1e-3}\n",
         12,
@@ -182,17 +188,17 @@ CASES: dict[str, tuple[str, int, str]] = {
     ),
     "prompts without prompt method": (
         GOOD + "set: {backbone: {pooling: prompts}}\n",
-        7,
+        10,
         "needs a prompt method, not 'linear'",
     ),
     "distillation token of a ViT": (
         but("backbone: ast", "backbone: vit") + "set: {backbone: {pooling: cls+dist}}\n",
-        7,
+        10,
         "'cls+dist' needs a distillation token",
     ),
     "distillation token after prompts": (
         but("[linear, lora]", "dpt-25") + "set: {backbone: {pooling: cls+dist}}\n",
-        7,
+        10,
         "prompts replace it",
     ),
 }
