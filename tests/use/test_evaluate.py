@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from petl.runs.confusion import per_class
 from petl.use.evaluate import Way, evaluate
 from petl.use.load import load_run
 from petl.use.predict.predict import How
+from petl.use.show import metrics
 
 
 def petl(*arguments: object) -> Result:
@@ -58,6 +60,16 @@ def test_the_tables_compare_with_training(trained, places) -> None:
     assert len(measured) == len(run.result()["metrics"]["test_last"])
     for name in run.result()["classes"]:
         assert any(name in line for line in lines)
+
+
+def test_with_cached_frozen_parts_rounding_is_no_difference(trained, places) -> None:
+    found = evaluate(load_run(trained("lora").path, places), places, "test")
+    found = replace(found, recorded={**found.metrics, "loss": found.metrics["loss"] + 1e-7})
+    task = found.run.task
+    cached = task.model_copy(update={"train": task.train.model_copy(update={"frozen": "cached"})})
+    for now, told in ((task, 0), (cached, 1)):
+        cells = metrics(replace(found, run=replace(found.run, task=now))).columns[2].cells
+        assert [*cells].count("the same to 1e-6") == told
 
 
 def test_json_has_all_numbers(trained, places) -> None:

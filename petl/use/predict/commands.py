@@ -119,9 +119,9 @@ def evaluate(
 
     The run must have kept its weights. With the same machine, packages and number of threads as
     in training, the numbers are the same to the last bit, or to 1e-6 with `train.frozen: cached`,
-    unless files are heard as a whole or in groups. RUN can be a study: its best run on the validation set is used. With --ensemble, the
-    runs that have the same clips, such as the seeds of a fold, answer together; each makes a table
-    of methods, alone and together.
+    unless files are heard as a whole or in groups. RUN can be a study: its best run on the
+    validation set is used. With --ensemble, the runs that have the same clips, such as the seeds of
+    a fold, answer together; each makes a table of methods, alone and together.
 
     \b
     Example:
