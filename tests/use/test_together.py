@@ -81,6 +81,7 @@ def test_the_command_says_how_many_runs_and_how_sure(runs, places, study):
     assert len(said["classes"]) == 10 and said["combine"] == "mean"
 
 
+@pytest.mark.slow
 def test_each_method_is_a_row_alone_and_together(trained, places):
     alone = {"names": {"study": "seeds"}}
     paths = [trained("linear", seed=seed, **alone).path for seed in (10, 11)]
