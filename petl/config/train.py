@@ -1,4 +1,4 @@
-"""Settings of training: AdamW, and a learning rate that follows a cosine to zero, step by step.
+"""Settings of training: AdamW, and a learning rate that falls to zero step by step.
 
 A setting on which the released code and the paper differ has no default here. Every other default
 leaves training as it is without the option.
@@ -42,6 +42,9 @@ class Train(Settings):
 
     head_lr: Rate | None = None
     """A learning rate for the head alone; it follows the same curve."""
+    curve: Literal["cosine", "linear"] = "cosine"
+    """How the learning rate falls. linear: straight to zero, after a straight rise, as in the
+    library's get_linear_schedule_with_warmup."""
     warm_up: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """For how many epochs, or parts of one, the learning rate rises from zero."""
     warm_up_steps: Count | None = None

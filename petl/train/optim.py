@@ -1,4 +1,4 @@
-"""AdamW, its learning rate (a cosine to zero over all steps), and the number of steps."""
+"""AdamW, its learning rate (a curve to zero over all steps), and the number of steps."""
 
 from __future__ import annotations
 
@@ -58,6 +58,8 @@ def schedule(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The curve that the rates of all groups follow, for so many training clips."""
     steps = steps_by_epoch(train, clips)
+    if train.curve == "linear":
+        return linear(adamw, sum(steps), train.warm_up_steps or warm_up_steps(train, steps))
     if train.warm_up_steps is not None:
         return cosine_after_warm_up(adamw, sum(steps), train.warm_up_steps)
     return cosine(adamw, sum(steps), warm_up_steps(train, steps))
@@ -75,12 +77,30 @@ def cosine(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
+def linear(
+    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """As transformers.get_linear_schedule_with_warmup."""
+    refuse_long(warm_up, steps)
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return step / warm_up
+        return max(0.0, (steps - step) / (steps - warm_up))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def refuse_long(warm_up: int, steps: int) -> None:
+    if warm_up >= steps:
+        raise UserError(f"train.warm_up_steps ({warm_up}) must be below the run's {steps} steps")
+
+
 def cosine_after_warm_up(
     optimiser: torch.optim.Optimizer, steps: int, warm_up: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """As transformers.get_cosine_schedule_with_warmup: the first step has a rate of zero."""
-    if warm_up >= steps:
-        raise UserError(f"train.warm_up_steps ({warm_up}) must be below the run's {steps} steps")
+    refuse_long(warm_up, steps)
 
     def factor(step: int) -> float:
         if step < warm_up:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
-from transformers import get_cosine_schedule_with_warmup
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
 from petl import config
 from petl.errors import UserError
@@ -158,8 +158,19 @@ def test_warm_up_in_steps_is_the_librarys_cosine(model):
     assert expected[:4] == pytest.approx([0, 0.1 / 3, 0.2 / 3, 0.1])
 
 
-def test_warm_up_steps_that_never_end_are_refused(model):
-    train = settings(epochs=1, batch_size=8, warm_up_steps=7)
+@pytest.mark.parametrize(
+    ("warm_up", "steps"), [({"warm_up_steps": 3}, 3), ({"warm_up": 0.5}, 4), ({}, 0)]
+)
+def test_a_linear_curve_is_the_librarys(model, warm_up, steps):
+    train = settings(epochs=4, batch_size=8, curve="linear", **warm_up)
+    ours, theirs = (optimiser(model, train) for _ in range(2))
+    expected = rates(theirs, get_linear_schedule_with_warmup(theirs, steps, 28), 28)
+    assert rates(ours, schedule(ours, train, 50), 28) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("curve", ["cosine", "linear"])
+def test_warm_up_steps_that_never_end_are_refused(model, curve):
+    train = settings(epochs=1, batch_size=8, warm_up_steps=7, curve=curve)
     with pytest.raises(UserError, match=r"warm_up_steps \(7\) must be below the run's 7 steps"):
         schedule(optimiser(model, train), train, 50)
 
