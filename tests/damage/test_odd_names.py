@@ -59,7 +59,10 @@ def test_a_figure_writes_a_label_as_it_is(tmp_path: Path, label: str) -> None:
     for name in FIGURES:
         try:
             figure = draw(
-                name, study, runs, **({"method": "size64"} if name == "confusion" else {})
+                name,
+                study,
+                runs,
+                **({"method": "size64"} if name in ("confusion", "predictions") else {}),
             )
         except UserError as error:
             assert "needs them" in str(error)
