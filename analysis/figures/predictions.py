@@ -45,13 +45,22 @@ LINE = {"color": "#888888", "lw": 0.8, "ls": (0, (4, 2)), "zorder": 1}
 def with_predictions(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """`predictions`: what each finished run kept, None where it kept nothing."""
     kept: list[Any] = []
-    for run in frame[["study", "run_id", "state"]].itertuples():
+    targets = frame.get("dataset.targets", pd.Series(None, frame.index, object))
+    for run, names in zip(frame[["study", "run_id", "state"]].itertuples(), targets, strict=True):
         directory = RunDir(folder / run.study / run.run_id)
         found, wrong = stored.read(directory) if run.state == "done" else (None, "")
+        if found and not _fits(found, names):
+            found, wrong = None, "its targets are not those of the run"
         if wrong:
             echo(f"{directory.predictions_file}: {wrong}; it is left out", err=True)
         kept.append(found)
     return frame.assign(predictions=pd.Series(kept, frame.index, object))
+
+
+def _fits(found: stored.Predictions, names: object) -> bool:
+    """Somebody else may have written the file: of a regression, with this run's targets."""
+    numbers = all(isinstance(row, list) for row in found["targets"])
+    return numbers and ", ".join(found["outputs"]) == names
 
 
 @mpl.rc_context(STYLE)

@@ -15,6 +15,7 @@ from petl.picture import to_bytes
 from petl.runs.directory import RunDir
 from petl.runs.predictions import content
 from petl.runs.synthetic import fabricate
+from petl.runs.synthetic_numbers import CLIPS
 
 SCALE = {"centre": 5.0, "spread": 4.0}
 TRUE = [[0.0, 0.5], [-1.0, 1.0], [0.25, 0.75]]
@@ -97,3 +98,13 @@ def test_without_predictions_it_says_what_it_needs(tmp_path) -> None:
         RunDir.of(task, tmp_path).predictions_file.unlink()
     with pytest.raises(UserError, match="'predictions' needs them"):
         draw("predictions", study, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"targets": [3] * CLIPS}, {"outputs": ["x", "y"]}])
+def test_a_file_with_other_targets_than_the_run_is_left_out(tmp_path, capsys, change) -> None:
+    study = moods(tmp_path)
+    first = RunDir.of(study.tasks[0], tmp_path)
+    whole = json.loads(first.predictions_file.read_text())
+    first.predictions_file.write_text(json.dumps(whole | change))
+    draw("predictions", study, tmp_path)
+    assert f"{first.predictions_file}: its targets are not those of" in capsys.readouterr().err
