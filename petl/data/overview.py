@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from petl.config.dataset import DRAWN
 from petl.config.published import Published
 from petl.config.songs import Windows
 from petl.data.check import Decoded, Report
@@ -58,6 +59,7 @@ def warnings(report: Report) -> list[str]:
     different = differences(report.corpus, report.published) if report.published else []
     return [
         *different,
+        *_few_groups(report),
         *_short(report),
         *_ending_early(report.intact),
         *_silence(report.intact),
@@ -124,6 +126,16 @@ def _long_enough(report: Report) -> list[Decoded]:
     if windows is None or windows.shorter == "padded":
         return report.intact
     return [clip for clip in report.intact if clip.seconds >= windows.length]
+
+
+def _few_groups(report: Report) -> list[str]:
+    groups, dataset = {clip.group for clip in report.corpus.clips}, report.dataset
+    if dataset.split not in DRAWN or len(groups) >= dataset.folds:
+        return []
+    return [
+        f"{len(groups)} groups for {dataset.folds} folds: runs refuse them; "
+        f"set dataset.folds to at most {len(groups)}"
+    ]
 
 
 def _short(report: Report) -> list[str]:

@@ -58,6 +58,19 @@ def test_check_warns_of_a_song_that_ends_early_or_is_shorter_than_a_window(
     assert "warning  1 of 9 recordings are shorter than a window" in told.stdout
 
 
+@pytest.mark.parametrize("group", ["artist", "song"])
+def test_check_warns_of_more_folds_than_groups(written, tmp_path, group: str) -> None:
+    """The nine excerpts are by two artists."""
+    matrix = {"dataset": "made-up-deam", "backbone": "ast-small", "method": "linear"}
+    dataset = {"folds": 9, "deam": {"group": group}}
+    study = {"matrix": matrix | {"fold": 0, "seed": 0}, "set": {"dataset": dataset}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
+    told = petl("check", "made-up-deam", written, "--study", tmp_path / "s.yaml")
+    assert told.exit_code == 0, told.output
+    warned = "2 groups for 9 folds: runs refuse them; set dataset.folds to at most 2" in told.stdout
+    assert warned == (group == "artist")
+
+
 def test_a_run_that_reads_a_song_that_ends_early_says_so(written, tmp_path, caplog) -> None:
     from petl.data import features
 
