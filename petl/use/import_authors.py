@@ -113,12 +113,13 @@ def _plain(part: Any) -> dict[str, Any]:
 
 
 def _rate(family: str) -> float:
-    """The released code has a learning rate for each method; our presets have the same."""
-    presets = read_yaml(PRESETS).data["methods"].values()
-    rates = {
-        preset["method"].get("family"): preset.get("train", {}).get("lr") for preset in presets
-    }
-    return float(rates[family])
+    """The released code has a learning rate for each method; the first preset of each has it."""
+    rates: dict[str, float] = {}
+    for preset in read_yaml(PRESETS).data["methods"].values():
+        method, train = preset.get("method", {}), preset.get("train", {})
+        if "family" in method and "lr" in train:
+            rates.setdefault(method["family"], float(train["lr"]))
+    return rates[family]
 
 
 def _positions_are_as_run(model: Model) -> None:

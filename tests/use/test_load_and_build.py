@@ -132,7 +132,7 @@ def test_wrong_settings_are_named() -> None:
     for told, wrong in {
         "did you mean 'lora'": lambda: petl.build("lroa", TINY),
         "did you mean 'reduction'": lambda: petl.build("lora", TINY, reducton=2),
-        "neither a folder nor a Hugging Face name": lambda: petl.build("lora", "asst"),
+        "nor a Hugging Face name": lambda: petl.build("lora", "asst"),
         "needs a prompt method": lambda: petl.build("lora", TINY, pooling="prompts"),
     }.items():
         with pytest.raises(petl.UserError, match=told):
