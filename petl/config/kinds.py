@@ -17,7 +17,7 @@ class Metric:
 
     def text(self, value: float) -> str:
         """For people: `87.5 %`."""
-        return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
+        return f"{100 * value:.1f} %" if self.percent else f"{round(value, 3) + 0:.3f}"  # no -0.000
 
     def rank(self, value: float) -> float:
         """Higher is better, also for a loss."""

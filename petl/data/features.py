@@ -225,7 +225,7 @@ def _refuse_cut_short(path: Path, sound: soundfile.SoundFile) -> None:
 
 
 def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
-    """libsndfile has no words for an empty file, a folder, or a file without permission."""
+    """libsndfile's own words are missing or wrong for files that are empty, shut or tiny."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -241,7 +241,8 @@ def _reason(path: Path, error: soundfile.LibsndfileError | OSError) -> str:
             soundfile.SoundFile(path).close()
         except soundfile.LibsndfileError as again:
             error = again
-    return f"libsndfile cannot decode it: {getattr(error, 'error_string', error)}"
+    why = str(getattr(error, "error_string", error))
+    return f"libsndfile cannot decode it: {'no sound in it' if 'not exist' in why else why}"
 
 
 def standardised(waveform: np.ndarray, samples: int) -> np.ndarray:
