@@ -125,12 +125,7 @@ def _long_enough(report: Report) -> list[Decoded]:
     windows = report.dataset.windows
     if windows is None or windows.shorter == "padded":
         return report.intact
-    # by the header, as windows are counted: one that ends early has a line of its own
-    return [
-        clip
-        for clip in report.intact
-        if max(clip.samples, clip.announced) >= windows.length * clip.rate
-    ]
+    return [clip for clip in report.intact if clip.seconds >= windows.length]
 
 
 def _few_groups(report: Report) -> list[str]:
