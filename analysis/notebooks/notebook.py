@@ -112,7 +112,7 @@ def execute(
     """In a new kernel, over a local socket: no port is open, and nothing is written to $HOME."""
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     with TemporaryDirectory(prefix="petl-") as folder:
         manager = AsyncKernelManager(
@@ -126,8 +126,14 @@ def execute(
             timeout=None,
             on_cell_start=lambda cell, cell_index: tell(cell_index + 1, len(notebook.cells)),
         )
+        # what a kernel writes to stderr while it starts and ends is not about the notebook
+        said = Path(folder) / "kernel.log"
         try:
-            client.execute(env=os.environ | {"IPYTHONDIR": folder}, cleanup_kc=True)
+            with said.open("w") as log:
+                client.execute(env=os.environ | {"IPYTHONDIR": folder}, stderr=log, cleanup_kc=True)
+        except DeadKernelError:
+            last = said.read_text().strip().splitlines()[-1:] or ["it said nothing"]
+            raise UserError(f"the notebook's kernel has ended: {last[0]}") from None
         except CellExecutionError as error:
             raise UserError(f"the notebook stopped: {error.ename}: {error.evalue}") from None
 

@@ -90,7 +90,7 @@ def pages(made: Path) -> dict[str, str]:
     }
     told = {name: process.communicate(timeout=240)[0] for name, process in started.items()}
     assert not any(process.returncode for process in started.values()), told
-    assert not [name for name, text in told.items() if text.count("\n") > 1]
+    assert {name: text for name, text in told.items() if text.count("\n") > 1} == {}
     return {name: (made / f"{name}.html").read_text() for name in started}
 
 
