@@ -189,6 +189,7 @@ def half_of_it_fits() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES // 2, BYTES // 2))
 
 
+@pytest.mark.slow
 def test_a_write_that_fails_names_the_cache_and_leaves_nothing(tiny, tmp_path):
     done = run(PREPARE, tiny, tmp_path / "cache", before=half_of_it_fits)
     message, left = done.stdout.splitlines()

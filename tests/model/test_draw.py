@@ -105,6 +105,7 @@ def test_what_is_computed_and_thrown_away_is_a_dead_end_where_the_profile_says_s
     assert (idle("as-run"), idle("as-intended")) == (["LayerNorm"], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_becomes_a_picture_with_no_words_cut_or_over_each_other(
     name: str, told: dict[str, Description]

@@ -212,6 +212,7 @@ def test_two_at_once_do_not_meet(folder: Path) -> None:
     pack_all(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", [pack, unpack])
 def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
     tmp_path: Path, action: Callable[[Path, list[str]], object]

@@ -84,6 +84,7 @@ def train(task, places):
     run_task(task, places, EACH_STEP)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tasks, twice):
     """SIGKILL, most often in the middle of writing a checkpoint: there is one after each step."""
     task = changed(tasks, "conformer", epochs=8)

@@ -73,6 +73,7 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(claim, "EPOCHS", 1)
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_is_silent_and_leaves_no_trace_when_it_wakes(task, own_runs, monkeypatch):
     run = RunDir.of(task, own_runs.runs)
     worker = stopped_worker(task, own_runs, run, 0.0)
