@@ -85,6 +85,12 @@ class Task(Settings):
         self._head_fits()
         self._front_end_fits()
         self._best_by_fits()
+        windows, heard = self.dataset.windows, self.dataset.seconds
+        if windows and windows.length > heard + 0.005:
+            raise ValueError(
+                f"dataset.windows.length is {windows.length:g} s, and a model hears {heard:g} s of "
+                "a clip: set dataset.frames so that it hears all of a window"
+            )
         kind = self.dataset.kind
         if kind is NUMBERS and self.train.label_smoothing:
             raise ValueError("train.label_smoothing is for classes; a regression has none")

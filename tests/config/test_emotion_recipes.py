@@ -8,6 +8,7 @@ import pytest
 
 from petl.config import Task
 from petl.config.study import EXPERIMENTS, expand, load_study
+from petl.errors import UserError
 
 
 def task(dataset: str, backbone: str, method: str = "full", profile: str = "as-intended") -> Task:
@@ -17,6 +18,14 @@ def task(dataset: str, backbone: str, method: str = "full", profile: str = "as-i
 
 def shown(task: Task, section: str, names: dict[str, Any]) -> dict[str, Any]:
     return {name: task.to_json()[section].get(name) for name in names}
+
+
+def test_a_window_that_a_model_would_not_hear_whole_is_refused() -> None:
+    matrix = {"dataset": "made-up-deam", "backbone": "ast-small", "method": "lora"}
+    study = {"matrix": matrix | {"fold": 0, "seed": 0}}
+    longer = {"dataset": {"windows": {"length": 2.5}}}
+    with pytest.raises(UserError, match=r"length is 2.5 s, and a model hears 2 s"):
+        expand(study | {"set": longer}, "study")
 
 
 def test_the_recipe_of_the_ast() -> None:
