@@ -140,10 +140,12 @@ def test_a_time_limit_is_met_by_a_checkpoint_and_a_requeue(
 
 
 def test_after_three_failures_of_one_kind_the_rest_is_held_and_the_user_told(
-    submit: Submit, places: Places, in_cluster: DevCluster
+    submit: Submit, places: Places, in_cluster: DevCluster, tmp_path: Path
 ) -> None:
-    """The backbone's folder is there when the study is read, and gone when it is trained."""
-    bad = "when: [{method: linear, set: {backbone: {source: /nowhere/at/all}}}]\n"
+    """The backbone's folder is there, and nothing is in it."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    bad = f"when: [{{method: linear, set: {{backbone: {{source: {empty}}}}}}}]\n"
     study = submit(folds="all", more="throttle: 1", rules=bad)
     until(lambda: "held" in petl("status", study.path, places=places), 90)
     items = Plan(study, places.runs).items
