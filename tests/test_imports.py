@@ -94,7 +94,8 @@ def test_help_comes_at_once() -> None:
 def test_without_torch_the_login_node_still_plans_and_says_what_is_missing() -> None:
     """A torch that cannot be found, as on a login node with the base package only."""
     code = """
-import importlib.abc, sys
+import importlib.abc, os, sys
+os.environ["PETL_DATA"] = "/nowhere"  # also after the demo, which leaves its sounds here
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("torch", "pandas", "numpy", "librosa", "transformers"):

@@ -55,7 +55,10 @@ def test_status_and_plan_have_counts_and_means(runs: Path) -> None:
     assert petl("plan", "quickstart", "--json", "--runs", runs) == [study]
 
 
-def test_a_table_is_a_list_of_cells(runs: Path) -> None:
+def test_a_table_is_a_list_of_cells(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (cells,) = petl("table", "quickstart", "--json", "--runs", runs)
     assert (cells[0]["mean"], cells[0]["n"], cells[0]["expected"]) == (62.5, 2, 5)
     assert cells[-1]["mean"] is None
