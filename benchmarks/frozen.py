@@ -98,6 +98,7 @@ def curve(rows: Mapping[int, Mapping[str, Cost]], title: str, file: Path) -> Non
             axis.plot(list(rows), speedups, label=name, **line_look(i))
         dress(axis)
         axis.set(xlabel="epochs", ylabel="times faster (processor time)", ylim=(0, None))
+        axis.set_xticks(list(rows))
         axis.set_title(title, size=8)
         axis.legend(frameon=False)
         figure.savefig(file, metadata={"Software": "petl-ast"})

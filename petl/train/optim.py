@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -58,11 +59,10 @@ def schedule(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The curve that the rates of all groups follow, for so many training clips."""
     steps = steps_by_epoch(train, clips)
-    if train.curve == "linear":
-        return linear(adamw, sum(steps), train.warm_up_steps or warm_up_steps(train, steps))
-    if train.warm_up_steps is not None:
-        return cosine_after_warm_up(adamw, sum(steps), train.warm_up_steps)
-    return cosine(adamw, sum(steps), warm_up_steps(train, steps))
+    if train.curve == "cosine" and train.warm_up_steps is None:
+        return cosine(adamw, sum(steps), warm_up_steps(train, steps))
+    rises = train.warm_up_steps or warm_up_steps(train, steps)
+    return after_warm_up(adamw, sum(steps), rises, train.curve)
 
 
 def cosine(
@@ -77,35 +77,19 @@ def cosine(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
-def linear(
-    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
+def after_warm_up(
+    optimiser: torch.optim.Optimizer, steps: int, warm_up: int, curve: Literal["cosine", "linear"]
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """As transformers.get_linear_schedule_with_warmup."""
-    refuse_long(warm_up, steps)
-
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return step / warm_up
-        return max(0.0, (steps - step) / (steps - warm_up))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-
-
-def refuse_long(warm_up: int, steps: int) -> None:
+    """As transformers.get_cosine_schedule_with_warmup or get_linear_schedule_with_warmup: the rate
+    begins at zero, and falls from the end of the warm-up on."""
     if warm_up >= steps:
         raise UserError(f"train.warm_up_steps ({warm_up}) must be below the run's {steps} steps")
 
-
-def cosine_after_warm_up(
-    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """As transformers.get_cosine_schedule_with_warmup: the first step has a rate of zero."""
-    refuse_long(warm_up, steps)
-
     def factor(step: int) -> float:
         if step < warm_up:
             return step / warm_up
-        return 0.5 * (1 + math.cos(math.pi * (min(step, steps) - warm_up) / (steps - warm_up)))
+        done = (min(step, steps) - warm_up) / (steps - warm_up)
+        return 0.5 * (1 + math.cos(math.pi * done)) if curve == "cosine" else 1 - done
 
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 

@@ -23,7 +23,6 @@ from petl.backbones.library import locate
 from petl.errors import UserError
 from petl.model.build import Model
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden_ssl"
 BAND_FIRST = torch.arange(8 * COLUMNS).view(8, COLUMNS)
 """The number of each patch here, band by band; frame by frame it is the transpose."""
 
@@ -133,10 +132,9 @@ def test_a_model_for_reconstruction_loads_to_the_bit(library, checkpoint) -> Non
     assert build_encoder(ast(folder, "zeros"), 200).origin.new == ("position embeddings",)
 
 
-@pytest.mark.skipif(not GOLDEN.exists(), reason="the recorded checkpoint is not here")
-def test_the_recorded_checkpoint_loads_to_the_bit() -> None:
-    given = load_file(str(GOLDEN / "model.safetensors"))
-    encoder = build_encoder(ast(GOLDEN), 128)
+def test_the_recorded_checkpoint_loads_to_the_bit(golden_ssl: Path) -> None:
+    given = load_file(str(golden_ssl / "model.safetensors"))
+    encoder = build_encoder(ast(golden_ssl), 128)
     assert torch.equal(encoder.tokens.position, given["encoder.embeddings.position_embeddings"])
     qkv = encoder.layers[3].attention.qkv.linear.weight.chunk(3)
     for ours, name in zip(qkv, ("query", "key", "value"), strict=True):

@@ -21,7 +21,7 @@ from petl.train.objectives.base import sounding
 from petl.train.objectives.build import self_supervised
 from petl.train.objectives.export import export_encoder
 from petl.train.objectives.reconstruct import Decoder
-from petl.train.optim import cosine_after_warm_up
+from petl.train.optim import after_warm_up
 from petl.train.run import run_task
 
 STATISTICS = config.Statistics(mean=-4.0, std=4.0)
@@ -183,7 +183,7 @@ def compare(folder, head, x, clean, wanted, every=1):
     parameters = list(model.parameters())
     adamw = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0)
     steps, losses, norms = len(x) // 2, [], []
-    curve = cosine_after_warm_up(adamw, steps, 2)
+    curve = after_warm_up(adamw, steps, 2, "cosine")
     for step in range(steps):
         adamw.zero_grad()
         batch = [2 * step, 2 * step + 1]

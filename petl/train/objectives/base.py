@@ -7,6 +7,8 @@ device.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from petl.config import Statistics
 from petl.data.features import normalise
 
 
-class SelfSupervised(nn.Module):
+class SelfSupervised(nn.Module, ABC):
     """An encoder to pre-train, and a `head` that only pre-training needs."""
 
     head_only = False
@@ -28,9 +30,9 @@ class SelfSupervised(nn.Module):
     def forward(self, raw: Tensor) -> Tensor:
         return self.errors(normalise(raw, self.statistics), sounding(raw))
 
+    @abstractmethod
     def errors(self, clean: Tensor, sound: Tensor) -> Tensor:
         """Of each clip, the mean squared error; `sound`: which frames are no padding."""
-        raise NotImplementedError
 
 
 def sounding(raw: Tensor) -> Tensor:
