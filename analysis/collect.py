@@ -178,7 +178,7 @@ class _Selection:
         if isinstance(what, pd.DataFrame):
             self.runs = list(self._of_frame(what, runs or Places.choose().runs))
         elif isinstance(what, Study):
-            kinds = dict.fromkeys(task.dataset.kind for task in what.tasks)
+            kinds = dict.fromkeys(task.kind for task in what.tasks)
             self.headlines = [kind.headline for kind in kinds]
             self.runs = list(self._of_study(what, runs or Places.choose().runs))
         else:

@@ -18,9 +18,9 @@ from petl.cli import COMMANDS
 from petl.config.study import EXPERIMENTS, load_study
 
 START = {"bash": ["-i"], "zsh": ["-i"]}
-QUIET = {
-    "bash": "bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; PS1='READY> '",
-    "zsh": "unset zle_bracketed_paste; unsetopt prompt_cr prompt_sp; PS1='READY> '",
+QUIET = {  # the quotes inside: what the terminal echoes of this line is not the prompt
+    "bash": "bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; PS1='READY''> '",
+    "zsh": "unset zle_bracketed_paste; unsetopt prompt_cr prompt_sp; PS1='READY''> '",
 }
 
 

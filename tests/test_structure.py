@@ -16,7 +16,10 @@ MAY_IMPORT: dict[str, str] = {
     "petl.backbones": "petl.config",
     "petl.methods": "petl.config petl.backbones",
     "petl.model": "petl.config petl.backbones petl.methods",
-    "petl.train": "petl.config petl.runs petl.data petl.backbones petl.methods petl.model",
+    "petl.generate": "petl.config petl.runs petl.data petl.backbones petl.methods petl.model",
+    "petl.train": (
+        "petl.config petl.runs petl.data petl.backbones petl.methods petl.model petl.generate"
+    ),
     "petl.init": "petl.config petl.data",
     "petl.use": "petl.config petl.runs petl.data petl.backbones petl.methods petl.model petl.train",
     "petl.reproduce": "petl.config petl.runs",

@@ -3,6 +3,7 @@
 Use it as `from petl import config`, then `config.LoRA`.
 """
 
+from petl.config.augment import Augment
 from petl.config.backbone import AST, Backbone, Patches, Shape, ViT, Wav2Vec2
 from petl.config.dataset import (
     SPLITS,
@@ -15,6 +16,7 @@ from petl.config.dataset import (
     Table,
 )
 from petl.config.front_end import FilterBank, FrontEnd, Image, Mel
+from petl.config.generator import GAN, R3GAN, Flow, Generator
 from petl.config.head import HeadSettings
 from petl.config.methods.adapter import (
     Adapter,
@@ -38,11 +40,14 @@ from petl.config.train import LaterBatches, Mixup, Train
 
 __all__ = [
     "AST",
+    "GAN",
     "IA3",
+    "R3GAN",
     "SPLITS",
     "SSF",
     "Adapter",
     "Added",
+    "Augment",
     "Backbone",
     "BitFit",
     "Bottleneck",
@@ -54,9 +59,11 @@ __all__ = [
     "DoRA",
     "FewShot",
     "FilterBank",
+    "Flow",
     "FrontEnd",
     "Full",
     "Gated",
+    "Generator",
     "Gradual",
     "Head",
     "HeadSettings",

@@ -31,7 +31,7 @@ class Value(NamedTuple):
     def part(self) -> str:
         """The part of a task whose name it changes."""
         part = self.setting.partition(".")[0]
-        return "method" if part in ("head", "train", "objective") else part
+        return "method" if part in ("head", "train", "objective", "generator", "augment") else part
 
 
 Point = tuple[Value, ...]

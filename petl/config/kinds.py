@@ -40,6 +40,10 @@ METRICS = {
     "rmse": Metric("RMSE", lowest_first=True),
     "loss": Metric("loss", lowest_first=True),
     "held_out_loss": Metric("held-out loss", lowest_first=True),
+    "kernel_distance": Metric("kernel distance", lowest_first=True),
+    "frechet_distance": Metric("Frechet distance", lowest_first=True),
+    "density": Metric("density"),
+    "coverage": Metric("coverage", percent=True),
 }
 
 
@@ -88,9 +92,21 @@ NUMBERS = Kind(
     ("ccc", "pearson", "r2", "mae", "rmse", "loss"),
 )
 NO_LABELS = Kind("no labels", "held_out_loss", (), "the loss of its objective", ("held_out_loss",))
-KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS, NO_LABELS)
-FLOORS = {"constant": "constant (training mean)", "ridge": "ridge on mel statistics"}
-"""What predicts numbers without a network (petl/train/floors.py): the last rows of a table."""
+SPECTROGRAMS = Kind(
+    "spectrograms",
+    "kernel_distance",
+    ("frechet_distance", "density", "coverage"),
+    "the loss of its generator",
+    ("kernel_distance",),
+)
+KINDS = (ONE_LABEL, SEVERAL_LABELS, NUMBERS, NO_LABELS, SPECTROGRAMS)
+FLOORS = {
+    "constant": "constant (training mean)",
+    "ridge": "ridge on mel statistics",
+    "real": "real clips (training against test)",
+}
+"""The last rows of a table: what predicts numbers without a network (petl/train/floors.py), and
+real clips in the place of synthetic ones."""
 HEADLINES = tuple(kind.headline for kind in KINDS)
 
 

@@ -12,7 +12,7 @@ Tree = dict[str, Any]
 Fragment = tuple[Source, KeyPath]
 """Part of a source: what is under that key; under no key, the parts of a task at its top."""
 
-TASK_PARTS = ("dataset", "backbone", "method", "head", "train", "objective")
+TASK_PARTS = ("dataset", "backbone", "method", "head", "train", "objective", "generator", "augment")
 
 
 @dataclass

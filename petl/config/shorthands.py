@@ -83,6 +83,13 @@ def leave_out_labels(tree: Overlay) -> None:
             fill(dataset, {"split": "ratio", "ratio": dict(HELD_OUT)})
 
 
+def leave_out_masks(tree: Overlay) -> None:
+    """A generator learns whole clips, whatever a preset of the dataset masks for a classifier."""
+    dataset = tree.data.get("dataset")
+    if tree.data.get("generator") and isinstance(dataset, dict):
+        dataset["spec_augment"] = None
+
+
 def with_its_source(task: Task, fold: int, seed: int) -> dict[str, Any]:
     """The backbone of this fold and seed, if its folder's name has a place for them."""
     source, own = task.backbone.source, {"fold": fold, "seed": seed, "dataset": task.names.dataset}

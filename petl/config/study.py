@@ -2,8 +2,9 @@
 
 The settings of a task are merged from these, later ones over earlier ones:
 
-    defaults < profile < `objective` < dataset preset < backbone preset < method preset < `set`
-             < `when` rules < the values of the matrix, `train.lr: [1e-3, 5e-3]`
+    defaults < profile < `objective`, `generator`, `augment` < dataset preset < backbone preset
+             < method preset < `set` < `when` rules
+             < the values of the matrix, `train.lr: [1e-3, 5e-3]`
 
 The presets are in experiments/presets.yaml, and a study may add its own. Every value remembers the
 file and line that set it, so that a mistake is reported where it was made.
@@ -30,6 +31,7 @@ from petl.config.profiles import fill_from_profile
 from petl.config.shorthands import (
     fit_kernels,
     leave_out_labels,
+    leave_out_masks,
     replace_masks,
     with_its_source,
 )
@@ -144,10 +146,11 @@ class _Expansion:
             )
 
     def _weights(self, task: Task) -> Weights:
-        """If any are kept, those that the study reports; a pre-training is for its weights."""
+        """If any are kept, those that the study reports; a pre-training or a generator is for
+        its weights."""
         if self.file.keep_weights is False:
             return "none"
-        if task.objective is not None:
+        if task.objective is not None or task.generator is not None:
             return "best"
         if report_of(self.file) == "test_last":
             return "last" if self.file.keep_weights else "last-if-small"
@@ -178,6 +181,7 @@ class _Expansion:
         grid.put(point, self.source, tree)
         replace_masks(tree)
         leave_out_labels(tree)
+        leave_out_masks(tree)
         self._fit_kernel(tree, dataset, method)
         ours = (key for file, key in fragments if file is self.presets)
         like = [str(key[1]) for key in ours if key[0] in ("datasets", "methods")]

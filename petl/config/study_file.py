@@ -104,6 +104,8 @@ class Preset(Settings):
     head: Tree = Field(default={})
     train: Tree = Field(default={})
     objective: Tree = Field(default={})
+    generator: Tree = Field(default={})
+    augment: Tree = Field(default={})
 
 
 class DatasetPreset(Preset):
@@ -126,6 +128,10 @@ class StudyFile(Settings):
     methods: dict[str, Preset] = Field(default={})
     objective: Tree = Field(default={})
     """Pre-train without labels: what the model learns."""
+    generator: Tree = Field(default={})
+    """Fit a generator of spectrograms."""
+    augment: Tree = Field(default={})
+    """Train with a generator's clips too."""
     set: Tree = Field(default={})
     when: list[When] = Field(default=[])
     only: list[TaskMatch] = Field(default=[])

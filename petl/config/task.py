@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from petl.config.augment import Augment
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
 from petl.config.dataset import NEEDS, Dataset
+from petl.config.generator import Generator
 from petl.config.head import HeadSettings
-from petl.config.kinds import NO_LABELS, NUMBERS, SEVERAL_LABELS
+from petl.config.kinds import NO_LABELS, NUMBERS, SEVERAL_LABELS, SPECTROGRAMS, Kind
 from petl.config.methods.base import Method
 from petl.config.objective import Objective, Reconstruct
 from petl.config.train import Train
@@ -55,6 +57,10 @@ class Task(Settings):
     seed: Seed
     objective: Objective | None = None
     """Of a pre-training without labels."""
+    generator: Generator | None = None
+    """What makes spectrograms; then `backbone` measures them and trains nothing."""
+    augment: Augment | None = None
+    """Clips of a generator among those that train."""
     weights: Weights = "none"
     """Which trained weights the run keeps. Changes no number, so it is not part of the run id."""
 
@@ -144,7 +150,7 @@ class Task(Settings):
 
     @model_validator(mode="after")
     def _labels_or_an_objective(self) -> Task:
-        objective, dataset, train = self.objective, self.dataset, self.train
+        objective, dataset = self.objective, self.dataset
         if objective is None:
             if dataset.kind is NO_LABELS:
                 raise ValueError(f"{NEEDS}, or an 'objective' to pre-train without labels")
@@ -153,16 +159,9 @@ class Task(Settings):
             "'classes' and 'targets'": dataset.kind is not NO_LABELS,
             "dataset.few_shot": dataset.few_shot is not None,
             "dataset.front_end": dataset.front_end.kind != "ast",
-            "dataset.spec_augment": dataset.spec_augment is not None,
-            "head": self.head != HeadSettings(),
-            "train.mixup": train.mixup is not None,
-            "train.sampling 'balanced'": train.sampling == "balanced",
-            "train.label_smoothing": train.label_smoothing > 0,
-            "train.head_first": train.head_first > 0,
+            "'augment'": self.augment is not None,
         }
-        for setting, is_set in others.items():
-            if is_set:
-                raise ValueError(f"{setting} cannot be combined with an 'objective'; leave it out")
+        self._refuse_beside("an 'objective'", others | self._of_answers())
         if self.backbone.family != "ast":
             raise ValueError(f"an 'objective' needs an AST, not '{self.backbone.family}'")
         if self.method.family != "full":
@@ -176,6 +175,50 @@ class Task(Settings):
                 f"{dataset.frames}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _fits_a_generator(self) -> Task:
+        if self.generator is None:
+            return self
+        dataset, train = self.dataset, self.train
+        others = {
+            "an 'objective'": self.objective is not None,
+            "'augment'": self.augment is not None,
+            "dataset.front_end 'image'": dataset.front_end.is_image,
+            "train.best_by": train.best_by is not None,
+            "train.patience": train.patience is not None,
+            "train.later_batches": bool(train.later_batches),
+            "train.layer_checkpointing": train.layer_checkpointing == "on",
+            "train.frozen": train.frozen == "cached",
+            "train.precision": train.precision != "float32",
+            "train.head_lr": train.head_lr is not None,
+        }
+        self._refuse_beside("a 'generator'", others | self._of_answers())
+        if self.backbone.form == "waveform":
+            raise ValueError("a 'generator' makes spectrograms, and wav2vec 2.0 reads waveforms")
+        if self.method.family != "full":
+            raise ValueError(
+                f"a 'generator' trains all of its own weights: use 'method: full', not "
+                f"'{self.method.family}'"
+            )
+        return self
+
+    def _of_answers(self) -> dict[str, bool]:
+        """What only a model that answers has, and whether it is set."""
+        dataset, train = self.dataset, self.train
+        return {
+            "dataset.spec_augment": dataset.spec_augment is not None,
+            "head": self.head != HeadSettings(),
+            "train.mixup": train.mixup is not None,
+            "train.sampling 'balanced'": train.sampling == "balanced",
+            "train.label_smoothing": train.label_smoothing > 0,
+            "train.head_first": train.head_first > 0,
+        }
+
+    def _refuse_beside(self, what: str, others: dict[str, bool]) -> None:
+        for setting, is_set in others.items():
+            if is_set:
+                raise ValueError(f"{setting} cannot be combined with {what}; leave it out")
 
     def _front_end_fits(self) -> None:
         front_end, family = self.dataset.front_end, self.backbone.family
@@ -198,9 +241,14 @@ class Task(Settings):
             raise ValueError(f"train.best_by '{wanted}': this task has {', '.join(have)}")
 
     @property
+    def kind(self) -> Kind:
+        """What the task makes: answers of the dataset's kind, or spectrograms."""
+        return self.dataset.kind if self.generator is None else SPECTROGRAMS
+
+    @property
     def best_by(self) -> str:
         """The metric that chooses the best epoch."""
-        return self.train.best_by or self.dataset.kind.headline
+        return self.train.best_by or self.kind.headline
 
     @property
     def run_id(self) -> str:

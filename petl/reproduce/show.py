@@ -90,7 +90,7 @@ def _curves(rows: Sequence[Mapping[str, Any]], task: Task) -> list[str]:
     """Some epochs, the first and the last among them."""
     last = len(rows) - 1
     shown = sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)})
-    columns = ["epoch", "train_loss", f"val_{task.dataset.kind.headline}", "lr"]
+    columns = ["epoch", "train_loss", f"val_{task.kind.headline}", "lr"]
     have = [name for name in columns if name in rows[0]]
     return [", ".join(f"{name} {rows[i].get(name, ABSENT):.6g}" for name in have) for i in shown]
 

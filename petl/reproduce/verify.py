@@ -202,7 +202,7 @@ def _check_run(
         if f"code/{digest}.zip" not in entries:
             yield f"runs/{run_id}: its code {digest[:16]} is not in the bundle"
     scores = cast("dict[str, Scores]", result["metrics"]).get(checked.report) or {}
-    score = scores.get(task.dataset.kind.headline)
+    score = scores.get(task.kind.headline)
     if score is None:
         yield f"runs/{run_id}/result.json: no score {checked.report}"
         return

@@ -130,7 +130,7 @@ def files(task: Task, true: float, spread: float, seed: int) -> dict[str, bytes]
     log = [f"SYNTHETIC: {task}  (run {task.run_id}); nothing was trained"]
     log += ["  ".join(f"{k} {v:.6g}" for k, v in row.items()) for row in rows]
     log += [f"done: {result['metrics']}", ""]
-    kept = numbers.predictions(task, result) if task.dataset.kind is NUMBERS else None
+    kept = numbers.predictions(task, result) if task.kind is NUMBERS else None
     return {
         **({"predictions.json": kept} if kept else {}),
         "task.json": (json.dumps(task.to_json(), indent=1) + "\n").encode(),
@@ -165,7 +165,7 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
 
 
 def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random) -> Result:
-    kind = task.dataset.kind
+    kind = task.kind
     rank, primary = metric(task.best_by).rank, f"val_{task.best_by}"
     best = max(rows, key=lambda row: rank(row[primary]))  # the first of equals
     after = {"test_last": test, "test_best": min(1.0, max(0.0, test + random.gauss(0, 0.004)))}
@@ -219,9 +219,9 @@ def _environment() -> Environment:
 
 def _scores(task: Task, score: float, random: Random) -> Scores:
     """The other metrics follow from the score."""
-    if task.dataset.kind is NO_LABELS:
+    if task.kind is NO_LABELS:
         return {NO_LABELS.headline: _loss(score)}
-    if task.dataset.kind is SEVERAL_LABELS:
+    if task.kind is SEVERAL_LABELS:
         other = {"auc": (1 + math.sqrt(score)) / 2, "classes_without_clips": 0.0}
         return {"map": score, **other, "loss": 0.3 * (1 - score)}
     if task.dataset.classes:
@@ -231,7 +231,7 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
 
 
 def _per_class(task: Task, score: float, random: Random) -> PerClass | None:
-    if task.dataset.kind is not SEVERAL_LABELS:
+    if task.kind is not SEVERAL_LABELS:
         return None
     found = [min(1.0, max(0.0, random.gauss(score, 0.1))) for _ in range(task.dataset.outputs)]
     return {"average_precision": found, "auc": [0.9] * len(found), "clips": [20] * len(found)}

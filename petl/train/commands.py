@@ -95,7 +95,7 @@ def _train(tasks: Sequence[Task], places: Places, track: list[str] | None = None
 def _show_result(screen: Console, task: Task, result: Result) -> None:
     from petl.config.kinds import metric
 
-    kind = task.dataset.kind
+    kind = task.kind
     last, best = (result["metrics"][name][kind.headline] for name in ("test_last", "test_best"))
     screen.print(
         f"test {kind.title} {kind.text(last)} after the last epoch, {kind.text(best)} after "
@@ -107,7 +107,7 @@ def _show_result(screen: Console, task: Task, result: Result) -> None:
 
 
 def _show_epoch(screen: Console, task: Task, metrics: dict[str, Any]) -> None:
-    kind = task.dataset.kind
+    kind = task.kind
     score = f"{kind.title} {kind.text(metrics[f'val_{kind.headline}']):>6}"
     screen.print(
         f"epoch {metrics['epoch']:3} of {task.train.epochs}   loss {metrics['train_loss']:.4f}   "

@@ -104,7 +104,7 @@ class Regression:
 
 def answers(task: config.Task, data: TaskData, outputs: dict[str, np.ndarray]) -> bytes | None:
     """predictions.json of a regression; None for other kinds of task."""
-    if task.dataset.kind is not NUMBERS:
+    if task.kind is not NUMBERS:
         return None
     test = data.split.test
     clips, songs = [data.names[clip] for clip in test], data.songs_of(test)

@@ -207,7 +207,7 @@ def _whole(run: LoadedRun, clips: Sequence[Clip], how: How) -> Tensor:
 
 def as_outputs(run: LoadedRun, answers: Tensor) -> Tensor:
     """Outputs of a model that would give these answers."""
-    if run.task.dataset.kind is SEVERAL_LABELS:
+    if run.task.kind is SEVERAL_LABELS:
         return answers.logit(eps=1e-12)
     if not run.classes:
         scale = run.task.dataset.scale
@@ -233,7 +233,7 @@ def _grouped(
     for index, file in enumerate(files):
         members.setdefault(groups[file], []).append(index)
     answers = run.answers(outputs.double()).cpu().numpy()
-    kind = run.task.dataset.kind
+    kind = run.task.kind
     for name, of_group in members.items():
         if kind is not NUMBERS and (targets[of_group] != targets[of_group[0]]).any():
             raise UserError(f"--group {way.group!r}: the clips of {name!r} have different labels")
@@ -250,7 +250,7 @@ def _auc(run: LoadedRun, outputs: Tensor, targets: np.ndarray) -> tuple[float | 
     if not run.classes:
         return ()
     answers = run.answers(outputs.double()).cpu().numpy()
-    several = run.task.dataset.kind is SEVERAL_LABELS
+    several = run.task.kind is SEVERAL_LABELS
     truth = targets if several else targets[:, None] == np.arange(len(run.classes))
     areas = [roc_auc(*pair) for pair in zip(truth.T, answers.T, strict=True)]
     return tuple(None if math.isnan(area) else area for area in areas)
@@ -262,7 +262,7 @@ def _top(
     """The share of clips whose class is among the k most probable, equal ones by label."""
     if k is None:
         return None
-    if run.task.dataset.kind is not ONE_LABEL:
+    if run.task.kind is not ONE_LABEL:
         raise UserError("--top counts clips with one label each; this dataset is another kind")
     best = np.argsort(-outputs.cpu().numpy(), axis=1, kind="stable")[:, :k]
     return k, float((best == targets[:, None]).any(axis=1).mean())

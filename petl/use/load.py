@@ -62,7 +62,7 @@ class LoadedRun:
     def answers(self, outputs: Tensor) -> Tensor:
         """Probabilities of the classes, which add up to 1 only if a clip has one label; a
         regression's numbers, in the unit of its targets."""
-        kind, scale = self.task.dataset.kind, self.task.dataset.scale
+        kind, scale = self.task.kind, self.task.dataset.scale
         if scale is not None:
             return scale.undone(outputs)
         if kind is SEVERAL_LABELS:

@@ -43,7 +43,7 @@ def metrics(evaluation: Evaluation) -> Table:
             cells.append(_compared(evaluation, name, value, recorded[name]))
         table.add_row(*cells)
     if together := evaluation.together:
-        headline = evaluation.run.task.dataset.kind.headline
+        headline = evaluation.run.task.kind.headline
         if together.interval:
             low, high = (_number(headline, end) for end in together.interval)
             title = f"{metric(headline).title}, 95 % interval"
@@ -70,7 +70,7 @@ def ensembles(cells: Mapping[str, Sequence[Evaluation]]) -> Table:
     table = _table("", "runs", "alone", "mean probability", "majority vote", "mean ROC-AUC")
     for name, ways in cells.items():
         first = ways[0]
-        headline, together = first.run.task.dataset.kind.headline, first.together
+        headline, together = first.run.task.kind.headline, first.together
         assert together is not None
         shown = [_with_interval(way, headline) for way in ways]
         area = "" if first.mean_auc is None else f"{first.mean_auc:.4f}"

@@ -189,7 +189,7 @@ def model_config(run: LoadedRun, encoder: Encoder, classifier: bool) -> dict[str
     config = ast.config_of(encoder, run.task.dataset.frames)
     return config | {
         "architectures": ["ASTForAudioClassification" if classifier else "ASTModel"],
-        "problem_type": PROBLEMS[run.task.dataset.kind],
+        "problem_type": PROBLEMS[run.task.kind],
         "id2label": {str(label): name for label, name in enumerate(run.names)},
         "label2id": {name: label for label, name in enumerate(run.names)},
     }

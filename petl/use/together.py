@@ -87,7 +87,7 @@ def _answers(first: LoadedRun, found: Outputs) -> np.ndarray:
 def _headline(run: LoadedRun, found: Outputs) -> float:
     truth = torch.from_numpy(found.targets).to(found.outputs.device)
     scores = objective(run.task).measure(found.outputs, truth, found.songs)
-    return scores[run.task.dataset.kind.headline]
+    return scores[run.task.kind.headline]
 
 
 def _joined(songs: Sequence[np.ndarray | None]) -> np.ndarray | None:

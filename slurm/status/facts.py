@@ -23,7 +23,7 @@ def of_run(item: Item) -> dict[str, Any]:
         "cause": item.state.cause,
         "epoch": item.state.epoch if item.kind != "done" else task.train.epochs,
         "epochs": task.train.epochs,
-        "metric": f"{item.report}.{task.dataset.kind.headline}",
+        "metric": f"{item.report}.{task.kind.headline}",
         "value": item.score,
         "seconds": item.seconds,
         "folder": str(item.run.path),
@@ -60,5 +60,5 @@ def _counts(items: Sequence[Item], means: Means) -> dict[str, Any]:
 
 def _mean(items: Sequence[Item]) -> dict[str, Any]:
     known = [item.score for item in items if item.score is not None]
-    metric = f"{items[0].report}.{items[0].task.dataset.kind.headline}"
+    metric = f"{items[0].report}.{items[0].task.kind.headline}"
     return {"metric": metric, "mean": fmean(known) if known else None}

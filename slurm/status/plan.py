@@ -91,7 +91,7 @@ class Item:
         self.state = RunState("done")
         self.source = result["environment"].get("code", {}).get("source")
         self.seconds = float(result["timing"]["seconds"])
-        self.score = result["metrics"][self.report].get(self.task.dataset.kind.headline)
+        self.score = result["metrics"][self.report].get(self.task.kind.headline)
 
 
 class Plan:

@@ -86,7 +86,7 @@ def progress(plan: Plan, room: int | None = None) -> Rows:
         done = f"{counts['done']}/{len(items)}"
         return [Bar(counts), done, _mean_score(items), _shrinking(_remark(items), QUIET)]
 
-    titles = dict.fromkeys(items[0].task.dataset.kind.title for items in groups.values())
+    titles = dict.fromkeys(items[0].task.kind.title for items in groups.values())
     heads = ("", "done", " or ".join(titles))
     table = _table(shown, heads, ("left", "right", "right", "left"), cells)
     rows: list[RenderableType] = [table, Text(""), Text(summary(plan), style="bold")]
@@ -143,7 +143,7 @@ def line(item: Item) -> str:
     """For people, and for grep."""
     said = item.state.reason
     if item.score is not None:
-        said = f"{item.task.dataset.kind.title} {item.task.dataset.kind.text(item.score)}"
+        said = f"{item.task.kind.title} {item.task.kind.text(item.score)}"
     return f"{item.task.run_id}  {item.kind:7}  {item.task}{'  ' * bool(said)}{said}"
 
 
@@ -219,7 +219,7 @@ def _most_interesting(groups: Groups, room: int | None) -> Groups:
 
 def _mean_score(items: Sequence[Item]) -> str:
     scores = [item.score for item in items if item.score is not None]
-    return items[0].task.dataset.kind.text(fmean(scores)) if scores else ""
+    return items[0].task.kind.text(fmean(scores)) if scores else ""
 
 
 def _remark(items: Sequence[Item]) -> str:

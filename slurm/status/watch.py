@@ -124,7 +124,7 @@ def _end(item: Item) -> str:
     if item.kind != "done":
         return f"{item.kind:9}{item.task}: {item.state.reason}"
     took = duration(item.seconds or 0)
-    score = "" if item.score is None else f"{item.task.dataset.kind.text(item.score)} in "
+    score = "" if item.score is None else f"{item.task.kind.text(item.score)} in "
     return f"done     {item.task}: {score}{took}"
 
 

@@ -9,6 +9,7 @@ from petl.config.kinds import (
     NUMBERS,
     ONE_LABEL,
     SEVERAL_LABELS,
+    SPECTROGRAMS,
     Metric,
     metric,
 )
@@ -16,7 +17,7 @@ from petl.config.kinds import (
 
 def test_a_score_is_better_when_it_is_higher() -> None:
     for kind in KINDS:
-        assert metric(kind.headline).rank(2) == (2 if kind is not NO_LABELS else -2)
+        assert metric(kind.headline).rank(2) == (-2 if kind in (NO_LABELS, SPECTROGRAMS) else 2)
         assert {kind.headline} <= {*kind.metrics} <= METRICS.keys()
         assert set(kind.beside) <= METRICS.keys()
     assert [kind.text(0.5) for kind in (ONE_LABEL, SEVERAL_LABELS, NUMBERS)] == [

@@ -158,7 +158,7 @@ def _candidate(run: RunDir, by: str | None) -> _Candidate | None:
     if result is None or not (run.weights_file.is_file() or run.read(run.weights_file.name)):
         return None
     task = read_task(run)
-    name = by or task.dataset.kind.headline
+    name = by or task.kind.headline
     scores = result["metrics"]["val_best"]
     if task.weights.startswith("last"):
         last = (run.metrics() or [{}])[-1]

@@ -26,7 +26,7 @@ class Ensemble:
     def __post_init__(self) -> None:
         first = self.runs[0]
         for run in self.runs[1:]:
-            if (run.names, run.task.dataset.kind) != (first.names, first.task.dataset.kind):
+            if (run.names, run.task.kind) != (first.names, first.task.kind):
                 raise UserError(
                     f"{first.path} and {run.path}: these runs have different classes, so their "
                     "answers cannot be combined; choose one dataset with --only dataset=NAME"
@@ -43,7 +43,7 @@ class Ensemble:
 
     @property
     def kind(self) -> Kind:
-        return self.runs[0].task.dataset.kind
+        return self.runs[0].task.kind
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """Probabilities from logits (n, classes); a regression's numbers as they are."""

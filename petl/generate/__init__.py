@@ -1,0 +1,1 @@
+"""Generators of spectrograms: what they are, what measures them, the way back to sound."""
