@@ -13,15 +13,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from petl.config import fits
 from petl.config.augment import Augment
 from petl.config.backbone import Backbone
 from petl.config.base import Seed, Settings
-from petl.config.dataset import NEEDS, Dataset
+from petl.config.dataset import Dataset
 from petl.config.generator import Generator
 from petl.config.head import HeadSettings
-from petl.config.kinds import NO_LABELS, NUMBERS, SEVERAL_LABELS, SPECTROGRAMS, Kind
+from petl.config.kinds import SPECTROGRAMS, Kind
 from petl.config.methods.base import Method
-from petl.config.objective import Objective, Reconstruct
+from petl.config.objective import Objective
 from petl.config.train import Train
 
 STUDY_NAME = r"[A-Za-z0-9][\w .+=,-]*"
@@ -66,179 +67,8 @@ class Task(Settings):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Task:
-        if self.fold >= self.dataset.folds:
-            have = f"folds 0-{self.dataset.folds - 1}" if self.dataset.folds > 1 else "only fold 0"
-            raise ValueError(f"fold {self.fold}: {self.dataset.corpus} has {have}")
-        if "prompts" in self.backbone.pooling and not self.method.prompt_length:
-            raise ValueError(
-                f"backbone.pooling '{self.backbone.pooling}' needs a prompt method, "
-                f"not '{self.method.family}'"
-            )
-        if self.backbone.pooling == "cls+dist" and (
-            self.backbone.family != "ast" or self.method.prompt_length
-        ):
-            raise ValueError(
-                "backbone.pooling 'cls+dist' needs a distillation token: only the AST has one, "
-                "and prompts replace it"
-            )
-        if self.backbone.family == "wav2vec2" and self.method.prompt_length:
-            raise ValueError("prompts are inserted after the CLS token, and wav2vec 2.0 has none")
-        if self.backbone.family == "wav2vec2" and self.dataset.spec_augment is not None:
-            raise ValueError(
-                "dataset.spec_augment masks spectrograms and wav2vec 2.0 reads waveforms: "
-                "set it to null"
-            )
-        self._head_fits()
-        self._front_end_fits()
-        self._best_by_fits()
-        windows, heard = self.dataset.windows, self.dataset.seconds
-        if windows and windows.length > heard + 0.005:
-            raise ValueError(
-                f"dataset.windows.length is {windows.length:g} s, and a model hears {heard:g} s of "
-                "a clip: set dataset.frames so that it hears all of a window"
-            )
-        kind = self.dataset.kind
-        if kind is NUMBERS and self.train.label_smoothing:
-            raise ValueError("train.label_smoothing is for classes; a regression has none")
-        if kind is SEVERAL_LABELS and self.train.label_smoothing:
-            raise ValueError("train.label_smoothing is for clips with one label each")
-        if kind is NUMBERS and self.train.sampling == "balanced":
-            raise ValueError("train.sampling 'balanced' is for classes; a regression has none")
-        weights = self.train.target_weights
-        if kind is not NUMBERS and weights is not None:
-            raise ValueError("train.target_weights is for the targets of a regression")
-        if weights is not None and sorted(weights) != sorted(self.dataset.targets):
-            raise ValueError(
-                f"train.target_weights has {', '.join(weights) or 'nothing'}; "
-                f"the targets are {', '.join(self.dataset.targets)}"
-            )
-        if kind is not NUMBERS and self.train.loss != "mse":
-            raise ValueError(
-                f"train.loss '{self.train.loss}' is for a regression; "
-                f"a classification minimises {kind.loss}"
-            )
-        if self.train.micro_batch is not None and self.method.has_batch_norm:
-            raise ValueError(
-                "train.micro_batch would give a conformer's BatchNorm other statistics; "
-                "'layer_checkpointing: on' saves more memory and changes no result"
-            )
+        fits.check(self)
         return self
-
-    def _head_fits(self) -> None:
-        if self.head.output == "sigmoid" and self.dataset.kind is not NUMBERS:
-            raise ValueError("head.output 'sigmoid' is for the targets of a regression")
-        if self.head.norm == "twice" and self.backbone.family == "wav2vec2":
-            raise ValueError("head.norm 'twice': wav2vec 2.0 ends without a LayerNorm")
-        if self.head.norm == "twice" and self.backbone.pooling == "cls+dist":
-            raise ValueError(
-                "head.norm 'twice': backbone.pooling 'cls+dist' has a second LayerNorm of its own"
-            )
-        if self.head.pooling == "attentive" and "cls" in self.backbone.pooling:
-            raise ValueError(
-                f"head.pooling 'attentive' needs the tokens of the clip, and backbone.pooling "
-                f"'{self.backbone.pooling}' leaves them out: choose 'all' or 'speech'"
-            )
-        if self.head.trained:
-            return
-        if self.head.pooling == "attentive":
-            raise ValueError("head.pooling 'attentive' is for a head that trains")
-        if self.method.family == "head":
-            raise ValueError("head.trained is false, and method 'head' trains nothing else")
-        for name, value in (("head_lr", self.train.head_lr), ("head_first", self.train.head_first)):
-            if value:
-                raise ValueError(f"train.{name} is for a head that trains: head.trained is false")
-
-    @model_validator(mode="after")
-    def _labels_or_an_objective(self) -> Task:
-        objective, dataset = self.objective, self.dataset
-        if objective is None:
-            if dataset.kind is NO_LABELS:
-                raise ValueError(f"{NEEDS}, or an 'objective' to pre-train without labels")
-            return self
-        others = {
-            "'classes' and 'targets'": dataset.kind is not NO_LABELS,
-            "dataset.few_shot": dataset.few_shot is not None,
-            "dataset.front_end": dataset.front_end.kind != "ast",
-            "'augment'": self.augment is not None,
-        }
-        self._refuse_beside("an 'objective'", others | self._of_answers())
-        if self.backbone.family != "ast":
-            raise ValueError(f"an 'objective' needs an AST, not '{self.backbone.family}'")
-        if self.method.family != "full":
-            raise ValueError(
-                f"an 'objective' trains the whole encoder: use 'method: full', not "
-                f"'{self.method.family}'"
-            )
-        if isinstance(objective, Reconstruct) and objective.time > dataset.frames:
-            raise ValueError(
-                f"objective.time: a stretch of {objective.time} frames is longer than a clip's "
-                f"{dataset.frames}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _fits_a_generator(self) -> Task:
-        if self.generator is None:
-            return self
-        dataset, train = self.dataset, self.train
-        others = {
-            "an 'objective'": self.objective is not None,
-            "'augment'": self.augment is not None,
-            "dataset.front_end 'image'": dataset.front_end.is_image,
-            "train.best_by": train.best_by is not None,
-            "train.patience": train.patience is not None,
-            "train.later_batches": bool(train.later_batches),
-            "train.layer_checkpointing": train.layer_checkpointing == "on",
-            "train.frozen": train.frozen == "cached",
-            "train.precision": train.precision != "float32",
-            "train.head_lr": train.head_lr is not None,
-        }
-        self._refuse_beside("a 'generator'", others | self._of_answers())
-        if self.backbone.form == "waveform":
-            raise ValueError("a 'generator' makes spectrograms, and wav2vec 2.0 reads waveforms")
-        if self.method.family != "full":
-            raise ValueError(
-                f"a 'generator' trains all of its own weights: use 'method: full', not "
-                f"'{self.method.family}'"
-            )
-        return self
-
-    def _of_answers(self) -> dict[str, bool]:
-        """What only a model that answers has, and whether it is set."""
-        dataset, train = self.dataset, self.train
-        return {
-            "dataset.spec_augment": dataset.spec_augment is not None,
-            "head": self.head != HeadSettings(),
-            "train.mixup": train.mixup is not None,
-            "train.sampling 'balanced'": train.sampling == "balanced",
-            "train.label_smoothing": train.label_smoothing > 0,
-            "train.head_first": train.head_first > 0,
-        }
-
-    def _refuse_beside(self, what: str, others: dict[str, bool]) -> None:
-        for setting, is_set in others.items():
-            if is_set:
-                raise ValueError(f"{setting} cannot be combined with {what}; leave it out")
-
-    def _front_end_fits(self) -> None:
-        front_end, family = self.dataset.front_end, self.backbone.family
-        if front_end.kind != "ast" and family == "wav2vec2":
-            raise ValueError(
-                f"dataset.front_end '{front_end.kind}' makes spectrograms and wav2vec 2.0 reads "
-                "waveforms: leave it out"
-            )
-        if front_end.is_image and family == "ast":
-            raise ValueError(
-                "dataset.front_end 'image' makes pictures for a ViT; the AST reads 'ast' and 'mel'"
-            )
-
-    def _best_by_fits(self) -> None:
-        wanted, have = self.train.best_by, list(self.dataset.kind.metrics)
-        if self.dataset.kind is NUMBERS:
-            targets = self.dataset.targets
-            have += [f"{name}_{target}" for name in have if name != "loss" for target in targets]
-        if wanted is not None and wanted not in have:
-            raise ValueError(f"train.best_by '{wanted}': this task has {', '.join(have)}")
 
     @property
     def kind(self) -> Kind:
