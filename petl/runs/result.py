@@ -99,6 +99,20 @@ class LoadedBackbone(TypedDict):
 
 
 @_open
+class GeneratorFacts(TypedDict):
+    """What a generator was fitted to, and what it can be asked for."""
+
+    space: dict[str, float]
+    """As `Space` in petl/generate/base.py."""
+    conditions: dict[str, list[float]]
+    """The lowest and the highest value of the training clips, by target or class, in order."""
+    fitted_on: str
+    """A digest of the dataset's settings and the training clips (petl/generate/fitted.py)."""
+    seconds: float
+    """Of training alone: without the data's preparation and without the measures."""
+
+
+@_open
 class Summary(TypedDict):
     """What of a result is short: all that is read of very many runs."""
 
@@ -122,7 +136,10 @@ class Summary(TypedDict):
     frozen_cache: NotRequired[str]
     """With `train.frozen: cached`: what was computed once, or why nothing was."""
     floors: NotRequired[dict[str, Scores]]
-    """Of a regression: the test metrics of predictors without a network (petl/train/floors.py)."""
+    """Of a regression: the test metrics of predictors without a network (petl/train/floors.py); of
+    a generator: those of real clips in the place of synthetic ones."""
+    intervals: NotRequired[dict[str, dict[str, list[float]]]]
+    """Of a generator: 95 % of each metric over resamples, by split."""
 
 
 @_open
@@ -136,6 +153,7 @@ class Result(Summary):
     per_class: NotRequired[dict[str, PerClass]]
     """The same for clips with several labels, which have no confusion matrix."""
     backbone: NotRequired[LoadedBackbone]
+    generator: NotRequired[GeneratorFacts]
 
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
