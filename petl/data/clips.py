@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -60,7 +61,7 @@ def kind_of(path: Path) -> str:
 @mpl.rc_context(STYLE)
 def draw(panels: Sequence[Panel], dataset: Dataset) -> Figure:
     """All on one scale of loudness. The white area behind a short clip is its padding."""
-    front_end, frame = dataset.front_end, dataset.seconds / dataset.frames
+    front_end = dataset.front_end
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = sheet(TWO_COLUMNS, HEIGHT * rows + 0.4)
@@ -68,15 +69,23 @@ def draw(panels: Sequence[Panel], dataset: Dataset) -> Figure:
     values = np.concatenate([spectrogram.ravel() for _, spectrogram in panels])
     quiet, loud = np.percentile(values, (OUTLIERS, 100 - OUTLIERS))
     for axis, (title, spectrogram) in zip(axes, panels, strict=False):
-        extent = (0.0, len(spectrogram) * frame, 0.0, float(spectrogram.shape[1]))
-        look = {"cmap": "magma", "vmin": quiet, "vmax": loud, "interpolation": "nearest"}
-        axis.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, **look)
+        show(axis, spectrogram, dataset, (quiet, loud))
         axis.set_title(title, size=7, color=INK, pad=2)
-        axis.set(xlim=(0, dataset.seconds), yticks=[])
-        axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axis.tick_params(length=2, width=0.6, labelsize=6.5)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     figure.supxlabel("Seconds", size=8)
     figure.supylabel(f"Mel bins, {front_end.fmin:g} to {front_end.fmax:g} Hz", size=8)
     return figure
+
+
+def show(
+    axis: Axes, spectrogram: np.ndarray, dataset: Dataset, limits: tuple[float, float]
+) -> None:
+    """A spectrogram (frames, bins) over the seconds of a model's input."""
+    frame = dataset.seconds / dataset.frames
+    extent = (0.0, len(spectrogram) * frame, 0.0, float(spectrogram.shape[1]))
+    look = {"cmap": "magma", "vmin": limits[0], "vmax": limits[1], "interpolation": "nearest"}
+    axis.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, **look)
+    axis.set(xlim=(0, dataset.seconds), yticks=[])
+    axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axis.tick_params(length=2, width=0.6, labelsize=6.5)
