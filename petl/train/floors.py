@@ -10,15 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from petl.data.features import fbank
 from petl.data.load import TaskData
+from petl.data.ridge import PENALTIES, Ridge, mel_statistics
 from petl.runs.result import Scores
 from petl.train.regression import Regression
-
-PENALTIES = tuple(10.0**power for power in range(-4, 5))
-"""For each training clip, on inputs of variance 1."""
-PIECE = 256
-"""Clips of which the inputs are in memory at a time."""
 
 
 def floors(data: TaskData, objective: Regression) -> dict[str, Scores]:
@@ -33,31 +28,13 @@ def floors(data: TaskData, objective: Regression) -> dict[str, Scores]:
 
 
 def _ridge(data: TaskData, objective: Regression, x: np.ndarray, targets: np.ndarray) -> Scores:
-    train = data.split.train
-    deviation = x[train].std(axis=0)
-    x = (x - x[train].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    mean = targets[train].mean(axis=0)
-    values, vectors = np.linalg.eigh(x[train].T @ x[train])
-    projected = vectors.T @ (x[train].T @ (targets[train] - mean))
+    ridge = Ridge(x[data.split.train], targets[data.split.train])
 
     def scores(penalty: float, clips: np.ndarray) -> Scores:
-        shrunk = projected / (np.maximum(values, 0) + penalty * len(train))[:, None]
-        return _measured(data, objective, clips, x[clips] @ (vectors @ shrunk) + mean)
+        return _measured(data, objective, clips, ridge.predict(x[clips], penalty))
 
     best = min(PENALTIES, key=lambda penalty: scores(penalty, data.split.validation)["rmse"])
     return scores(best, data.split.test)
-
-
-def mel_statistics(inputs: np.ndarray) -> np.ndarray:
-    """(clips, 2 x bins), of spectrograms (clips, frames, bins) or waveforms (clips, samples)."""
-    rows = []
-    for start in range(0, len(inputs), PIECE):
-        piece = np.asarray(inputs[start : start + PIECE])
-        if piece.ndim == 2:
-            piece = np.stack([fbank(waveform) for waveform in piece])
-        moments = (piece.mean(axis=1, dtype=np.float64), piece.std(axis=1, dtype=np.float64))
-        rows.append(np.concatenate(moments, axis=1))
-    return np.concatenate(rows)
 
 
 def _measured(

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from petl import config
 from petl.config.kinds import NO_LABELS, SEVERAL_LABELS
+from petl.data.ranking import average_precision, roc_auc
 from petl.runs.confusion import averages
 from petl.runs.result import PerClass
-from petl.train.ranking import average_precision, roc_auc
 from petl.train.regression import Regression, at_least_float32
 
 

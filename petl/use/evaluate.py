@@ -17,12 +17,12 @@ from petl.config import Dataset
 from petl.config.kinds import NUMBERS, ONE_LABEL, SEVERAL_LABELS
 from petl.data.corpus import Clip
 from petl.data.load import load, read, songs_of, targets_of
+from petl.data.ranking import roc_auc
 from petl.data.splits import split
 from petl.errors import UserError
 from petl.places import Places
 from petl.runs.confusion import per_class
 from petl.train.metrics import objective
-from petl.train.ranking import roc_auc
 from petl.use.load import LoadedRun
 from petl.use.predict.combine import Combine, combined
 from petl.use.predict.ensemble import Ensemble

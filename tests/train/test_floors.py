@@ -7,8 +7,9 @@ import pytest
 import sklearn.linear_model
 
 from petl.data.load import TaskData
+from petl.data.ridge import PENALTIES, Ridge, mel_statistics
 from petl.data.splits import Split
-from petl.train.floors import PENALTIES, floors, mel_statistics
+from petl.train.floors import floors
 from petl.train.regression import Regression
 
 CLIPS, TRAIN, VALIDATION = 90, np.arange(50), np.arange(50, 70)
@@ -72,3 +73,14 @@ def test_waveforms_have_mel_statistics_too() -> None:
     waveforms = np.random.default_rng(0).normal(size=(3, 8000)).astype(np.float32)
     found = mel_statistics(waveforms)
     assert found.shape == (3, 256) and np.isfinite(found).all()
+
+
+def test_the_penalty_is_chosen_by_leaving_out_each_training_clip() -> None:
+    data = made()
+    x, y = mel_statistics(data.inputs)[TRAIN], data.targets[TRAIN].astype(np.float64)
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    penalties = [penalty * len(TRAIN) for penalty in PENALTIES]
+    known = sklearn.linear_model.RidgeCV(alphas=penalties).fit(scaled, y)
+    ridge = Ridge(x, y)
+    assert ridge.best() * len(TRAIN) == pytest.approx(known.alpha_)
+    np.testing.assert_allclose(ridge.predict(x, ridge.best()), known.predict(scaled), rtol=1e-8)
