@@ -32,7 +32,8 @@ from petl.config import Dataset
 from petl.config.front_end import RATE
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Clip
-from petl.data.features import Recipe, read, spectrogram
+from petl.data.decode import read
+from petl.data.features import Recipe, spectrogram
 from petl.data.layouts import esc50
 from petl.data.resample import resample
 from petl.data.synthetic import quickstart as sounds

@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
 
 VERSION = 2
-"""Raise it when features.py or resample.py computes something else."""
+"""Raise it when decode.py, features.py or resample.py computes something else."""
 WAIT_S = 3600.0
 """For another process that shows no progress."""
 POLL_S = 0.2

@@ -12,12 +12,13 @@ import numpy as np
 from petl.config import Dataset
 from petl.config.front_end import RATE
 from petl.config.published import PUBLISHED, Published
-from petl.data import features
 from petl.data.cache import Progress
 from petl.data.corpus import Clip, Corpus
+from petl.data.decode import blocks, ends_early, opened, read
+from petl.data.features import WINDOW, Recipe, fbank
 from petl.errors import UserError
 
-WINDOW_S = features.WINDOW / RATE
+WINDOW_S = WINDOW / RATE
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Decoded:
 
     @property
     def ends_early(self) -> bool:
-        return features.ends_early(self.samples, self.announced)
+        return ends_early(self.samples, self.announced)
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ class Report:
             labels = self.corpus.labels_of(clip)
             for name in [classes[label] for label in labels] if classes else [clip.file]:
                 chosen.setdefault(name, clip)
-        recipe = features.Recipe.of(self.dataset, "spectrogram")
+        recipe = Recipe.of(self.dataset, "spectrogram")
         return [(name, self._example(clip, recipe)) for name, clip in sorted(chosen.items())[:most]]
 
-    def _example(self, clip: Clip, recipe: features.Recipe) -> np.ndarray:
+    def _example(self, clip: Clip, recipe: Recipe) -> np.ndarray:
         if recipe.front_end.kind != "ast":
             return recipe(clip.path)
-        return features.fbank(features.read(clip.path, recipe.channel, recipe.samples))
+        return fbank(read(clip.path, recipe.channel, recipe.samples))
 
 
 def check(dataset: Dataset, corpus: Corpus, progress: Progress | None = None) -> Report:
@@ -108,11 +109,11 @@ def check(dataset: Dataset, corpus: Corpus, progress: Progress | None = None) ->
 def decode(clip: Clip) -> Decoded:
     """Refuse what a run would refuse, but decode the whole clip, where a run may stop earlier."""
     try:
-        with features.opened(clip.path) as sound:
+        with opened(clip.path) as sound:
             rate, channels, kind = sound.samplerate, sound.channels, sound.format
             announced = sound.frames
             samples, silent = 0, True
-            for block in features.blocks(clip.path, sound, dtype="float32"):
+            for block in blocks(clip.path, sound, dtype="float32"):
                 samples, silent = samples + len(block), silent and not block.any()
     except UserError as error:
         return Decoded(clip, problem=str(error).removeprefix(f"{clip.path}: "))

@@ -17,7 +17,8 @@ from petl.config import Dataset, SpecAugment
 from petl.data.augment import Masks, draw_masks
 from petl.data.clips import OUTLIERS, kind_of
 from petl.data.corpus import Clip
-from petl.data.features import Recipe, opened, read
+from petl.data.decode import opened, read
+from petl.data.features import Recipe
 from petl.errors import UserError
 from petl.picture import INK, STYLE, TWO_COLUMNS, entitle, save, sheet
 

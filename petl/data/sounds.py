@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from petl.config import Statistics
-from petl.data.features import RATES, Recipe, normalise
+from petl.data.decode import RATES
+from petl.data.features import Recipe, normalise
 from petl.data.resample import resample, samples_needed
 from petl.errors import UserError
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from petl.config.songs import Windows
 from petl.data.corpus import Clip, Corpus
-from petl.data.features import Recipe, blocks, mixed, opened
+from petl.data.decode import blocks, mixed, opened
+from petl.data.features import Recipe
 from petl.data.resample import resample, resample_blocks, samples_needed
 from petl.errors import UserError
 

@@ -18,7 +18,8 @@ import pytest
 import soundfile
 
 from petl.data import cache
-from petl.data.features import Recipe, read
+from petl.data.decode import read
+from petl.data.features import Recipe
 from petl.data.layouts import esc50
 from petl.errors import UserError
 
@@ -140,7 +141,7 @@ def test_a_link_to_nowhere(tmp_path):
 def test_a_file_that_may_not_be_read(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(1600), 16000)
     (tmp_path / "a.wav").chmod(0)
-    code = "import sys, pathlib; from petl.data.features import read; read(pathlib.Path('a.wav'))"
+    code = "import sys, pathlib; from petl.data.decode import read; read(pathlib.Path('a.wav'))"
     done = run(code, cwd=tmp_path, before=without_privileges)
     assert done.stderr.splitlines()[-1].endswith("a.wav: permission denied")
 

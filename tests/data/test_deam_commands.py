@@ -72,13 +72,13 @@ def test_check_warns_of_more_folds_than_groups(written, tmp_path, group: str) ->
 
 
 def test_a_run_that_reads_a_song_that_ends_early_says_so(written, tmp_path, caplog) -> None:
-    from petl.data import features
+    from petl.data import decode
 
     song = tmp_path / "2.mp3"
     song.write_bytes((written / AUDIO / "2.mp3").read_bytes()[:20_000])
-    features.read(song, samples=4_000)  # all that is needed is there
+    decode.read(song, samples=4_000)  # all that is needed is there
     assert not caplog.records
-    features.read(song)
+    decode.read(song)
     assert "2.mp3: ends early: " in caplog.text and "header announces 2.1 s" in caplog.text
 
 

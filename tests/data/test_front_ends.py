@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from petl.config import Image, Mel
 from petl.data import cache, mel
 from petl.data.corpus import Clip
-from petl.data.features import Recipe, read
+from petl.data.decode import read
+from petl.data.features import Recipe
 from petl.errors import UserError
 
 VIT = {"rate": 22_050, "n_fft": 2048, "hop": 512, "bins": 128, "fmin": 20.0, "fmax": 8000.0}

@@ -13,7 +13,7 @@ import trees
 from numpy.testing import assert_array_equal
 
 from petl.config import Dataset
-from petl.data import features, load
+from petl.data import decode, features, load
 from petl.data.cache import cached_inputs
 from petl.data.corpus import Corpus
 from petl.data.features import Recipe
@@ -88,7 +88,7 @@ def test_a_window_is_that_part_of_the_recording(places: Places, form: Any) -> No
     assert len(inputs) == len(found.clips)
     for clip, cached in zip(found.clips, inputs, strict=True):
         first = round(16_000 * clip.start)
-        assert_array_equal(cached, recipe.input(features.read(clip.path)[first:][:4800]))
+        assert_array_equal(cached, recipe.input(decode.read(clip.path)[first:][:4800]))
 
 
 def test_a_recording_is_decoded_once_for_all_its_windows(

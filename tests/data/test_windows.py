@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from petl.config.front_end import RATE
-from petl.data.features import Recipe, read
+from petl.data.decode import read
+from petl.data.features import Recipe
 from petl.data.resample import resample, resample_blocks
 from petl.data.windows import windows
 from petl.errors import UserError

@@ -31,7 +31,7 @@ import soundfile
 from petl.config.selection import select, setting, some_tasks
 from petl.config.study import EXPERIMENTS, load_study
 from petl.config.yamlfile import parse_value
-from petl.data import features
+from petl.data import decode
 from petl.errors import UserError
 from petl.runs.archive import format as archives
 from petl.runs.archive.packing import pack, preview_unpack, unpack
@@ -271,7 +271,7 @@ class Fuzz:
         path = self.folder / f"a.{kind}"
         path.write_bytes(damaged(self.sounds[kind], random, within=128))
         with no_stderr():
-            features.read(path, samples=random.choice([None, 16_000]))
+            decode.read(path, samples=random.choice([None, 16_000]))
 
     def _text(self, random: Random, plain: list[str]) -> str:
         text = random.choice(plain + ODD)

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from petl.data import features
+from petl.data import decode
 from petl.errors import UserError
 
 LIMIT_MB, LIMIT_S = 1000, 10
 READ = """
 import resource, sys
 from pathlib import Path
-from petl.data import check, features
+from petl.data import check, decode
 from petl.data.corpus import Clip
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for read in (lambda p: features.read(p), lambda p: features.read(p, samples=16000)):
+for read in (lambda p: decode.read(p), lambda p: decode.read(p, samples=16000)):
     try:
         print("samples", len(read(Path(sys.argv[1]))))
     except Exception as error:
@@ -54,7 +54,7 @@ def wav(path: Path, rate: int = 16_000, channels: int = 1, frames: int = 100) ->
 def test_a_sample_rate_that_no_recorder_has_is_refused(tmp_path: Path, rate: int) -> None:
     path = wav(tmp_path / "a.wav", rate, frames=100_000)
     with pytest.raises(UserError, match=r"a\.wav: its sample rate is .* Hz; petl reads 1000 to"):
-        features.read(path)
+        decode.read(path)
     answers, megabytes = read_in_a_process(path)
     assert megabytes < LIMIT_MB and all(answer.startswith("UserError") for answer in answers)
 
@@ -62,7 +62,7 @@ def test_a_sample_rate_that_no_recorder_has_is_refused(tmp_path: Path, rate: int
 def test_a_thousand_channels_are_refused(tmp_path: Path) -> None:
     path = wav(tmp_path / "a.wav", channels=1000, frames=100)
     with pytest.raises(UserError, match="it has 1000 channels; petl reads at most 64"):
-        features.read(path)
+        decode.read(path)
 
 
 def test_an_mp3_that_announces_22_gigabytes_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_ordinary_recordings_are_read_as_before_block_by_block(
 ) -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, (44_100, 2))
     soundfile.write(tmp_path / "a.wav", noise, 44_100, subtype="FLOAT")
-    whole = features.read(tmp_path / "a.wav")
-    monkeypatch.setattr(features, "BLOCK", 1000)
-    assert np.array_equal(features.read(tmp_path / "a.wav"), whole)
-    assert np.array_equal(features.read(tmp_path / "a.wav", samples=500), whole[:500])
+    whole = decode.read(tmp_path / "a.wav")
+    monkeypatch.setattr(decode, "BLOCK", 1000)
+    assert np.array_equal(decode.read(tmp_path / "a.wav"), whole)
+    assert np.array_equal(decode.read(tmp_path / "a.wav", samples=500), whole[:500])

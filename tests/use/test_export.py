@@ -19,7 +19,8 @@ from petl import config
 from petl.backbones.families import bare_encoder
 from petl.cli import app
 from petl.config.methods.base import FAMILIES
-from petl.data.features import read, spectrogram
+from petl.data.decode import read
+from petl.data.features import spectrogram
 from petl.files import write_json
 from petl.use.load import load_run
 
