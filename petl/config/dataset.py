@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from petl.config.base import Count, Finite, Rate, Settings
-from petl.config.front_end import FILTER_BANK, FrontEnd, Mel
+from petl.config.front_end import FILTER_BANK, FrontEnd, check_front_end
 from petl.config.group_pattern import GroupPattern
 from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, Kind
-from petl.config.songs import DEAM_TARGETS, Deam, Windows
+from petl.config.songs import Deam, Windows, check_deam
 
 DRAWN = ("grouped", "random")
 """Folds drawn here, for all layouts with groups: no group is in two of them, or some are."""
@@ -111,6 +111,18 @@ class Table(Settings):
     fold: str | None = None
     part: str | None = None
     group: str | None = None
+
+    def check(self, split: str, has_classes: bool, has_targets: bool) -> None:
+        if has_classes and self.label is None:
+            raise ValueError("dataset.table.label is missing; it names the column with the class")
+        if has_targets and (self.label, self.separator) != (None, None):
+            raise ValueError("dataset.table.label is for classes; a regression has none")
+        splitting = [column for column in (self.fold, self.part) if column is not None]
+        if len(splitting) != (split == "given"):
+            raise ValueError(
+                "dataset.table: 'split: given' needs one column, 'fold' or 'part'; "
+                "the other splits need none"
+            )
 
 
 class Scale(Settings):
@@ -217,15 +229,18 @@ class Dataset(Settings):
         if (self.layout == "table") != (self.table is not None):
             raise ValueError("dataset.table and 'layout: table' go together: set both or neither")
         if self.table is not None:
-            self._table_fits(self.table)
+            self.table.check(self.split, bool(self.classes), bool(self.targets))
         self._groups_fit()
         self._songs_fit()
-        self._deam_fits()
+        if self.layout == "deam":
+            check_deam(self.deam, self.split, self.classes, self.targets)
+        elif self.deam:
+            raise ValueError("dataset.deam is for 'layout: deam'")
         if self.targets and self.few_shot:
             raise ValueError("dataset.few_shot counts clips per class; a regression has no classes")
         if self.kind is SEVERAL_LABELS and self.few_shot:
             raise ValueError("dataset.few_shot is for clips with one label each")
-        self._front_end_fits(self.front_end)
+        check_front_end(self.front_end, self.frames, self.statistics == "clip")
         return self
 
     def _groups_fit(self) -> None:
@@ -251,49 +266,3 @@ class Dataset(Settings):
             raise ValueError(f"dataset.windows: layout '{self.layout}' has none; {can} have")
         if self.split == "windows-at-random" and not self.windows:
             raise ValueError("dataset.split 'windows-at-random' needs dataset.windows")
-
-    def _front_end_fits(self, front_end: FrontEnd) -> None:
-        if front_end.kind == "ast" and self.statistics == "clip":
-            raise ValueError(
-                "dataset.statistics 'clip' is for the front ends mel and image; set it to numbers "
-                "or to training-split"
-            )
-        if front_end.kind != "ast" and self.statistics != "clip":
-            raise ValueError(
-                f"dataset.front_end '{front_end.kind}' normalises each clip by itself: set "
-                "dataset.statistics to clip"
-            )
-        if isinstance(front_end, Mel) and not front_end.stretch:
-            computed = front_end.computed_frames
-            if self.frames != computed:
-                raise ValueError(
-                    f"dataset.front_end: {front_end.seconds:g} s make {computed} frames: set "
-                    f"dataset.frames to {computed}, or front_end.stretch to true"
-                )
-
-    def _deam_fits(self) -> None:
-        if self.layout != "deam":
-            if self.deam:
-                raise ValueError("dataset.deam is for 'layout: deam'")
-            return
-        if wrong := [name for name in self.targets if name not in DEAM_TARGETS]:
-            has = " and ".join(DEAM_TARGETS)
-            raise ValueError(f"dataset.targets: DEAM has no '{wrong[0]}'; it has {has}")
-        if self.classes:
-            raise ValueError("dataset.classes: DEAM has no classes; it has dataset.targets")
-        if (self.split == "given") != bool(self.deam and self.deam.lists):
-            raise ValueError(
-                "dataset.deam.lists and 'split: given' go together: set both or neither"
-            )
-
-    def _table_fits(self, table: Table) -> None:
-        if self.classes and table.label is None:
-            raise ValueError("dataset.table.label is missing; it names the column with the class")
-        if self.targets and (table.label, table.separator) != (None, None):
-            raise ValueError("dataset.table.label is for classes; a regression has none")
-        splitting = [column for column in (table.fold, table.part) if column is not None]
-        if len(splitting) != (self.split == "given"):
-            raise ValueError(
-                "dataset.table: 'split: given' needs one column, 'fold' or 'part'; "
-                "the other splits need none"
-            )

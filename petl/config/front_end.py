@@ -101,3 +101,23 @@ class Image(LibrosaMel):
 FILTER_BANK = FilterBank()
 """What a dataset has unless it says otherwise."""
 FrontEnd = Annotated[FilterBank | Mel | Image, Field(discriminator="kind")]
+
+
+def check_front_end(front_end: FrontEnd, frames: int, normalises_clips: bool) -> None:
+    if front_end.kind == "ast" and normalises_clips:
+        raise ValueError(
+            "dataset.statistics 'clip' is for the front ends mel and image; set it to numbers "
+            "or to training-split"
+        )
+    if front_end.kind != "ast" and not normalises_clips:
+        raise ValueError(
+            f"dataset.front_end '{front_end.kind}' normalises each clip by itself: set "
+            "dataset.statistics to clip"
+        )
+    if isinstance(front_end, Mel) and not front_end.stretch:
+        computed = front_end.computed_frames
+        if frames != computed:
+            raise ValueError(
+                f"dataset.front_end: {front_end.seconds:g} s make {computed} frames: set "
+                f"dataset.frames to {computed}, or front_end.stretch to true"
+            )

@@ -55,3 +55,15 @@ class Deam(Settings):
     songs: Literal["excerpts", "all"] = "excerpts"
     group: Literal["artist", "song"] = "artist"
     lists: Lists | None = None
+
+
+def check_deam(
+    deam: Deam | None, split: str, classes: int | None, targets: tuple[str, ...]
+) -> None:
+    if wrong := [name for name in targets if name not in DEAM_TARGETS]:
+        has = " and ".join(DEAM_TARGETS)
+        raise ValueError(f"dataset.targets: DEAM has no '{wrong[0]}'; it has {has}")
+    if classes:
+        raise ValueError("dataset.classes: DEAM has no classes; it has dataset.targets")
+    if (split == "given") != bool(deam and deam.lists):
+        raise ValueError("dataset.deam.lists and 'split: given' go together: set both or neither")
