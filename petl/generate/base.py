@@ -6,6 +6,7 @@ averaged weights of one of its networks, and the scale of the clips.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Generator(nn.Module, ABC):
         self.space, self.settings, self.made_by = space, settings, made_by
         self.networks = nn.ModuleDict(networks)
         self.average = deepcopy(networks[made_by]).requires_grad_(False)
+        self.register_buffer("followed", torch.zeros(()))
         self.optimisers: dict[str, Adam] = {}
 
     def begin(self, train: config.Train) -> None:
@@ -98,6 +100,13 @@ class Generator(nn.Module, ABC):
 
     # --- for `fit` and `make`
 
+    def check(self, clips: Tensor, conditions: Tensor) -> None:
+        """Wrong shapes are a mistake in the code that calls; nothing is reshaped until it fits."""
+        wanted = (self.space.frames, self.space.bins), (len(clips), self.space.conditions)
+        found = tuple(clips.shape[1:]), tuple(conditions.shape)
+        if found != wanted:
+            raise ValueError(f"clips and conditions of the shapes {found} instead of {wanted}")
+
     @staticmethod
     def noise(clips: int, shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
         """Drawn clip by clip, since torch draws other numbers for a batch of another size."""
@@ -108,13 +117,26 @@ class Generator(nn.Module, ABC):
         size = self.train_settings.micro_batch or len(tensors[0])
         return list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
 
+    def update(self, name: str) -> Tensor:
+        """One step of a network's optimiser; return the gradients' norm before they are clipped."""
+        parameters = self.networks[name].parameters()
+        limit = self.train_settings.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        self.optimisers[name].step()
+        return norm
+
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the averaged weights a little towards those of this step."""
+        """Move the averaged weights a little towards those of this step.
+
+        More than a little in the first steps, so that the random first weights are soon gone.
+        """
+        self.followed += 1
+        kept = ((1 + self.followed) / (10 + self.followed)).clamp(max=self.settings.average)
         network = self.networks[self.made_by]
         new = dict(network.named_parameters())
         for name, average in self.average.named_parameters():
-            average.lerp_(new[name], 1 - self.settings.average)
+            average.lerp_(new[name], 1 - kept)
         buffers = dict(network.named_buffers())
         for name, buffer in self.average.named_buffers():
             buffer.copy_(buffers[name])

@@ -20,13 +20,13 @@ def kept(model: nn.Module, x: Tensor) -> list[int]:
 
     Parameters do not count: they are in memory anyway.
     """
-    own = {_storage(p).data_ptr() for p in model.parameters()}
+    own = {storage(p).data_ptr() for p in model.parameters()}
     sizes: dict[int, int] = {}
 
     def pack(t: Tensor) -> Tensor:
-        storage = _storage(t)
-        if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
+        place = storage(t)
+        if place.data_ptr() not in own:
+            sizes[place.data_ptr()] = place.nbytes()
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
@@ -69,5 +69,5 @@ def free_bytes(device: torch.device) -> int:
     return min(available, max(0, limit - pages * os.sysconf("SC_PAGE_SIZE")))
 
 
-def _storage(t: Tensor) -> torch.UntypedStorage:
+def storage(t: Tensor) -> torch.UntypedStorage:
     return t.untyped_storage() if hasattr(t, "untyped_storage") else t.storage()
