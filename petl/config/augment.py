@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from petl.config.base import Settings
+
+
+def is_run_id(generator: str) -> bool:
+    return re.fullmatch("[0-9a-f]{16}", generator) is not None
 
 
 class Augment(Settings):
@@ -24,6 +29,12 @@ class Augment(Settings):
 
     @model_validator(mode="after")
     def _share_or_alone(self) -> Augment:
+        study, _, method = self.generator.rpartition("/")
+        if not is_run_id(self.generator) and not (study and method):
+            raise ValueError(
+                f"augment.generator '{self.generator}': should be the 16 digits of a run, or "
+                "STUDY/METHOD"
+            )
         if not self.real and self.share is not None:
             raise ValueError("augment.share and 'real: false': set one of them")
         if self.real and self.share is None:

@@ -27,6 +27,8 @@ def check(task: Task) -> None:
         raise ValueError(f"{NEEDS}, or an 'objective' to pre-train without labels")
     if task.generator is not None:
         _generator(task)
+    if task.augment is not None:
+        _augment(task)
 
 
 def _fold(task: Task) -> None:
@@ -185,6 +187,16 @@ def _generator(task: Task) -> None:
             f"a 'generator' trains all of its own weights: use 'method: full', not "
             f"'{task.method.family}'"
         )
+
+
+def _augment(task: Task) -> None:
+    if task.backbone.form == "waveform":
+        raise ValueError("'augment' adds spectrograms, and wav2vec 2.0 reads waveforms")
+    others = {
+        "train.sampling 'balanced'": task.train.sampling == "balanced",
+        "dataset.front_end 'image'": task.dataset.front_end.is_image,
+    }
+    _refuse_beside("'augment'", others)
 
 
 def _of_answers(task: Task) -> dict[str, bool]:

@@ -6,6 +6,7 @@ method's name, `lora-lr=0.001`; one of the dataset or the backbone part of their
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from petl.config.task import Task
 from petl.config.yamlfile import KeyPath, Source
 from petl.errors import UserError, nearest
 
+MAX_TASKS = 200_000
 LABELS = {"dataset": "dataset_label", "method": "method_label"}
 
 
@@ -36,6 +38,14 @@ class Value(NamedTuple):
 
 Point = tuple[Value, ...]
 """A value for each setting of the grid; empty without a grid."""
+
+
+def max_tasks() -> int:
+    """A typing mistake, such as a billion folds, must not fill a login node's memory."""
+    try:
+        return int(os.environ.get("PETL_MAX_TASKS", MAX_TASKS))
+    except ValueError:
+        raise UserError("PETL_MAX_TASKS: should be a whole number") from None
 
 
 def points(source: Source, matrix: Matrix) -> list[Point]:
@@ -107,6 +117,12 @@ def text(value: Any) -> str:
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)
+
+
+def method_named(method: str, point: Point) -> str:
+    """The name of a method alone."""
+    parts = dict.fromkeys(("dataset", "backbone", *LABELS.values()), "")
+    return named(parts | {"method": method}, point)["method"]
 
 
 def refuse_same(source: Source, first: Task, task: Task) -> None:

@@ -12,11 +12,10 @@ file and line that set it, so that a mistake is reported where it was made.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from petl.config import grid
+from petl.config.generators import OF_TASK, Generators
 from petl.config.locate import EXPERIMENTS as EXPERIMENTS
 from petl.config.locate import find_study
 from petl.config.overlay import Fragment, Overlay, value_at
@@ -41,16 +41,17 @@ from petl.config.study_file import (
     Report,
     StudyFile,
     TaskMatch,
+    Tree,
     report_of,
 )
 from petl.config.task import STUDY_NAME, Task, Weights
 from petl.config.validate import validate
-from petl.config.yamlfile import KeyPath, Source, read_yaml
+from petl.config.yamlfile import KeyPath, Source, YamlFile, read_yaml
 from petl.errors import UserError, nearest
 
 PRESETS = EXPERIMENTS / "presets.yaml"
 
-MAX_TASKS, MAX_LIKE = 200_000, 50
+MAX_LIKE = 50
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Study:
     """What was chosen for the user, a line for each choice."""
     grid: tuple[str, ...] = ()
     """The settings that have several values in the matrix."""
+    generators: Mapping[str, Path] = field(default_factory=dict)
+    """The studies of the generators whose clips its runs train on, by the generators' run ids."""
 
 
 def load_study(name: str | Path) -> Study:
@@ -96,15 +99,18 @@ def _study(source: Source, path: Path) -> Study:
     if not tasks:
         raise UserError(f"{source.where(('matrix',))}: 'only' and 'except' exclude every task")
     notes, settings = tuple(dict.fromkeys(expansion.notes)), tuple(file.matrix.settings)
-    return Study(source.name, path, file.description, report_of(file), tasks, notes, settings)
+    about = (source.name, path, file.description, report_of(file))
+    return Study(*about, tasks, notes, settings, expansion.generators.studies)
 
 
-def max_tasks() -> int:
-    """A typing mistake, such as a billion folds, must not fill a login node's memory."""
-    try:
-        return int(os.environ.get("PETL_MAX_TASKS", MAX_TASKS))
-    except ValueError:
-        raise UserError("PETL_MAX_TASKS: should be a whole number") from None
+def _generators(file: Path, method: str) -> list[Task]:
+    """Of a study, the generators that are called so: their presets, with values of its grid."""
+    source = read_yaml(file)
+    grid.refuse_unknown(source)
+    expansion = _Expansion(source, validate(StudyFile, source.data, source.where))
+    if tasks := list(expansion.tasks(method)):
+        return tasks
+    raise UserError(f"{file} has no method '{method}'{nearest(method, expansion.methods)}")
 
 
 class _Expansion:
@@ -113,19 +119,28 @@ class _Expansion:
     def __init__(self, source: Source, file: StudyFile):
         self.source, self.file = source, file
         self.notes: list[str] = []
+        self.methods: list[str] = []
+        folder = source.path.parent if isinstance(source, YamlFile) else None
+        self.generators = Generators(_generators, folder)
         self.presets = read_yaml(PRESETS)
         validate(PresetFile, self.presets.data, self.presets.where)
         self._check_matches()
 
-    def tasks(self) -> Iterator[Task]:
-        matrix, most = self.file.matrix, max_tasks()
+    def tasks(self, generator: str | None = None) -> Iterator[Task]:
+        """All, or those of the method with this name, which must be a generator."""
+        matrix, most = self.file.matrix, grid.max_tasks()
         parts = (matrix.dataset, matrix.backbone, matrix.method)
         combinations = prod(map(len, (*parts, *matrix.settings.values())))
         self._check_size(combinations, most // 100, "combinations of datasets, methods, ...")
         points = grid.points(self.source, matrix)
         tasks, seen = 0, dict[str, Task]()
         for dataset, backbone, method, point in product(*parts, points):
-            first = self._resolve(dataset, backbone, method, point)
+            self.methods.append(grid.method_named(method, point))
+            if generator not in (None, self.methods[-1]):
+                continue
+            first, generator_at = self._resolve(dataset, backbone, method, point)
+            if generator is not None and first.generator is None:
+                raise UserError(f"'{generator}' of study '{self.source.name}' is no generator")
             if matrix.settings:
                 grid.refuse_same(self.source, seen.setdefault(first.run_id, first), first)
             folds = range(first.dataset.folds) if matrix.fold == "all" else matrix.fold
@@ -134,15 +149,17 @@ class _Expansion:
             for seed, fold in product(matrix.seed, folds):
                 if self._wanted(dataset, backbone, method, fold, seed):
                     self._check_fold(first, fold)
-                    own = {"fold": fold, "seed": seed, "weights": self._weights(first)}
-                    yield first.model_copy(update=own | with_its_source(first, fold, seed))
+                    own: Tree = {"fold": fold, "seed": seed, "weights": self._weights(first)}
+                    own |= with_its_source(first, fold, seed)
+                    own |= self.generators.augmented(first, fold, seed, generator_at)
+                    yield first.model_copy(update=own)
 
     def _check_size(self, number: int, most: int, what: str) -> None:
         if number > most:
             at = self.source.where(("matrix",))
             raise UserError(
                 f"{at}: {number:,} {what}, and at most {most:,} are expanded; "
-                f"set PETL_MAX_TASKS to more than {max_tasks():,}, or split the study"
+                f"set PETL_MAX_TASKS to more than {grid.max_tasks():,}, or split the study"
             )
 
     def _weights(self, task: Task) -> Weights:
@@ -163,7 +180,10 @@ class _Expansion:
             at = self.source.where(("matrix", "fold"))
             raise UserError(f"{at}: there is no fold {fold}: {task.names.dataset} has {have}")
 
-    def _resolve(self, dataset: str, backbone: str, method: str, point: grid.Point) -> Task:
+    def _resolve(
+        self, dataset: str, backbone: str, method: str, point: grid.Point
+    ) -> tuple[Task, str]:
+        """And the line that names the generator whose clips it trains on."""
         fragments: list[Fragment] = [(self.source, ())]
         labels = {}
         for kind, name in (("dataset", dataset), ("backbone", backbone), ("method", method)):
@@ -198,7 +218,8 @@ class _Expansion:
         tree.data |= {"fold": 0, "seed": 0}
         at = self.source.where(self._matrix_key("method", method))
         combination = f"{at}: {dataset}, {backbone}, {method}"
-        return validate(Task, tree.data, lambda key: tree.where(key) or combination)
+        task = validate(Task, tree.data, lambda key: tree.where(key) or combination)
+        return task, tree.where(OF_TASK) or combination
 
     def _fit_kernel(self, tree: Overlay, dataset: str, method: str) -> None:
         """A conformer's kernel suits the kind of sound, unless the study sets it itself."""

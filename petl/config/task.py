@@ -87,6 +87,8 @@ class Task(Settings):
         A setting at its default is left out, so an option added later changes no older id.
         """
         settings = {**_canonical(self), "fold": str(self.fold), "seed": str(self.seed)}
+        if self.augment is not None:
+            settings["augment"] = _text(self.augment.model_dump(mode="json", exclude_defaults=True))
         canonical = ",".join([f'"{name}":{settings[name]}' for name in sorted(settings)])
         return hashlib.sha256(f"{{{canonical}}}".encode()).hexdigest()[:16]
 
@@ -98,14 +100,14 @@ class Task(Settings):
         return f"{names.dataset} · {names.method} · fold {self.fold} · seed {self.seed}"
 
 
-_NOT_SHARED = ("names", "weights", "fold", "seed")
+_NOT_SHARED = ("names", "weights", "augment", "fold", "seed")
 _SHARED = tuple(name for name in Task.model_fields if name not in _NOT_SHARED)
 _known: dict[tuple[int, ...], tuple[tuple[Any, ...], dict[str, str]]] = {}
 _MOST_KNOWN = 10_000
 
 
 def _canonical(task: Task) -> dict[str, str]:
-    """Canonical JSON of all parts but fold and seed.
+    """Canonical JSON of all parts but those that differ by fold and seed.
 
     The thousands of tasks of a study share a few immutable objects, so the text is cached by their
     `id()`. The cache holds the objects too: Python reuses the id of an object that is gone.
@@ -116,9 +118,10 @@ def _canonical(task: Task) -> dict[str, str]:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         settings = task.model_dump(mode="json", exclude={*_NOT_SHARED}, exclude_defaults=True)
-        text = {
-            name: json.dumps(part, sort_keys=True, separators=(",", ":"))
-            for name, part in settings.items()
-        }
+        text = {name: _text(part) for name, part in settings.items()}
         _known[key] = shared, text
     return _known[key][1]
+
+
+def _text(part: Any) -> str:
+    return json.dumps(part, sort_keys=True, separators=(",", ":"))

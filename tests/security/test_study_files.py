@@ -77,7 +77,7 @@ def test_a_range_of_a_billion_layers_is_refused_before_it_is_expanded(layers: st
 def test_the_limit_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETL_MAX_TASKS", "250000")
     seeds = list(range(60_000))
-    monkeypatch.setattr("petl.config.study.MAX_TASKS", 1)
+    monkeypatch.setattr("petl.config.grid.MAX_TASKS", 1)
     assert len(expand(STUDY | {"matrix": MATRIX | {"seed": seeds[:10]}}, "few")) == 10
 
 
