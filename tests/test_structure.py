@@ -58,6 +58,7 @@ LARGER = {
     "petl.data": "the stages from a file to a batch, one module for each",
     "petl.data.layouts": "one module for each layout",
     "petl.train": "the stages of a run, one module for each",
+    "analysis.tables": "one module for each format, and for what a table shows beside its numbers",
     "slurm.submit": "two ways to submit, to Slurm and to this machine",
 }
 

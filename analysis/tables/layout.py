@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol
 
 from analysis.cells import DASH, Cell, Row, Table
+from analysis.spread import Interval
 from analysis.tables.paper import Reference
 from analysis.tables.significance import Comparison
-from analysis.tables.splits import Pair
 
 MADE_UP = "\u2021"  # a double dagger
 MIXED = "\u2020"  # a dagger
@@ -50,14 +50,35 @@ class Line:
     rule: bool = False
 
 
+class Differences(Protocol):
+    """A column of differences between cells, each with its interval, by row."""
+
+    @property
+    def name(self) -> str:
+        """In the CSV file, beside the cells of `column`."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def after(self) -> int:
+        """The column of the table that it stands behind."""
+
+    @property
+    def rows(self) -> dict[int, Interval]: ...
+    def notes(self, table: Table) -> Iterator[str]: ...
+
+
 @dataclass(frozen=True)
 class Column:
-    """`of` is a dataset's number, the datasets that share a column of parameters, or a pair."""
+    """`of` is a dataset's number, the datasets that share a column of parameters, or
+    differences."""
 
     title: str
     group: str
     kind: Literal["params", "cell", "average", "difference"]
-    of: int | range | Pair
+    of: int | range | Differences
     wide: bool
 
 
@@ -68,7 +89,7 @@ class Extras:
     references: tuple[Reference, ...] = ()
     tolerance: float | None = None
     comparison: Comparison | None = None
-    pairs: tuple[Pair, ...] = ()
+    differences: tuple[Differences, ...] = ()
 
     def outside(self, difference: float) -> bool:
         """1e-9 for rounding: 1.48 is within 1.48."""
@@ -93,7 +114,7 @@ class Layout:
 
 
 def lay_out(table: Table, extras: Extras) -> Layout:
-    columns = tuple(_columns(table, bool(extras.references), extras.pairs))
+    columns = tuple(_columns(table, bool(extras.references), extras.differences))
     unmarked = [""] * len(table.floors)
     marks = [[*table.marks(i), *unmarked] for i in range(len(table.datasets) + 1)]
     lines: list[Line] = []
@@ -133,7 +154,8 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
         yield f"{MIXED}: its runs were made with several codes; --trace ROW COLUMN lists them"
     if extras.comparison:
         yield from extras.comparison.notes
-    yield from (pair.note(table) for pair in extras.pairs)
+    lines = (line for one in extras.differences for line in one.notes(table))
+    yield from dict.fromkeys(lines)
     for reference in extras.references:
         yield f"{reference.name}, and ours minus it: {reference.source}"
         yield from reference.about(table)
@@ -141,7 +163,7 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
         yield f"!: further than {extras.tolerance:g} away"
 
 
-def _columns(table: Table, compared: bool, pairs: Sequence[Pair]) -> Iterator[Column]:
+def _columns(table: Table, compared: bool, differences: Sequence[Differences]) -> Iterator[Column]:
     for block in table.params_blocks:
         yield Column("Params", "", "params", block, wide=False)
         for i in block:
@@ -149,9 +171,9 @@ def _columns(table: Table, compared: bool, pairs: Sequence[Pair]) -> Iterator[Co
             cells = [row.cells[i] for row in table.rows]
             wide = any(_beside(table, cell, None) for cell in cells)
             yield Column(dataset.title, dataset.group, "cell", i, wide or compared)
-            for pair in pairs:
-                if i == max(pair.apart, pair.mixed):
-                    yield Column(pair.title, dataset.group, "difference", pair, wide=True)
+            for one in differences:
+                if i == one.after:
+                    yield Column(one.title, dataset.group, "difference", one, wide=True)
     if table.has_average:
         wide = compared or any(row.synthetic for row in table.rows)
         yield Column("Avg", "", "average", len(table.datasets), wide)
@@ -162,7 +184,7 @@ def _entry(
 ) -> Entry:
     if isinstance(column.of, range):
         return Entry(row.params(column.of))
-    if isinstance(column.of, Pair):
+    if not isinstance(column.of, int):
         between = column.of.rows.get(i)
         mean, _, ends = between.text(table.measure).partition(" ") if between else (DASH, "", "")
         return Entry(mean, ends)
@@ -201,7 +223,7 @@ def _reference_lines(
 
 
 def _theirs(table: Table, extras: Extras, reference: Reference, row: Row, column: Column) -> Entry:
-    if isinstance(column.of, Pair):
+    if column.kind == "difference":
         return Entry()
     if isinstance(column.of, range):
         labels = [table.datasets[i].label for i in column.of]

@@ -16,6 +16,7 @@ from statistics import fmean, variance
 import pandas as pd
 
 from analysis.cells import Cell, Table
+from analysis.spread import ratio_of
 
 LEVEL = 0.05
 METHOD = (
@@ -114,10 +115,3 @@ def _pairs(cell: Cell, reference: Cell) -> list[float]:
     theirs = dict(reference.by_fold)
     pairs = [value - theirs[fold] for fold, value in cell.by_fold if fold in theirs]
     return pairs if len(pairs) > 1 and not any(map(math.isnan, pairs)) else []
-
-
-def ratio_of(runs: pd.DataFrame) -> float | None:
-    if not {"clips.test", "clips.train"} <= set(runs.columns):
-        return None
-    train, test = runs["clips.train"].mean(), runs["clips.test"].mean()
-    return float(test / train) if train > 0 and test > 0 else None

@@ -1,23 +1,22 @@
 """The same dataset split twice, groups kept apart and at random: by how much the latter flatters.
 
 `grouped` and `random` have as many clips of each class in each fold, so their folds are paired; the
-variance is widened as in significance.py. Folds of any other two splits are compared unpaired
-(Welch). Seeds are averaged within their fold first.
+variance is widened as in spread.py. Folds of any other two splits are compared unpaired (Welch).
+Seeds are averaged within their fold first.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from statistics import fmean, variance
+from statistics import fmean
+from typing import ClassVar
 
 import pandas as pd
 
 from analysis.cells import Cell, Table
-from analysis.measure import Measure
-from analysis.tables.significance import ratio_of
+from analysis.spread import Interval, interval, ratio_of, welch
 
 FLATTERING = ("random", "windows-at-random")
 """Clips of one recording are in training and in the test."""
@@ -28,23 +27,11 @@ Values = Sequence[float]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A difference of means; without ends where one of the two has a single fold."""
-
-    mean: float
-    ends: tuple[float, float] | None
-
-    def text(self, measure: Measure) -> str:
-        if self.ends is None:
-            return measure.signed(self.mean)
-        return f"{measure.signed(self.mean)} [{', '.join(map(measure.signed, self.ends))}]"
-
-
-@dataclass(frozen=True)
 class Pair:
     """Two columns of a table. `rows`: of each method whose runs are all done, and of the floors,
     numbered as in `all_rows`; `whole`: of the methods together."""
 
+    name: ClassVar[str] = "flatters"
     apart: int
     mixed: int
     title: str
@@ -53,7 +40,15 @@ class Pair:
     whole: Interval
     rows: dict[int, Interval] = field(repr=False)
 
-    def note(self, table: Table) -> str:
+    @property
+    def column(self) -> int:
+        return self.mixed
+
+    @property
+    def after(self) -> int:
+        return max(self.apart, self.mixed)
+
+    def notes(self, table: Table) -> Iterator[str]:
         names = [table.datasets[i].label for i in (self.mixed, self.apart)]
         measure, shift = table.measure, self.whole.mean
         flatters = shift < 0 if measure.lowest_first else shift > 0
@@ -62,7 +57,7 @@ class Pair:
         how = "paired over folds" if self.paired else "unpaired, Welch"
         interval = f" [95% interval; {how}]" if self.whole.ends else ""
         what = "random splits flatter by" if flatters else "random splits do not flatter:"
-        return f"{names[0]} against {names[1]}: {what} {text}{points}, {self._mean()}{interval}"
+        yield f"{names[0]} against {names[1]}: {what} {text}{points}, {self._mean()}{interval}"
 
     def _mean(self) -> str:
         return "one method" if self.methods == 1 else f"mean of {self.methods} methods"
@@ -109,23 +104,6 @@ def _by_fold(cells: Sequence[Cell]) -> list[float]:
 
 
 def _interval(apart: Values, mixed: Values, paired: bool, ratio: float) -> Interval:
-    mean = fmean(mixed) - fmean(apart)
-    if min(len(apart), len(mixed)) < 2:
-        return Interval(mean, None)
-    if paired:
-        k, spread = len(apart), variance(b - a for a, b in zip(apart, mixed, strict=True))
-        error, freedom = math.sqrt((1 / k + ratio) * spread), k - 1.0
-    else:
-        parts = [variance(values) / len(values) for values in (apart, mixed)]
-        error = math.sqrt(sum(parts))
-        below = sum(
-            part**2 / (len(values) - 1) for part, values in zip(parts, (apart, mixed), strict=True)
-        )
-        freedom = sum(parts) ** 2 / below if below else 1.0
-    return Interval(mean, (mean - _t(freedom) * error, mean + _t(freedom) * error))
-
-
-def _t(freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, freedom))
+    if not paired:
+        return welch(apart, mixed)
+    return interval([b - a for a, b in zip(apart, mixed, strict=True)], ratio)

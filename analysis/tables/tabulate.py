@@ -11,7 +11,7 @@ from analysis import collect
 from analysis.cells import Table, build
 from analysis.figures import parameters
 from analysis.measure import Measure, choose
-from analysis.tables import html, latex, paper, significance, splits, text, trace
+from analysis.tables import gains, html, latex, paper, significance, splits, text, trace
 from analysis.tables.layout import Extras, lay_out
 from petl.config.kinds import HEADLINES, SEVERAL_LABELS, metric
 from petl.config.study import Study
@@ -104,7 +104,7 @@ def tabulate(
         paper.beside(table) if compared else (),
         options.tolerance,
         significance.compare(table, frame, options.reference) if options.reference else None,
-        splits.pairs(table, frame),
+        (*splits.pairs(table, frame), *gains.gains(table, frame)),
     )
     warnings = [*elsewhere, *_warnings(frame, table)]
     return Tabulated(runs / study.name, frame, table, extras, options.colors, warnings)

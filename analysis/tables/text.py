@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import GROUP, Table
+from analysis.spread import Interval
 from analysis.tables.layout import Entry, Extras, lay_out
 from petl.terminal import console, no_formula
 
@@ -21,7 +22,7 @@ CSV_COLUMNS = (
     *("study", "metric", "unit", "dataset", "backbone", "method", "dataset_label", "method_label"),
     *("mean", "std", "n", "expected", "params", "spread", "spread_kind", "folds", "synthetic"),
     *("published", "reproduction", "outside", "reference", "difference", "p", "p_holm"),
-    *("flatters", "flatters_low", "flatters_high", "mixed_code"),
+    *("flatters", "flatters_low", "flatters_high", "gain", "gain_low", "gain_high", "mixed_code"),
 )
 
 
@@ -119,7 +120,7 @@ def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
             apart = [cell.mean - value for value in theirs.values() if value is not None]
             test = comparison.tests.get((i, j)) if comparison else None
             limit = extras.tolerance
-            flatters = next((p.rows[i] for p in extras.pairs if p.mixed == j and i in p.rows), None)
+            apart_from = {d.name: d.rows.get(i) for d in extras.differences if d.column == j}
             cells.append(
                 (
                     *(table.study, table.measure.column, "percent" * table.measure.percent),
@@ -130,9 +131,15 @@ def _cells(table: Table, extras: Extras) -> list[tuple[Any, ...]]:
                     None if limit is None or not apart else any(map(extras.outside, apart)),
                     *(comparison and comparison.reference, test and test.mean),
                     *(test and test.p, test and test.adjusted),
-                    flatters and flatters.mean,
-                    *((flatters and flatters.ends) or (None, None)),
+                    *_with_ends(apart_from.get("flatters")),
+                    *_with_ends(apart_from.get("gain")),
                     cell.mixed,
                 )
             )
     return cells
+
+
+def _with_ends(difference: Interval | None) -> tuple[float | None, ...]:
+    if difference is None:
+        return None, None, None
+    return difference.mean, *(difference.ends or (None, None))

@@ -108,7 +108,7 @@ def test_a_floor_has_its_own_difference_between_two_splits(made_study, made_resu
         result["floors"] = {"constant": {"ccc": -1e-9}, "ridge": ridge}
         made.write(task, result)
     found = tabulate(made.study, made.runs, Options(metric="test_last.ccc"))
-    (pair,) = found.extras.pairs
+    (pair,) = found.extras.differences
     means = [pair.rows[i].mean for i in range(4)]
     assert means == pytest.approx([0.2, 0.2, 0, 0.1])
     assert pair.whole.mean == pytest.approx(0.2) and pair.methods == 2
