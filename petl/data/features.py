@@ -146,7 +146,7 @@ def fbank(waveform: np.ndarray) -> np.ndarray:
     previous = torch.cat([windows[:, :1], windows[:, :-1]], dim=1)
     windows = (windows - PRE_EMPHASIS * previous) * torch.hann_window(WINDOW, periodic=False)
     power = torch.fft.rfft(windows, FFT).abs().square()
-    return (power @ _mel_filters()).clamp(min=FLOOR).log().numpy()
+    return (power @ mel_filters()).clamp(min=FLOOR).log().numpy()
 
 
 def normalise(raw: Array, statistics: Statistics) -> Array:
@@ -155,7 +155,7 @@ def normalise(raw: Array, statistics: Statistics) -> Array:
 
 
 @cache
-def _mel_filters() -> torch.Tensor:
+def mel_filters() -> torch.Tensor:
     """(257, 128): Kaldi's triangles are straight on the mel scale, not in hertz as most others are.
 
     The narrowest of them lie between two FFT bins and are empty, as when the AST was trained.

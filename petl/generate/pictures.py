@@ -15,7 +15,9 @@ Limits = tuple[float, float]
 """What is drawn as black, and as white."""
 CELL = (96, 64)
 """The most frames and bins that a cell of a grid has; more are averaged."""
-GAP, EMPTY = 4, 255
+GAP = 4
+LOUDEST, NOTHING = 254, 255
+"""Of a cell; between cells, which is white."""
 PER_INCH = 220
 """Frames of a grid to an inch of paper."""
 
@@ -50,7 +52,7 @@ def small(spectrograms: np.ndarray, limits: Limits) -> np.ndarray:
         shape[axis] = parts
         values = np.add.reduceat(values, starts, axis) / (ends - starts).reshape(shape)
     scaled = (values - quiet) / max(loud - quiet, 1e-6)
-    return np.round(255 * scaled.clip(0, 1)).astype(np.uint8)
+    return np.round(LOUDEST * scaled.clip(0, 1)).astype(np.uint8)
 
 
 @mpl.rc_context(STYLE)
@@ -66,14 +68,15 @@ def grid(
     As one image: an axis for each cell would take seconds.
     """
     pad = ((0, 0), (0, GAP), (0, GAP))
-    lines = [np.pad(row, pad, constant_values=EMPTY) for row in cells]
+    lines = [np.pad(row, pad, constant_values=NOTHING) for row in cells]
     image = np.concatenate(
         [np.concatenate([cell.T[::-1] for cell in line], axis=1) for line in lines]
     )
     high, wide = image.shape
     figure = sheet(wide / PER_INCH + 0.9, high / PER_INCH + 0.5)
     axis = figure.subplots()
-    axis.imshow(image, cmap="magma", vmin=0, vmax=EMPTY, interpolation="nearest", aspect="equal")
+    colours = mpl.colormaps["magma"].with_extremes(over="white")
+    axis.imshow(image, cmap=colours, vmin=0, vmax=LOUDEST, interpolation="nearest")
     frames, bins = cells[0].shape[1:]
     axis.set_xticks([(frames + GAP) * i + frames / 2 for i in range(len(columns))], columns)
     axis.set_yticks([(bins + GAP) * i + bins / 2 for i in range(len(rows))], rows)
