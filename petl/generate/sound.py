@@ -8,9 +8,7 @@ the front end `mel`, the loudness.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -19,9 +17,10 @@ import torch
 from torch.nn import functional as F
 
 from petl import __version__
-from petl.config import Dataset, FilterBank, Image, Mel
+from petl.config import Dataset, Image, Mel
 from petl.data import features, mel
 from petl.errors import UserError
+from petl.terminal import printable
 
 PADDING = 1.0
 """A frame whose values are all about 0, by their root mean square, is the AST's padding: as sound
@@ -35,6 +34,8 @@ LOUDEST = 0.5
 HEARD = 60.0
 """Decibels below a clip's loudest bin; what is quieter counts as that quiet in an error."""
 TINY = 1e-30
+MOST = 300
+"""Letters of a file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def _of_mel(raw: np.ndarray, front_end: Mel, seed: int) -> np.ndarray:
     decibels = _decibels(raw)
     if len(decibels) != front_end.computed_frames:
         size = (front_end.computed_frames, front_end.bins)
-        stretched = torch.from_numpy(decibels)[None, None]
-        decibels = F.interpolate(stretched, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+        drawn = torch.from_numpy(decibels)[None, None]
+        decibels = F.interpolate(drawn, size, mode="bilinear", align_corners=False).numpy()[0, 0]
     bank = mel.filters(front_end).numpy()
     frequencies = front_end.n_fft // 2 + 1
     bank = np.pad(bank, ((0, frequencies - len(bank)), (0, 0)))
@@ -172,3 +173,26 @@ def _with_phases(
         window=window,
         random_state=seed,
     )
+
+
+# --- files
+
+
+def wav(sound: np.ndarray, rate: int, title: str, comment: str) -> bytes:
+    """16 bits. What the sound is stands in its metadata: a copy without its folder says it too."""
+    loudest = float(np.abs(sound).max(initial=0))
+    if loudest > 1:
+        comment += f"; {20 * np.log10(loudest):.1f} dB quieter than made, to be whole in 16 bits"
+        sound = sound / loudest
+    file = BytesIO()
+    with soundfile.SoundFile(file, "w", rate, 1, "PCM_16", format="WAV") as written:
+        written.title, written.comment = _line(title), _line(comment)
+        written.software = f"petl-ast {__version__}"
+        written.write(sound)
+    return file.getvalue()
+
+
+def _line(text: str) -> str:
+    """libsndfile drops what is long without a word, and a name may hold anything."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= MOST else f"{line[:MOST]}..."

@@ -59,12 +59,12 @@ def export(
     """
     need("torch", "train")
     from petl.places import Places
+    from petl.runs.choose import choose
     from petl.runs.directory import RunDir
     from petl.runs.find import read_task
     from petl.train.objectives.export import export_encoder
     from petl.use.export import export as write
     from petl.use.load import is_pretraining, load_run
-    from petl.use.predict.choose import choose
 
     places = Places.choose(runs)
     chosen = choose(run, places)

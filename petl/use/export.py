@@ -17,7 +17,8 @@ from petl.backbones.encoder import Wrapper
 from petl.backbones.families import naming_of
 from petl.files import write_folder
 from petl.model.build import trained_state
-from petl.use.load import ADAPTER, LoadedRun
+from petl.runs.choose import ADAPTER
+from petl.use.load import LoadedRun
 from petl.use.peft.write import to_peft
 from petl.use.to_library import to_library
 

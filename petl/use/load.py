@@ -25,13 +25,12 @@ from petl.files import read_json
 from petl.model.build import Model, build_model, trained_state
 from petl.places import Places
 from petl.runs import gpus
+from petl.runs.choose import ADAPTER, PEFT
 from petl.runs.directory import RunDir
 from petl.runs.find import find_run, read_task, task_in
 from petl.runs.result import Result
 from petl.train.loop import autocast
 from petl.train.seeding import seeded
-
-ADAPTER, PEFT = "adapter.json", "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,11 @@ def load_run(name: str | Path, places: Places) -> LoadedRun:
         raise UserError(
             f"{run.path}: a pre-training has no answers; `petl export {task.run_id} FOLDER` makes "
             "a checkpoint of it, to fine-tune with `backbone.source: FOLDER`"
+        )
+    if task.generator is not None:
+        raise UserError(
+            f"{run.path}: a generator has no answers; `petl generate {task.run_id} FOLDER` makes "
+            "clips with it"
         )
     result = _finished(run, task)
     with run.at_hand(run.weights_file.name) as weights:

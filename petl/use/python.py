@@ -19,8 +19,8 @@ from petl.data.sounds import Extractor, Sounds
 from petl.errors import UserError
 from petl.model.build import Model, build_model
 from petl.places import Places
+from petl.runs.choose import choose
 from petl.use.load import LoadedRun, load_run
-from petl.use.predict.choose import choose
 from petl.use.predict.combine import Pool
 from petl.use.predict.ensemble import Ensemble
 from petl.use.predict.predict import How, predict, ranked

@@ -16,8 +16,8 @@ from petl.cli import app
 from petl.config.kinds import ONE_LABEL, SEVERAL_LABELS
 from petl.errors import UserError
 from petl.files import append_json_line, write_json
+from petl.runs.choose import choose
 from petl.use.load import load_run
-from petl.use.predict.choose import choose
 from petl.use.predict.combine import votes
 from petl.use.predict.ensemble import Ensemble, load_ensemble
 from petl.use.predict.hear import hear

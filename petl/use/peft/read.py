@@ -23,8 +23,9 @@ from petl.errors import UserError
 from petl.methods.blocks import width
 from petl.model.build import Model, build_model
 from petl.runs import gpus
+from petl.runs.choose import PEFT
 from petl.train.seeding import seeded
-from petl.use.load import PEFT, LoadedRun
+from petl.use.load import LoadedRun
 from petl.use.peft.layout import IA3, LORA, PREFIX, TARGETS, TENSORS, module_names, places
 from petl.use.to_library import PROBLEMS
 

@@ -15,8 +15,9 @@ from petl.backbones.naming import to_huggingface
 from petl.errors import UserError
 from petl.methods.blocks import width
 from petl.methods.lora import scale_of
+from petl.runs.choose import PEFT
 from petl.use import to_library
-from petl.use.load import PEFT, LoadedRun
+from petl.use.load import LoadedRun
 from petl.use.peft.layout import IA3, LORA, PREFIX, TENSORS, places
 
 FAMILIES = ("lora", "dora", "ia3")

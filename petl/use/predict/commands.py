@@ -133,10 +133,10 @@ def evaluate(
     need("torch", "train")
     from petl.data.ready import prepare_all
     from petl.places import Places
+    from petl.runs.choose import choose_each
     from petl.use import show
     from petl.use.evaluate import Way
     from petl.use.evaluate import evaluate as measure
-    from petl.use.predict.choose import choose_each
     from petl.use.predict.ensemble import load_ensemble
     from petl.use.predict.predict import How
     from petl.use.together import both_ways, evaluate_together
@@ -266,7 +266,7 @@ def _load(
     name: str, places: Places, only: Sequence[str], together: Together | None = None
 ) -> Ensemble:
     """The run or the ensemble that a name means; which one, and why, is said on stderr."""
-    from petl.use.predict.choose import choose
+    from petl.runs.choose import choose
     from petl.use.predict.ensemble import load_ensemble
 
     chosen = choose(name, places, only, together)

@@ -17,9 +17,10 @@ from petl.errors import UserError
 from petl.places import Places
 from petl.runs.directory import RunDir, Runs
 from petl.runs.find import find_run, read_task
-from petl.use.load import ADAPTER, PEFT
 
 Together = Literal["folds", "all"]
+ADAPTER, PEFT = "adapter.json", "adapter_config.json"
+"""What marks a folder of `petl export`, and one of PEFT."""
 
 
 class Choice(NamedTuple):
@@ -49,15 +50,22 @@ class _Candidate:
 
 
 def choose(
-    name: str, places: Places, only: Sequence[str] = (), together: Together | None = None
+    name: str,
+    places: Places,
+    only: Sequence[str] = (),
+    together: Together | None = None,
+    generators: bool = False,
 ) -> Choice:
-    """A run by its folder or id, or one or several of a study's runs that kept their weights."""
+    """A run by its folder or id, or one or several of a study's runs that kept their weights.
+
+    Of a study, those of generators or those of models that answer.
+    """
     if _is_run(Path(name)) or _is_run(places.runs / name):
         return _alone(Path(name), only, together)
     study = _study(name, places)
     if study is None:
         return _alone(find_run(name, places.runs).path, only, together)
-    where, candidates = _wanted(study, only)
+    where, candidates = _wanted(study, only, generators)
     if len(datasets := {one.task.names.dataset for one in candidates}) > 1:
         raise UserError(
             f"{where}: its runs are trained on {len(datasets)} datasets; choose one: --only "
@@ -87,17 +95,26 @@ def choose_each(name: str, places: Places, only: Sequence[str] = ()) -> dict[str
     if study is None:
         raise UserError(f"{name} is no study, and --ensemble each takes one")
     cells: dict[str, list[Path]] = {}
-    for one in _wanted(study, only)[1]:
+    for one in _wanted(study, only, generators=False)[1]:
         names = one.task.names
         key = " \u00b7 ".join((names.dataset, names.backbone, names.method))
         cells.setdefault(key, []).append(one.path)
     return cells
 
 
-def _wanted(study: tuple[str, list[RunDir]], only: Sequence[str]) -> tuple[str, list[_Candidate]]:
+def _wanted(
+    study: tuple[str, list[RunDir]], only: Sequence[str], generators: bool
+) -> tuple[str, list[_Candidate]]:
     where, runs = study
-    tasks = select([read_task(run) for run in runs], only, setting, where)
-    wanted = {task.run_id for task in tasks}
+    tasks = [task for run in runs if bool((task := read_task(run)).generator) == generators]
+    if not tasks:
+        if generators:
+            raise UserError(f"{where}: none of its {len(runs)} runs is a generator")
+        raise UserError(
+            f"{where}: its runs are generators, which have no answers; `petl generate {where} "
+            "FOLDER` makes clips with the best one"
+        )
+    wanted = {task.run_id for task in select(tasks, only, setting, where)}
     return where, _candidates([run for run in runs if run.path.name in wanted], where)
 
 
