@@ -44,12 +44,33 @@ METRICS = {
     "frechet_distance": Metric("Frechet distance", lowest_first=True),
     "density": Metric("density"),
     "coverage": Metric("coverage", percent=True),
+    "frechet_infinite": Metric("Frechet distance, extrapolated", lowest_first=True),
+    "nearest_ratio": Metric("distance to training clips"),
+    "copies": Metric("copies", percent=True, lowest_first=True),
+    "condition_ccc": Metric("condition as heard, CCC"),
+    "condition_accuracy": Metric("condition as heard, accuracy", percent=True),
+    "condition_map": Metric("condition as heard, mAP", percent=True),
+    "broken": Metric("broken clips", percent=True, lowest_first=True),
+    "score_0_100": Metric("released score, 0 to 100"),
+    "frechet_flat": Metric("Frechet distance of spectrograms", lowest_first=True),
+    "frequency_correlation": Metric("correlation of mean spectra"),
+    "smoothness_ratio": Metric("smoothness ratio"),
+    "mean_difference": Metric("difference of means", lowest_first=True),
+    "std_difference": Metric("difference of deviations", lowest_first=True),
+    "range_difference": Metric("difference of ranges", lowest_first=True),
 }
 
 
 VARIANTS = {"window": "{} by window", "unscaled": "unscaled {}"}
 """Of a regression: `window_ccc` is over windows, where `ccc` is over songs, each with the mean of
 its windows; `unscaled_rmse` is in the unit of the table, where `rmse` is in that of the model."""
+
+ENCODERS = {"second": "{}, second encoder", "mel": "{}, mel statistics"}
+"""Of a generator: `kernel_distance` is by the study's backbone (petl/generate/embeddings.py)."""
+BY_ENCODER = (
+    *("kernel_distance", "frechet_distance", "frechet_infinite", "density", "coverage"),
+    *("nearest_ratio", "copies", "condition_ccc", "condition_accuracy", "condition_map"),
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,13 @@ def metric(name: str) -> Metric:
     """Of `mae_valence` and `top5_accuracy` too: the known part decides how it is printed."""
     if name in METRICS:
         return METRICS[name]
+    begin, _, encoder = name.rpartition("_")
+    if encoder in ENCODERS and begin.startswith(BY_ENCODER):
+        known = metric(begin)
+        return replace(known, title=ENCODERS[encoder].format(known.title))
+    if name.startswith("condition_ccc_"):
+        known = METRICS["condition_ccc"]
+        return replace(known, title=f"{known.title} {name.removeprefix('condition_ccc_')}")
     first, _, rest = name.partition("_")
     if first in VARIANTS and rest:
         known = metric(rest)

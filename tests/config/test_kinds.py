@@ -32,3 +32,12 @@ def test_the_known_part_of_a_name_decides_how_it_is_printed() -> None:
     assert metric("top5_accuracy").percent and metric("top5_accuracy").title == "top5 accuracy"
     assert metric("ccc_loss_of_hearing").title == "CCC loss_of_hearing"
     assert metric("d_prime") == Metric("d prime")
+
+
+def test_a_generators_metrics_name_their_encoder() -> None:
+    second = metric("kernel_distance_second")
+    assert second.lowest_first and second.title == "kernel distance, second encoder"
+    assert metric("coverage_mel").percent
+    heard = metric("condition_ccc_valence_mel")
+    assert heard.title == "condition as heard, CCC valence, mel statistics"
+    assert metric("mae_mel").title == "MAE mel"  # of a target with this name

@@ -1,0 +1,257 @@
+"""Synthetic clips measured against real ones, beside real clips measured in the same way.
+
+Synthetic clips are compared with the fold's test clips; the floor has as many of its training clips
+in their place. An interval is the value +- 1.96 times the standard deviation over halves of the
+clips, drawn without replacement from each set. The variance over halves, (2/n - 1/n), is that over
+new sets of n clips, so nothing is scaled. (In a bootstrap, clips that occur twice would be their own
+nearest neighbours.) Around a kernel distance of 0 it is up to 1.7 times too wide. Clips count as
+independent, which several windows of one song are not: there it is too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from petl.config import Dataset, Statistics
+from petl.config.kinds import NUMBERS, SEVERAL_LABELS, metric
+from petl.data.ranking import average_precision
+from petl.data.ridge import PIECE, Ridge
+from petl.generate import measures
+from petl.generate.released_score import released_score, summaries
+from petl.runs.result import Scores
+
+Embed = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Points (clips, dimensions) of spectrograms (clips, frames, bins), of the rows in the second."""
+Intervals = dict[str, tuple[float, float]]
+
+RESAMPLES, WIDE, FEW = 100, 1.96, 10
+"""With fewer clips than FEW on a side, there is no interval."""
+CLIPS, TRAINING, WHOLE = 1000, 5000, 250
+"""The most clips that are measured, that are trained on and searched for copies, and that are
+compared value by value. Of more, so many are drawn."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Raw spectrograms (clips, frames, bins), which may be a memory map, and those that count."""
+
+    inputs: np.ndarray
+    rows: np.ndarray
+    conditions: np.ndarray
+    """Of each of the rows, as petl/generate/conditions.py makes them."""
+
+    @classmethod
+    def of(cls, inputs: np.ndarray, conditions: np.ndarray) -> Clips:
+        return cls(inputs, np.arange(len(inputs)), conditions)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, which: np.ndarray) -> Clips:
+        return replace(self, rows=self.rows[which], conditions=self.conditions[which])
+
+    def drawn(self, number: int, draws: np.random.Generator) -> Clips:
+        """In their order; all if there are no more."""
+        if number >= len(self):
+            return self
+        return self.part(np.sort(draws.permutation(len(self))[:number]))
+
+    def finite(self) -> np.ndarray:
+        starts = range(0, len(self), PIECE)
+        pieces = (self.inputs[self.rows[start : start + PIECE]] for start in starts)
+        found = [np.isfinite(piece).all(axis=(1, 2)) for piece in pieces]
+        return np.concatenate([np.zeros(0, dtype=bool), *found])
+
+
+@dataclass
+class Measured:
+    """By metric; `floor` is of real clips. A metric that is not defined for so few is left out."""
+
+    scores: Scores
+    intervals: Intervals
+    floor: Scores
+    floor_intervals: Intervals
+
+    def add(self, synthetic: tuple[Scores, Intervals], floor: tuple[Scores, Intervals]) -> None:
+        self.scores |= synthetic[0]
+        self.intervals |= synthetic[1]
+        self.floor |= floor[0]
+        self.floor_intervals |= floor[1]
+
+
+def measure(
+    synthetic: Clips,
+    train: Clips,
+    test: Clips,
+    encoders: Mapping[str, Embed],
+    dataset: Dataset,
+    statistics: Statistics | None = None,
+    seed: int = 0,
+) -> Measured:
+    """`encoders` by the ending of their metrics' names: of `encoders` in embeddings.py.
+
+    Clips with a NaN or an infinite number are left out and counted as `broken`.
+    """
+    draws = np.random.default_rng(seed)
+    synthetic, train = synthetic.drawn(CLIPS, draws), train.drawn(TRAINING, draws)
+    test, usable = test.drawn(CLIPS, draws), synthetic.finite()
+    synthetic, broken = synthetic.part(usable), 1 - usable.mean() if len(usable) else 1.0
+    measured = Measured({"broken": float(broken)}, {}, {"broken": 0.0}, {})
+    equal = min(len(synthetic), len(train))
+    if min(equal, len(test)) < 2:
+        return measured
+    # as many of each, because some measures depend on the number
+    synthetic = synthetic.drawn(equal, draws)
+    stand_in = np.sort(draws.permutation(len(train))[:equal])
+    for ending, embed in encoders.items():
+        made, known, held_out = (embed(c.inputs, c.rows) for c in (synthetic, train, test))
+        seen = np.isfinite(made).all(axis=1)
+        made, asked = made[seen], synthetic.conditions[seen]
+        for found in (
+            (_distances(made, held_out, draws), _distances(known[stand_in], held_out, draws)),
+            _copied(made, known, held_out, draws),
+            _heard(made, asked, known, train.conditions, held_out, test.conditions, dataset, draws),
+        ):
+            measured.add(*(_named(ending, *part) for part in found))
+    measured.add(*_score(synthetic, train.part(stand_in), test, statistics, draws))
+    return measured
+
+
+def resampled(
+    statistic: Callable[..., Scores], sizes: tuple[int, ...], draws: np.random.Generator
+) -> tuple[Scores, Intervals]:
+    """Of a function of the clips' numbers in each set, with the values that are finite."""
+    if not min(sizes):
+        return {}, {}
+    values = _finite(statistic(*map(np.arange, sizes)))
+    if min(sizes) < FEW:
+        return values, {}
+    halves = [
+        _finite(statistic(*(draws.permutation(size)[: size // 2] for size in sizes)))
+        for _ in range(RESAMPLES)
+    ]
+    intervals = {}
+    for name, value in values.items():
+        found = [half[name] for half in halves if name in half]
+        if len(found) > RESAMPLES // 2:
+            wide = WIDE * float(np.std(found, ddof=1))
+            low, high = (0.0, 1.0) if metric(name).percent else (-math.inf, math.inf)
+            intervals[name] = (max(value - wide, low), min(value + wide, high))
+    return values, intervals
+
+
+def _distances(
+    made: np.ndarray, real: np.ndarray, draws: np.random.Generator
+) -> tuple[Scores, Intervals]:
+    pairs = measures.Pairs.of(real, made)
+    width = measures.bandwidth(pairs)
+
+    def statistic(of_real: np.ndarray, of_made: np.ndarray) -> Scores:
+        part, points = pairs.part(of_real, of_made), (real[of_real], made[of_made])
+        density, coverage = measures.density_coverage(part)
+        frechet = measures.frechet_distance(*points)
+        return {
+            "kernel_distance": measures.kernel_distance(part, width),
+            "frechet_distance": frechet,
+            "frechet_infinite": measures.frechet_at_infinity(*points, draws, known=frechet),
+            "density": density,
+            "coverage": coverage,
+        }
+
+    return resampled(statistic, (len(real), len(made)), draws)
+
+
+def _copied(
+    made: np.ndarray, train: np.ndarray, test: np.ndarray, draws: np.random.Generator
+) -> list[tuple[Scores, Intervals]]:
+    """The floor is that of the test clips, against themselves."""
+    held_out = measures.nearest(test, train)
+
+    def of(near: np.ndarray) -> tuple[Scores, Intervals]:
+        def statistic(one: np.ndarray, other: np.ndarray) -> Scores:
+            parts = near[one], held_out[other]
+            return {
+                "nearest_ratio": measures.nearest_ratio(*parts),
+                "copies": measures.copies(*parts),
+            }
+
+        return resampled(statistic, (len(near), len(held_out)), draws)
+
+    return [of(measures.nearest(made, train) if len(made) else made), of(held_out)]
+
+
+def _heard(
+    made: np.ndarray,
+    asked: np.ndarray,
+    train: np.ndarray,
+    train_conditions: np.ndarray,
+    test: np.ndarray,
+    test_conditions: np.ndarray,
+    dataset: Dataset,
+    draws: np.random.Generator,
+) -> list[tuple[Scores, Intervals]]:
+    """What a linear map fitted to training clips hears. The floor is what it hears of test clips."""
+    ridge = Ridge(train, train_conditions.astype(np.float64))
+    penalty = ridge.best()
+
+    def of(points: np.ndarray, truth: np.ndarray) -> tuple[Scores, Intervals]:
+        heard = ridge.predict(points, penalty)
+        return resampled(lambda c: agreement(heard[c], truth[c], dataset), (len(points),), draws)
+
+    return [of(made, asked), of(test, test_conditions)]
+
+
+def agreement(heard: np.ndarray, truth: np.ndarray, dataset: Dataset) -> Scores:
+    """CCC for each number and their mean, accuracy for classes, mAP for several labels."""
+    if dataset.kind is NUMBERS:
+        values = measures.concordance(heard, truth.astype(np.float64))
+        each = zip(dataset.targets, values.tolist(), strict=True)
+        mean = {"condition_ccc": float(values.mean())}
+        return mean | {f"condition_ccc_{target}": value for target, value in each}
+    if dataset.kind is SEVERAL_LABELS:
+        found = [average_precision(*pair) for pair in zip(truth.T, heard.T, strict=True)]
+        known = [value for value in found if not math.isnan(value)]
+        return {"condition_map": sum(known) / len(known) if known else math.nan}
+    right = heard.argmax(axis=1) == truth.argmax(axis=1)
+    return {"condition_accuracy": float(right.mean())}
+
+
+def _score(
+    synthetic: Clips,
+    train: Clips,
+    test: Clips,
+    statistics: Statistics | None,
+    draws: np.random.Generator,
+) -> list[tuple[Scores, Intervals]]:
+    """On spectrograms of mean 0 and deviation 1, as the released code's."""
+    scale = statistics or Statistics(mean=0.0, std=1.0)
+    sets = []
+    for clips in (synthetic, train, test):
+        drawn = clips.drawn(WHOLE, draws)
+        sets.append((drawn.inputs[drawn.rows] - scale.mean) / scale.std)
+    made, stand_in, real = summaries(*sets)
+
+    def of(other: object) -> tuple[Scores, Intervals]:
+        return resampled(
+            lambda one, two: released_score(real.part(one), other.part(two)),
+            (len(real.low), len(other.low)),
+            draws,
+        )
+
+    return [of(made), of(stand_in)]
+
+
+def _finite(scores: Scores) -> Scores:
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
+def _named(ending: str, scores: Scores, intervals: Intervals) -> tuple[Scores, Intervals]:
+    end = f"_{ending}" if ending else ""
+    return (
+        {f"{name}{end}": value for name, value in scores.items()},
+        {f"{name}{end}": value for name, value in intervals.items()},
+    )
