@@ -9,10 +9,10 @@ mel      mean and deviation over time of each mel bin
 Names of metrics end in these. A whole clip goes through an encoder at once, with no gradient.
 Spectrograms are normalised with the study's statistics; those of a front end that has normalised
 each clip by itself stay as they are for the backbone, and are halved for the second encoder, which
-expects a deviation of 0.5. Clips of other shapes than an encoder was trained on get interpolated
-position embeddings; what is smaller than a patch of the second encoder is padded. It was trained on
-the filter bank of the AST: of decibels or other bins it hears a pattern and no more, which is enough
-to tell two sets apart, and its values are not those of the same sounds under another front end.
+expects a deviation of 0.5. For clips of another shape, the second encoder's position embeddings are
+interpolated; what is smaller than its patch is padded. It was trained on the AST's filter bank. On
+decibels or other bins it still tells two sets apart, but its values under one front end cannot be
+compared with those under another one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def encoders(
     device: torch.device | str = "cpu",
     hub: Hub | None = None,
 ) -> dict[str, Embed]:
-    """By the ending of their metrics' names. `statistics` and `bins` are those of the task's data."""
+    """By the ending of their metrics' names; `statistics` and `bins` are those of the data."""
     dataset = task.dataset
 
     def own(x: Tensor) -> Tensor:

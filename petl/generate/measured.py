@@ -2,10 +2,10 @@
 
 Synthetic clips are compared with the fold's test clips; the floor has as many of its training clips
 in their place. An interval is the value +- 1.96 times the standard deviation over halves of the
-clips, drawn without replacement from each set. The variance over halves, (2/n - 1/n), is that over
-new sets of n clips, so nothing is scaled. (In a bootstrap, clips that occur twice would be their own
-nearest neighbours.) Around a kernel distance of 0 it is up to 1.7 times too wide. Clips count as
-independent, which several windows of one song are not: there it is too narrow.
+clips, drawn without replacement from each set. Of a mean, the variance over halves of n clips is
+that over new sets of n clips, so nothing is scaled. (In a bootstrap, a clip that occurs twice would
+be its own nearest neighbour.) Around a kernel distance of 0 it is up to 1.7 times too wide. Clips
+count as independent, which several windows of one song are not: there it is too narrow.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _heard(
     dataset: Dataset,
     draws: np.random.Generator,
 ) -> list[tuple[Scores, Intervals]]:
-    """What a linear map fitted to training clips hears. The floor is what it hears of test clips."""
+    """What a linear map fitted to training clips hears, and as the floor, hears of test clips."""
     ridge = Ridge(train, train_conditions.astype(np.float64))
     penalty = ridge.best()
 

@@ -1,7 +1,7 @@
 """How near made clips are to real ones. Each clip is a point; all is computed in float64.
 
-kernel distance     100 x the squared maximum mean discrepancy, without bias, under a Gaussian kernel
-                    as wide as the median distance between real points
+kernel distance     100 x the squared maximum mean discrepancy, without bias, under a Gaussian
+                    kernel as wide as the median distance between real points
 Frechet distance    between the Gaussians with the two sets' means and covariances
 density, coverage   Naeem et al. 2020, from the balls around real points that reach their k-th
                     nearest real neighbour
@@ -30,7 +30,7 @@ SIZES = (1.0, 0.75, 0.5)
 
 @dataclass(frozen=True)
 class Pairs:
-    """Squared distances between real points, between real (rows) and made ones, between made ones."""
+    """Squared distances: of real points, of real (rows) to made ones, of made ones."""
 
     real: np.ndarray
     across: np.ndarray
