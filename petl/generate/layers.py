@@ -31,3 +31,60 @@ def picture(clips: Tensor) -> Tensor:
 def clips(pictures: Tensor) -> Tensor:
     """The way back from `picture`."""
     return pictures.squeeze(1).transpose(1, 2)
+
+
+# --- maps of patches: as few positions as possible where gradients are kept for the way back
+
+
+def sizes(space: Space) -> list[Size]:
+    """Of the maps of patches, each half as high and wide as the one before, rounded up."""
+    found = [(-(-space.bins // PATCH), -(-space.frames // PATCH))]
+    while len(found) < LEVELS:
+        found.append((-(-found[-1][0] // 2), -(-found[-1][1] // 2)))
+    return found
+
+
+def to_patches(pictures: Tensor) -> Tensor:
+    """A channel for each value of a patch; zeros complete the last patches."""
+    height, width = pictures.shape[2:]
+    return F.pixel_unshuffle(F.pad(pictures, (0, -width % PATCH, 0, -height % PATCH)), PATCH)
+
+
+def from_patches(maps: Tensor, space: Space) -> Tensor:
+    return F.pixel_shuffle(maps, PATCH)[:, :, : space.bins, : space.frames]
+
+
+def half(maps: Tensor) -> Tensor:
+    return F.avg_pool2d(maps, 2, ceil_mode=True)
+
+
+def double(maps: Tensor, size: Size) -> Tensor:
+    """To a size that `half` makes these maps from."""
+    return F.interpolate(maps, scale_factor=2.0, mode="nearest")[:, :, : size[0], : size[1]]
+
+
+def convolution(channels: int, out: int, kernel: int = 1, groups: int = 1) -> nn.Conv2d:
+    made = nn.Conv2d(channels, out, kernel, padding=kernel // 2, groups=groups)
+    nn.init.kaiming_normal_(made.weight, a=SLOPE)
+    nn.init.zeros_(made.bias)
+    return made
+
+
+class Residual(nn.Module):
+    """x + 1x1(grouped 3x3(1x1(x))), where the last convolution starts at zero."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        inner = 2 * channels
+        groups = inner // 16 if inner % 16 == 0 else 1
+        self.body = nn.Sequential(
+            convolution(channels, inner),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            convolution(inner, inner, 3, groups),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            convolution(inner, channels),
+        )
+        nn.init.zeros_(self.body[-1].weight)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.body(maps)
