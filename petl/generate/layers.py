@@ -6,6 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from petl.generate.base import Space
+
+SLOPE = 0.2
+PATCH, LEVELS = 4, 3
+Size = tuple[int, int]
 
 
 @contextmanager
@@ -77,14 +84,15 @@ class Residual(nn.Module):
         super().__init__()
         inner = 2 * channels
         groups = inner // 16 if inner % 16 == 0 else 1
+        last = convolution(inner, channels)
+        nn.init.zeros_(last.weight)
         self.body = nn.Sequential(
             convolution(channels, inner),
             nn.LeakyReLU(SLOPE, inplace=True),
             convolution(inner, inner, 3, groups),
             nn.LeakyReLU(SLOPE, inplace=True),
-            convolution(inner, channels),
+            last,
         )
-        nn.init.zeros_(self.body[-1].weight)
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps + self.body(maps)
