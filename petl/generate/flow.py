@@ -1,6 +1,6 @@
 """Rectified flow (Liu et al., ICLR 2023): a network learns the straight way from noise to a clip.
 
-At time t a clip is x_t = (1 - t) noise + t x, and the network predicts x - noise. A sample starts as
+At time t a clip is x_t = (1 - t) noise + t x; the network predicts x - noise. A sample starts as
 noise and takes Euler steps. There is no opponent, so nothing that could collapse.
 """
 
