@@ -119,6 +119,8 @@ class Flow(Generator):
         super().begin(train)
 
     def fit(self, clips: Tensor, conditions: Tensor, draws: torch.Generator) -> Curves:
+        self.check(clips, conditions)
+        self.optimisers["velocity"].zero_grad(set_to_none=True)
         real = self.from_raw(clips)
         noise = self.noise(len(real), real.shape[1:], draws).to(real)
         time = self.noise(len(real), (), draws).to(real).sigmoid()  # more often in the middle
@@ -129,7 +131,7 @@ class Flow(Generator):
             loss = F.mse_loss(predicted, x - n) * len(x) / len(real)
             loss.backward()
             total += loss.detach()
-        curves = {"loss": total, "gradient_velocity": self.turn("velocity")}
+        curves = {"loss": total, "gradient_velocity": self.update("velocity")}
         self.follow()
         return curves
 

@@ -93,6 +93,7 @@ class R3GAN(Generator):
         super().__init__(space, settings, networks, made_by="generator")
 
     def fit(self, clips: Tensor, conditions: Tensor, draws: torch.Generator) -> Curves:
+        self.check(clips, conditions)
         real = self.from_raw(clips)
         latents, others = (self.latents(len(real), draws).to(real.device) for _ in range(2))
         curves = self._discriminator_step(real, conditions, latents)
@@ -106,7 +107,8 @@ class R3GAN(Generator):
     def _discriminator_step(self, real: Tensor, conditions: Tensor, latents: Tensor) -> Curves:
         maker, judge = self.networks["generator"], self.networks["discriminator"]
         every = self.settings.penalty_every
-        penalised = int(self.steps) % every == 0
+        penalised = int(self.followed) % every == 0
+        self.optimisers["discriminator"].zero_grad(set_to_none=True)
         total: Curves = {}
         for x, c, z in self.pieces(real, conditions, latents):
             with torch.no_grad():
@@ -121,10 +123,11 @@ class R3GAN(Generator):
                 told |= {"r1": r1, "r2": r2}
             _add(total, told, len(x) / len(real))
             (loss * len(x) / len(real)).backward()
-        return total | {"gradient_discriminator": self.turn("discriminator")}
+        return total | {"gradient_discriminator": self.update("discriminator")}
 
     def _generator_step(self, real: Tensor, conditions: Tensor, latents: Tensor) -> Curves:
         maker, judge = self.networks["generator"], self.networks["discriminator"]
+        self.optimisers["generator"].zero_grad(set_to_none=True)
         total: Curves = {}
         with held(judge):
             for x, c, z in self.pieces(real, conditions, latents):
@@ -133,7 +136,7 @@ class R3GAN(Generator):
                 loss = F.softplus(of_real - judge(maker(z, c), c)).mean()
                 _add(total, {"loss_generator": loss}, len(x) / len(real))
                 (loss * len(x) / len(real)).backward()
-        return total | {"gradient_generator": self.turn("generator")}
+        return total | {"gradient_generator": self.update("generator")}
 
     def make(self, conditions: Tensor, draws: torch.Generator) -> Tensor:
         latents = self.latents(len(conditions), draws).to(conditions.device)
