@@ -45,3 +45,7 @@ class Augment(Settings):
                 "trains on synthetic clips alone"
             )
         return self
+
+    def of(self, clips: int) -> int:
+        """How many of an epoch's clips are synthetic."""
+        return clips if self.share is None else round(self.share * clips)

@@ -1,8 +1,8 @@
-"""SpecAugment, mixup, balanced sampling: drawn for a whole epoch at once, applied batch by batch.
+"""SpecAugment, mixup, balanced sampling, synthetic clips.
 
-What happens to a clip depends on its position in the epoch's order. So an epoch that resumes in the
-middle, or has larger batches, gets the same masks. They are drawn on the CPU, so that they do not
-depend on the device either.
+They are drawn for a whole epoch at once, and applied batch by batch. What happens to a clip depends
+on its position in the epoch's order. So an epoch that resumes in the middle, or has larger batches,
+gets the same masks. They are drawn on the CPU, so that they do not depend on the device either.
 """
 
 from __future__ import annotations
@@ -131,3 +131,15 @@ def draw_clips(weights: Tensor, generator: torch.Generator) -> Tensor:
     upper = weights.cumsum(0)
     drawn = torch.rand(len(weights), generator=generator, dtype=torch.float64) * upper[-1]
     return torch.searchsorted(upper, drawn, right=True).clamp_max(len(weights) - 1)
+
+
+def put_synthetic(clips: np.ndarray, number: int, generator: torch.Generator) -> np.ndarray:
+    """An epoch's clips, so many of them replaced by synthetic ones: -1 is the first of those.
+
+    No synthetic clip comes twice, and of two numbers the larger one replaces all that the other
+    does.
+    """
+    chosen, made = (torch.randperm(len(clips), generator=generator) for _ in range(2))
+    replaced = clips.copy()
+    replaced[chosen[:number].numpy()] = -1 - made[:number].numpy()
+    return replaced

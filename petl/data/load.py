@@ -31,6 +31,17 @@ MADE = {
 
 
 @dataclass(frozen=True)
+class Synthetic:
+    """Clips that a generator made. They train, and do nothing else."""
+
+    inputs: np.ndarray
+    """(clips, frames, bins), raw, as those of `TaskData`; a read-only memory map too."""
+    targets: np.ndarray
+    key: str
+    """The name of their file in the cache."""
+
+
+@dataclass(frozen=True)
 class TaskData:
     inputs: np.ndarray
     """Raw spectrograms (clips, frames, bins), or waveforms (clips, samples), ready for the model.
@@ -51,6 +62,18 @@ class TaskData:
     """A digest of all that the inputs depend on: the name of their file in the cache."""
     names: tuple[str, ...] = ()
     """As `Clip.name`."""
+    synthetic: Synthetic | None = None
+
+    def __post_init__(self) -> None:
+        """Only clips of the corpus are split: a synthetic one would validate or test some model,
+        if not this one, and is told by having no name."""
+        clips = len(self.names) or len(self.inputs)
+        last = max(part.max(initial=-1) for part in vars(self.split).values())
+        if not len(self.inputs) == len(self.targets) == clips or last >= clips:
+            raise ValueError(
+                f"{len(self.inputs)} inputs and {len(self.targets)} targets of {clips} clips: "
+                "what is no clip of the corpus may not be split"
+            )
 
     def songs_of(self, clips: np.ndarray) -> np.ndarray | None:
         return None if self.songs is None else self.songs[clips]

@@ -43,6 +43,21 @@ def find_run(name: str, runs: Path) -> RunDir:
     raise UserError(_not_found(name, runs, have))
 
 
+def any_run(run_id: str, runs: Path) -> RunDir | None:
+    """A run with this id, of any study: a finished one if there is one, else one that has begun.
+
+    Studies with the same settings share ids, and numbers.
+    """
+    begun = None
+    for folder in sorted(runs.iterdir() if runs.is_dir() else ()):
+        run = RunDir(folder / run_id)
+        if run.result() is not None:
+            return run
+        if begun is None and run.read("task.json") is not None:
+            begun = run
+    return begun
+
+
 def read_task(run: RunDir) -> Task:
     return task_in(run.task(), run.task_file)
 

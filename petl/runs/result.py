@@ -113,6 +113,19 @@ class GeneratorFacts(TypedDict):
 
 
 @_open
+class AugmentFacts(TypedDict):
+    """The synthetic clips of a run that trains on some."""
+
+    generator: str
+    """A run id."""
+    share: float
+    clips: int
+    """How many there are in each epoch."""
+    file: NotRequired[str]
+    """The clips' name in the cache."""
+
+
+@_open
 class Summary(TypedDict):
     """What of a result is short: all that is read of very many runs."""
 
@@ -135,6 +148,7 @@ class Summary(TypedDict):
     """How many there are in each part of the split."""
     frozen_cache: NotRequired[str]
     """With `train.frozen: cached`: what was computed once, or why nothing was."""
+    augment: NotRequired[AugmentFacts]
     floors: NotRequired[dict[str, Scores]]
     """Of a regression: the test metrics of predictors without a network (petl/train/floors.py); of
     a generator: those of real clips in the place of synthetic ones."""
@@ -158,6 +172,7 @@ class Result(Summary):
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
 SPLITS = tuple(Metrics.__annotations__)
+_OPTIONAL = ("synthetic", "clips", "floors", "frozen_cache", "per_class", "backbone", "augment")
 _adapter = TypeAdapter(Result)
 
 
@@ -178,6 +193,7 @@ def new_result(
     clips: dict[str, int] | None = None,
     floors: dict[str, Scores] | None = None,
     backbone: LoadedBackbone | None = None,
+    augment: AugmentFacts | None = None,
     frozen_cache: str = "",
     synthetic: bool = False,
 ) -> Result:
@@ -191,6 +207,7 @@ def new_result(
         "clips": clips,
         "frozen_cache": frozen_cache,
         "floors": floors,
+        "augment": augment,
         "params": params,
         "metrics": metrics,
         "confusion": dict(confusion),
@@ -203,7 +220,15 @@ def new_result(
         "environment": environment,
         "backbone": backbone,
     }
-    for optional in ("synthetic", "clips", "floors", "frozen_cache", "per_class", "backbone"):
+    for optional in (
+        "synthetic",
+        "clips",
+        "floors",
+        "frozen_cache",
+        "per_class",
+        "backbone",
+        "augment",
+    ):
         if not result[optional]:
             del result[optional]
     return cast(Result, result)

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from petl.files import (
     write_atomic,
     write_json,
 )
+from petl.generate.pool import synthetic_clips
 from petl.places import Places
 from petl.runs import gpus
 from petl.runs.claim import Claim
@@ -44,7 +45,7 @@ from petl.train.loop import EpochMetrics, Fit, Watcher
 from petl.train.objectives.build import build, refuse_padding
 from petl.train.outcome import Outcome, result_of
 from petl.train.regression import answers
-from petl.train.seeding import seeded
+from petl.train.seeding import derive, seeded
 from petl.train.trackers import Trackers
 
 
@@ -78,6 +79,10 @@ class Attempt(Watcher):
             data = load(self.task, places, self._progress)
             if self.task.objective is not None:
                 refuse_padding(self.task, data)
+            if self.task.augment is not None:
+                seed = derive(self.task.seed, self.task.fold, "synthetic clips")
+                made = synthetic_clips(self.task, data, places, seed, self._progress)
+                data = replace(data, synthetic=made)
             data_s = self._seconds()
             outcome = self._train(data)
         result = result_of(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from petl import config
-from petl.data.augment import balanced, draw_clips, draw_masks, draw_mixup
+from petl.data.augment import balanced, draw_clips, draw_masks, draw_mixup, put_synthetic
 from petl.data.features import normalise
 from petl.data.load import TaskData
 from petl.train.seeding import generator
@@ -27,10 +27,14 @@ Batch = tuple[Tensor, Tensor]
 class Batches:
     def __init__(self, data: TaskData, task: config.Task, device: torch.device):
         self.data, self.task, self.device = data, task, device
-        self.targets = torch.from_numpy(data.targets).to(device)
-        self.inputs = self._on_device() if _fits(data.inputs, device) else None
+        self.clips = _Clips(data.inputs, data.targets, device)
+        made = data.synthetic
+        self.synthetic = made and _Clips(made.inputs, made.targets, device)
 
     def of(self, indices: np.ndarray) -> Iterator[Batch]:
+        """Of clips of the corpus alone."""
+        if indices.min(initial=0) < 0:
+            raise ValueError("a synthetic clip may only train")
         for chosen in _chunks(indices, self.task.train.batch_size):
             x, y = self._raw(chosen)
             yield self._normalised(x), y
@@ -54,7 +58,11 @@ class Batches:
             dataset.spec_augment.mask == "before-normalisation"
         )
         size = settings.batch_size_in(epoch)
-        chunks = list(_chunks(train[order.numpy()], size))
+        clips = train[order.numpy()]
+        if self.synthetic is not None and self.task.augment is not None:
+            draws = generator(seed, fold, "synthetic", epoch)
+            clips = put_synthetic(clips, self.task.augment.of(len(clips)), draws)
+        chunks = list(_chunks(clips, size))
         for step, chosen in enumerate(chunks[first_step:], start=first_step):
             x, y = self._raw(chosen)
             if masks is not None and before:
@@ -86,17 +94,35 @@ class Batches:
         return normalise(x, self.data.statistics)
 
     def _raw(self, chosen: np.ndarray) -> Batch:
+        made = chosen < 0
+        if self.synthetic is None or not made.any():
+            return self.clips.at(chosen)
+        x, y = self.synthetic.at(np.where(made, -1 - chosen, 0))
+        real = torch.from_numpy(np.flatnonzero(~made)).to(self.device)
+        x[real], y[real] = self.clips.at(chosen[~made])
+        return x, y
+
+
+class _Clips:
+    """Inputs and targets, on the device if they fit there."""
+
+    def __init__(self, inputs: np.ndarray, targets: np.ndarray, device: torch.device):
+        self.mapped, self.device = inputs, device
+        self.targets = torch.from_numpy(targets).to(device)
+        self.inputs = self._on_device() if _fits(inputs, device) else None
+
+    def at(self, chosen: np.ndarray) -> Batch:
         index = torch.from_numpy(chosen).to(self.device)
         if self.inputs is not None:
             return self.inputs[index], self.targets[index]
-        x = torch.from_numpy(np.ascontiguousarray(self.data.inputs[chosen]))
+        x = torch.from_numpy(np.ascontiguousarray(self.mapped[chosen]))
         return x.to(self.device), self.targets[index]
 
     def _on_device(self) -> Tensor:
         """In pieces, so that the process never holds all inputs in its own memory."""
-        inputs = torch.empty(self.data.inputs.shape, device=self.device)
+        inputs = torch.empty(self.mapped.shape, device=self.device)
         for start in range(0, len(inputs), 1024):
-            piece = np.ascontiguousarray(self.data.inputs[start : start + 1024])
+            piece = np.ascontiguousarray(self.mapped[start : start + 1024])
             inputs[start : start + 1024] = torch.from_numpy(piece)
         return inputs
 

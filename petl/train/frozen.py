@@ -91,6 +91,8 @@ def _in_the_way(task: config.Task, reads: Reads) -> str:
         return "dataset.spec_augment masks other parts in each epoch"
     if task.train.mixup is not None:
         return "train.mixup mixes other clips in each epoch"
+    if task.augment is not None:
+        return "augment.generator's clips are other ones in each run"
     if reads == "clips" and getattr(task.backbone, "dropout", "none") != "none":
         return "backbone.dropout drops other parts in each step"
     if reads == "clips":

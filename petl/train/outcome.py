@@ -15,6 +15,7 @@ from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.model.build import Model, count_parameters
 from petl.runs.result import (
+    AugmentFacts,
     Environment,
     LoadedBackbone,
     Metrics,
@@ -104,6 +105,7 @@ def result_of(
         statistics=statistics.model_dump() if statistics else None,
         clips={part: len(clips) for part, clips in vars(data.split).items()},
         floors=floors(data, learns) if isinstance(learns, Regression) else None,
+        augment=_augment(task, data),
         params=count_parameters(model),
         metrics=outcome.metrics,
         confusion=outcome.confusion,
@@ -116,6 +118,17 @@ def result_of(
         backbone=_loaded(model.backbone.origin),
         environment=environment,
     )
+
+
+def _augment(task: config.Task, data: TaskData) -> AugmentFacts | None:
+    if (augment := task.augment) is None:
+        return None
+    clips = len(data.split.train)
+    number = augment.of(clips)
+    facts: AugmentFacts = {"generator": augment.generator, "share": number / clips, "clips": number}
+    if data.synthetic is not None:
+        facts["file"] = data.synthetic.key
+    return facts
 
 
 def _loaded(origin: Origin) -> LoadedBackbone:

@@ -88,7 +88,7 @@ def mapped(tmp_path: Path) -> tuple[TaskData, Task]:
 def test_of_inputs_in_a_memory_map_only_a_batch_is_loaded(mapped) -> None:
     data, task = mapped
     made = Batches(data, task, torch.device("cpu"))
-    assert made.inputs is None and isinstance(made.data.inputs, np.memmap)
+    assert made.clips.inputs is None and isinstance(made.data.inputs, np.memmap)
     sizes = []
     for x, _ in made.of(data.split.train):
         sizes.append(len(x))
