@@ -30,16 +30,22 @@ class Arm:
     shuffled: bool
     gain: Interval | None
 
+    @property
+    def name(self) -> str:
+        share = "alone" if self.share == ALONE else f"{100 * self.share:g} %"
+        return f"{share} shuffled" if self.shuffled else share
+
 
 @dataclass(frozen=True)
 class Family:
-    """Rows that differ only in their synthetic clips, in one column: the row with share 0, and the
-    others. `control`: by share, given minus shuffled conditions."""
+    """Rows that differ only in the synthetic clips of one generator, in one column: the row with
+    share 0, and the others. `control`: by share, the score with given conditions minus that
+    with shuffled ones."""
 
     column: int
     baseline: int
     arms: tuple[Arm, ...]
-    control: dict[float, Interval]
+    control: dict[str, Interval]
 
 
 def families(table: Table, frame: pd.DataFrame) -> tuple[Family, ...]:
@@ -91,13 +97,13 @@ class _Pairs:
             )
         ]
         arms.sort(key=lambda arm: (arm.share, arm.shuffled))
-        given = {arm.share: arm.row for arm in arms if not arm.shuffled}
+        given = {arm.share: arm for arm in arms if not arm.shuffled}
         control = {
-            arm.share: between
+            given[arm.share].name: between
             for arm in arms
             if arm.shuffled
             and arm.share in given
-            and (between := self.less(given[arm.share], arm.row))
+            and (between := self.less(given[arm.share].row, arm.row))
         }
         return Family(self.column, base, tuple(arms), control)
 

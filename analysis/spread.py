@@ -59,12 +59,11 @@ class Interval:
     mean: float
     ends: tuple[float, float] | None
 
-    @property
-    def sign(self) -> int:
-        """1 or -1 if the whole interval is above or below 0, else 0; so too if all folds agree to
-        the last digit, which says nothing about their spread."""
-        low, high = self.ends or (0.0, 0.0)
-        return (low > 0) - (high < 0) if high - low > 1e-9 else 0
+    def sign(self, measure: Measure) -> int:
+        """1 or -1 if the whole interval is above or below 0 as printed, else 0; so too if all folds
+        agree to the last digit, which says nothing about their spread."""
+        low, high = (round(end, measure.digits) for end in self.ends or (0.0, 0.0))
+        return (low > 0) - (high < 0) if low < high else 0
 
     def text(self, measure: Measure) -> str:
         """Of a difference: `+0.4 [-1.2, +2.0]`."""

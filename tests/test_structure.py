@@ -59,6 +59,7 @@ LARGER = {
     "petl.data.layouts": "one module for each layout",
     "petl.generate": "the three generators, what measures their clips, the way back to sound",
     "petl.train": "the stages of a run, one module for each",
+    "analysis.figures": "one module for each kind of figure",
     "analysis.tables": "one module for each format, and for what a table shows beside its numbers",
     "slurm.submit": "two ways to submit, to Slurm and to this machine",
 }

@@ -47,6 +47,7 @@ def figure(
       kernel       accuracy against the kernel size
       grid         accuracy over one or two settings of the matrix: lines or a heat map
       few-shot     accuracy against the number of examples per class
+      shares       accuracy against the share of synthetic clips, and paired differences
       pretraining  accuracy against the epochs of a checkpoint's pre-training
       folds        every fold of every method
       convergence  loss, validation metric and learning rate, epoch by epoch

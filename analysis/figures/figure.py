@@ -15,7 +15,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.collect import load, refuse_unfinished
-from analysis.figures import classes, convergence, grid, parameters, predictions, runs, sweeps
+from analysis.figures import (
+    classes,
+    convergence,
+    grid,
+    parameters,
+    predictions,
+    runs,
+    shares,
+    sweeps,
+)
 from analysis.measure import Measure, choose
 from petl.config.selection import some_tasks
 from petl.config.study import Study, load_study
@@ -82,6 +91,7 @@ FIGURES = {
     "kernel": Kind(sweeps.kernel, "accuracy against the kernel size"),
     "grid": Kind(grid.grid, "accuracy over one or two settings of the matrix"),
     "few-shot": Kind(sweeps.few_shot, "accuracy against the number of examples per class"),
+    "shares": Kind(shares.shares, "accuracy against the share of synthetic clips"),
     "pretraining": Kind(sweeps.pretraining, "accuracy against the epochs of pre-training"),
     "folds": Kind(runs.folds, "every fold of every method"),
     "convergence": Kind(convergence.convergence, "loss and metric epoch by epoch", with_epochs),

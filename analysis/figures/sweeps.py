@@ -90,7 +90,7 @@ def few_shot(frame: pd.DataFrame, measure: Measure, width: float | None = None) 
     lines = []
     for (_, _, label), runs in few.groupby(["backbone", "method", "method_label"], sort=False):
         lines += [
-            Line(_common(part["dataset_label"]), label, points_of(part, measure, examples))
+            Line(common(part["dataset_label"]), label, points_of(part, measure, examples))
             for _, part in runs.groupby(others(runs, ("dataset",), EXAMPLES), sort=False)
         ]
     lines = [line for line in lines if len(line.points) > 1]
@@ -137,7 +137,7 @@ def _lines(
                 few = " per class" if title.isdecimal() and _few(runs) else ""
                 yield (
                     (head, title + few) if head else (label, ""),
-                    _common(runs["method_label"]),
+                    common(runs["method_label"]),
                     points,
                 )
 
@@ -184,7 +184,7 @@ def _first_of(frame: pd.DataFrame, columns: re.Pattern[str]) -> pd.Series:
     return frame[names].bfill(axis=1).iloc[:, 0] if names else pd.Series(math.nan, frame.index)
 
 
-def _common(labels: pd.Series) -> str:
+def common(labels: pd.Series) -> str:
     """`LoRA` for `LoRA 1/64` and `LoRA 1/128`; a single label stays as it is."""
     names = list(dict.fromkeys(labels))
     if len(names) == 1:

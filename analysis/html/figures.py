@@ -23,8 +23,8 @@ from petl.config.kinds import metric
 from petl.errors import UserError
 from petl.picture import STYLE
 
-ORDER = ("parameters", "scaling", "kernel", "grid", "few-shot", "folds", "convergence", "classes")
-ORDER += ("cost",)
+ORDER = ("parameters", "scaling", "kernel", "grid", "few-shot", "shares", "folds", "convergence")
+ORDER += ("classes", "cost")
 LARGE = 200_000
 """A larger SVG becomes a PNG, which is smaller then. In bytes."""
 MOST_CELLS, MOST_CURVES = 150, 1000

@@ -9,7 +9,8 @@ from typing import ClassVar
 import pandas as pd
 
 from analysis.cells import Table
-from analysis.shares import ALONE, Family, families
+from analysis.figures.shares import titles
+from analysis.shares import Family, families
 from analysis.spread import Interval
 
 METHOD = (
@@ -17,6 +18,9 @@ METHOD = (
     "the 95% interval, widened for folds that share training clips (Nadeau and Bengio) and not "
     "corrected for the number of rows"
 )
+
+UNCLEAR = "no difference shown, as the interval includes 0"
+ONE, MISSING = "one fold, so no interval", "runs are missing"
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,12 @@ class Gains:
 
     def notes(self, table: Table) -> Iterator[str]:
         yield METHOD
-        for family in self.of:
-            head = (
-                f"{table.datasets[self.column].label}, against {table.rows[family.baseline].label}"
-            )
-            yield f"{head}: {'; '.join(_verdicts(table, family))}"
-            for share, between in family.control.items():
-                what = "synthetic clips alone" if share == ALONE else f"share {share:g}"
-                yield (
-                    f"{table.datasets[self.column].label}, {what}: given minus shuffled conditions "
-                    f"{_told(table, between)}"
-                )
+        for family, title in zip(self.of, titles(table, self.of), strict=True):
+            baseline = table.rows[family.baseline].label
+            yield f"{title}, against {baseline}: {'; '.join(_verdicts(table, family))}"
+            if family.control:
+                found = (f"{share} {_told(table, one)}" for share, one in family.control.items())
+                yield f"{title}, given minus shuffled conditions: {'; '.join(found)}"
 
 
 def gains(table: Table, frame: pd.DataFrame) -> tuple[Gains, ...]:
@@ -64,22 +63,25 @@ def gains(table: Table, frame: pd.DataFrame) -> tuple[Gains, ...]:
 
 def _verdicts(table: Table, family: Family) -> Iterator[str]:
     """Each row is named once; `better: none` is an answer too."""
-    known = [(table.rows[arm.row].label, arm.gain) for arm in family.arms]
-    better = 1 - 2 * table.measure.lowest_first
-    for what, sign in (("better", better), ("worse", -better)):
-        names = [label for label, gain in known if gain and gain.ends and gain.sign == sign]
-        yield f"{what}: {', '.join(names) or 'none'}"
-    unclear = [label for label, gain in known if gain and gain.ends and gain.sign == 0]
-    if unclear:
-        yield f"no difference shown, as the interval includes 0: {', '.join(unclear)}"
-    if single := [label for label, gain in known if gain and not gain.ends]:
-        yield f"one fold, so no interval: {', '.join(single)}"
-    if missing := [label for label, gain in known if not gain]:
-        yield f"runs are missing: {', '.join(missing)}"
+    measure, better = table.measure, 1 - 2 * table.measure.lowest_first
+    found: dict[str, list[str]] = {"better": [], "worse": [], UNCLEAR: [], ONE: [], MISSING: []}
+    for arm in family.arms:
+        if arm.gain is None:
+            what = MISSING
+        elif arm.gain.ends is None:
+            what = ONE
+        else:
+            what = {better: "better", -better: "worse"}.get(arm.gain.sign(measure), UNCLEAR)
+        found[what].append(arm.name)
+    for what, names in found.items():
+        if names or what in ("better", "worse"):
+            yield f"{what}: {', '.join(names) or 'none'}"
 
 
 def _told(table: Table, between: Interval) -> str:
-    text = f"{between.text(table.measure)}{' points' * table.measure.percent}"
-    if between.ends is None:
-        return f"{text}; one fold, so no interval"
-    return f"{text}; no difference shown" if between.sign == 0 else text
+    text = between.text(table.measure)
+    return (
+        text
+        if between.ends is None or between.sign(table.measure)
+        else f"{text} (no difference shown)"
+    )

@@ -23,12 +23,13 @@ GAINS = {
     "shuffled": (-0.05, 0.06, -0.04, 0.05, 0.02),
     "alone": (-0.3, -0.31, -0.29, -0.33, -0.28),
 }
+FLOW = "0123456789abcdef"
 AUGMENT = {
     "none": None,
-    "third": {"generator": "gens/flow", "share": 0.3},
-    "half": {"generator": "gens/flow", "share": 0.5},
-    "shuffled": {"generator": "gens/flow", "share": 0.3, "conditions": "shuffled"},
-    "alone": {"generator": "gens/flow", "real": False},
+    "third": {"generator": FLOW, "share": 0.3},
+    "half": {"generator": FLOW, "share": 0.5},
+    "shuffled": {"generator": FLOW, "share": 0.3, "conditions": "shuffled"},
+    "alone": {"generator": FLOW, "real": False},
 }
 METHODS = {
     name: {"like": "linear", "label": name} | ({"augment": augment} if augment else {})
@@ -67,7 +68,7 @@ def test_a_gain_is_a_mean_over_folds_of_pairs_of_the_same_fold_and_seed(made: Ma
     assert [(arm.share, arm.shuffled) for arm in family.arms] == [
         *((0.3, False), (0.3, True), (0.5, False), (1.0, False)),
     ]
-    assert family.control[0.3].mean == pytest.approx(5 - 0.8)
+    assert family.control["30 %"].mean == pytest.approx(5 - 0.8)
 
 
 def test_the_table_says_what_helps_and_that_the_rest_does_not(made: MadeStudy) -> None:
@@ -75,10 +76,10 @@ def test_the_table_says_what_helps_and_that_the_rest_does_not(made: MadeStudy) -
     text = " ".join(found.in_format("text").split())
     assert "minus share 0" in text and "+5.0 [" in text
     assert (
-        "ESC, against none: better: third; worse: alone; no difference shown, as the interval "
-        "includes 0: shuffled, half."
+        "ESC, against none: better: 30 %; worse: alone; no difference shown, as the interval "
+        "includes 0: 30 % shuffled, 50 %."
     ) in text
-    assert "share 0.3: given minus shuffled conditions +4.2 [" in text
+    assert "ESC, given minus shuffled conditions: 30 % +4.2 [" in text
     assert all("+5.0" in found.in_format(name) for name in ("latex", "markdown", "html"))
     cells = json.loads(found.in_format("json"))
     assert [cell["gain"] for cell in cells[:2]] == [None, pytest.approx(5)]
@@ -88,7 +89,7 @@ def test_the_table_says_what_helps_and_that_the_rest_does_not(made: MadeStudy) -
 def test_a_loss_is_better_where_it_is_lower(made: MadeStudy) -> None:
     found = tabulate(made.study, made.run(accuracy).runs, Options("test_last.loss"))
     text = " ".join(found.in_format("text").split())
-    assert "better: third; worse: alone;" in text and "third 12.3K 0.393" in text
+    assert "better: 30 %; worse: alone;" in text and "third 12.3K 0.393" in text
 
 
 def test_runs_that_are_missing_give_no_verdict(made: MadeStudy) -> None:
@@ -100,13 +101,16 @@ def test_runs_that_are_missing_give_no_verdict(made: MadeStudy) -> None:
         )
 
     text = " ".join(told(made, some).in_format("text").split())
-    assert "better: none" in text and "runs are missing: third" in text
+    assert "better: none" in text and "runs are missing: 30 %" in text
 
 
 def test_one_fold_has_no_interval(made_study: Callable[..., MadeStudy]) -> None:
     made = made_study(matrix={"method": [*METHODS], "fold": 0}, methods=METHODS)
     text = " ".join(told(made).in_format("text").split())
-    assert "better: none; worse: none; one fold, so no interval: third, shuffled, half" in text
+    assert (
+        "better: none; worse: none; one fold, so no interval: 30 %, 30 % shuffled, 50 %, alone"
+        in text
+    )
 
 
 def test_rows_that_differ_in_more_are_not_compared(made_study: Callable[..., MadeStudy]) -> None:
