@@ -64,6 +64,7 @@ bench: setup  ## run the benchmarks (up to 100,000 runs and 10,000 jobs); ARGS=-
 	.venv/bin/python -m benchmarks.memory $(ARGS)
 	.venv/bin/python -m benchmarks.step $(ARGS)
 	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.loop $(ARGS)
+	.venv/bin/python -m benchmarks.generators $(ARGS)
 	.venv/bin/python -m benchmarks.scale $(ARGS)
 	.venv/bin/python -m benchmarks.submit $(ARGS)
 

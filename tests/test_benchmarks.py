@@ -66,3 +66,14 @@ def test_a_quick_run_tells_the_speed_of_both_recipes_beside_librosas() -> None:
     for recipe in ("image for ViT, 30 s", "mel for AST, 10 s"):
         theirs, ours = rows[f"{recipe}, librosa"], rows[f"{recipe}, ours"]
         assert float(ours[1]) == pytest.approx(float(ours[0]) / float(theirs[0]), abs=0.02)
+
+
+def test_a_quick_run_tells_time_and_memory_of_each_generator() -> None:
+    command = [sys.executable, "-m", "benchmarks.generators", "--quick"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    rows = {line.split()[0]: [*map(float, line.split()[1:])] for line in out.splitlines()[4:]}
+    assert set(rows) == {"gan", "r3gan", "flow"}
+    for width, _, saved, step, epoch, peak, seconds, times, _ in rows.values():
+        assert width == 4 and 0 < saved < peak < 2
+        assert epoch == pytest.approx(14 * step, abs=0.2)
+        assert times == pytest.approx(8 * 0.64 / seconds, rel=0.2)
