@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from full_queue import Slurm, submit
 from typer.testing import CliRunner
 
 from petl.cli import app
-from petl.config.options import Options
 from petl.config.study import Study, load_study
 from petl.errors import UserError
 from petl.places import Places
@@ -23,13 +20,9 @@ from petl.runs.directory import RunDir
 from slurm.node.runs import array_job
 from slurm.node.stop import Stop
 from slurm.requeues import Requeues
-from slurm.scheduler import Answer, ArrayTask, Job
 from slurm.status.plan import Plan
-from slurm.submission import Submission, read_submissions, submissions
-from slurm.submit import control, recover, sbatch
-from slurm.submit.local import run_local
-from slurm.submit.profile import Profile
-from slurm.submit.sbatch import Batch, Cluster, prepare
+from slurm.submission import read_submissions, submissions
+from slurm.submit import recover
 
 STUDY = """\
 description: a study
@@ -76,41 +69,6 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a folder": folder,
     "a loop of links": loop,
 }
-
-
-class Slurm:
-    """All that was ever submitted waits in its queue."""
-
-    def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-
-    def queued(self, arrays: list[str]) -> Answer:
-        return Answer({ArrayTask(a, i): Job(f"12_{i}", "PENDING") for a in arrays for i in (0, 1)})
-
-    def run(self, command: list[str], text: str = "") -> str:
-        self.asked.append(list(command))
-        return "13\n"
-
-
-@pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    fake = Slurm()
-    for module in ("slurm.status.plan", "slurm.submit.recover"):
-        monkeypatch.setattr(f"{module}.queued", fake.queued)
-        monkeypatch.setattr(f"{module}.accounted", lambda arrays, since: Answer())
-    for room in (control, sbatch):
-        monkeypatch.setattr(room, "run", fake.run)
-    monkeypatch.setattr(sbatch, "ask", fake.run)
-    return fake
-
-
-def submit(study: Study, places: Places, items: slice) -> Submission:
-    cluster = Cluster("example", Profile(time="10", max_array_size=10), places, Options())
-    plan = Plan(study, places.runs)
-    made = prepare(plan, Batch(plan.items[items], 16.0), cluster)
-    made.note(0, "12")
-    made.cancelled_file.write_text('{"jobs": ["12_7"]}\n')
-    return made
 
 
 def petl(command: str, study: Study, places: Places, *more: str) -> Any:
@@ -226,80 +184,3 @@ def test_logs_wait_on_no_pipe(study: Study, places: Places, slurm: Slurm) -> Non
     os.mkfifo(made.log("12_0"))
     told = petl("logs", study, places, "fold=0")
     assert told.exit_code == 0 and "no log yet" in told.output
-
-
-# --- folders that cannot be used ------------------------------------------------------------------
-
-COMMANDS = ("ls", "status", "plan", "submit", "retry", "cancel", "clean", "logs")
-ELSEWHERE = """
-import os, sys
-from typer.testing import CliRunner
-from petl.cli import app, main
-folder, room = sys.argv.pop(1), sys.argv.pop(1)
-for words in (["ls"], ["submit", "--cluster=example", "--print-script"], ["clean"]):
-    CliRunner().invoke(app, [words[0], sys.argv[2], *words[1:], f"--runs={folder}/none"])  # imports
-if room == "gone":
-    os.rmdir(folder)
-if room == "little":
-    import resource
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-if room == "theirs":
-    os.setgid(65534)
-    os.setuid(65534)
-main()
-"""
-
-
-def elsewhere(study: Study, folder: Path, room: str, command: str, *more: str) -> tuple[int, str]:
-    """In a process of its own: its user, its limits and its folder are not ours."""
-    words = [sys.executable, "-c", ELSEWHERE, str(folder), room, command, str(study.path), *more]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=folder)
-    return done.returncode, done.stdout + done.stderr
-
-
-def one_line(told: tuple[int, str]) -> bool:
-    return told[0] == 2 and "Traceback" not in told[1] and told[1].count("petl: ") == 1
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_folder_of_another_user_is_one_line(
-    study: Study, places: Places, slurm: Slurm, tmp_path: Path, command: str
-) -> None:
-    submit(study, places, slice(0, 2))
-    (places.runs / "study" / "slurm").chmod(0o700)
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(parent.stat().st_mode | 0o055)
-    more = ["--cluster=example", "--yes"] if command in ("submit", "retry") else []
-    more += ["--yes"] if command in ("cancel", "clean") else []
-    code, told = elsewhere(study, tmp_path, "theirs", command, f"--runs={places.runs}", *more)
-    assert code in (0, 2) and "Traceback" not in told, told
-    assert "permission denied" in told and str(places.runs / "study" / "slurm") in told, told
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_deleted_current_folder_is_one_line(study: Study, tmp_path: Path, command: str) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    gone.chmod(0o777)
-    told = elsewhere(study, gone, "gone", command)
-    assert one_line(told) and "the current directory: no such file" in told[1], told
-
-
-def test_a_full_disk_is_one_line_and_cancelling_needs_no_room(
-    study: Study, places: Places, slurm: Slurm, tmp_path: Path
-) -> None:
-    words = (f"--runs={places.runs}", "--cluster=example", "--yes")
-    told = elsewhere(study, tmp_path, "little", "submit", *words)
-    assert one_line(told) and f"{places.runs}" in told[1] and "too large" in told[1], told
-    submit(study, places, slice(0, 2)).cancelled_file.write_text('{"jobs": []}\n' * 10)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
-    try:
-        plan = Plan(study, places.runs)
-        with pytest.raises(OSError, match=r"File too large.*manifest\.jsonl"):
-            run_local(plan, places, 1, print)
-        control.cancel(plan, control.jobs_of(plan, plan.items))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert slurm.asked == [["scancel", "12"]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import ways
+from download_server import FILES, Server, zipped
 
 from petl.config import Dataset
 from petl.data.corpus import Corpus
@@ -52,3 +54,15 @@ def tiny(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Corpus, Dataset]]:
     return ways.build(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        server.content = zipped(FILES)
+        yield server
+        server.go_on.set()
+        server.shutdown()
+        thread.join()

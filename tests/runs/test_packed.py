@@ -1,25 +1,20 @@
-"""Packed runs: read as before, unpacked to the byte, and nothing lost whoever dies when."""
+"""Packed runs are read as before and unpacked to the byte."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from made_runs import failed, finished, stopped
+from packs import content, made, pack_all
 from typer.testing import CliRunner
 
 from analysis import history, load
 from petl.cli import app
-from petl.config.study import Study, load_study
+from petl.config.study import Study
 from petl.errors import UserError
 from petl.files import write_json
 from petl.runs.archive.format import Archive, archive
@@ -30,25 +25,6 @@ from petl.runs.directory import RunDir, Runs
 from petl.runs.result import BULKY
 from petl.runs.synthetic import fabricate
 from slurm.status.plan import Plan
-
-STUDY = """
-description: packed
-profile: as-run
-report: test_last
-matrix:
-  dataset: esc50
-  backbone: ast
-  method: [linear, lora]
-  fold: all
-  seed: {seeds}
-set: {{train: {{epochs: 3}}}}
-"""
-
-
-def made(folder: Path, seeds: list[int]) -> Study:
-    path = folder / "many.yaml"
-    path.write_text(STUDY.format(seeds=seeds))
-    return load_study(path)
 
 
 @pytest.fixture
@@ -64,17 +40,6 @@ def study(tmp_path: Path) -> Study:
 @pytest.fixture
 def folder(study: Study, tmp_path: Path) -> Path:
     return tmp_path / study.name
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """All files of all runs, by path."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and "packed" not in path.parts]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-def pack_all(folder: Path) -> None:
-    runs = preview_pack(folder).runs
-    assert pack(folder, runs) == {"packed": len(runs)}
 
 
 def test_packed_runs_take_three_inodes_and_say_what_they_said(study: Study, tmp_path: Path) -> None:
@@ -210,64 +175,6 @@ def test_two_at_once_do_not_meet(folder: Path) -> None:
     with Claim(folder / "packed" / "claim.json"), pytest.raises(UserError, match="is working on"):
         pack(folder, list(Runs(folder)))
     pack_all(folder)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("action", [pack, unpack])
-def test_killed_at_any_moment_nothing_is_lost_and_the_next_call_finishes(
-    tmp_path: Path, action: Callable[[Path, list[str]], object]
-) -> None:
-    """Real processes, killed ever later until one comes through."""
-    study = made(tmp_path, [1, 2, 3])
-    fabricate(study, tmp_path)
-    folder = tmp_path / study.name
-    before, runs = content(folder), sorted(Runs(folder))
-    if action is unpack:
-        pack_all(folder)
-    states = set()
-    for attempt in range(200):
-        for marker in folder.glob("packed/.takeover.*"):
-            os.utime(marker, (0, 0))  # ten minutes later: until then nobody dares
-        process = multiprocessing.get_context("fork").Process(target=action, args=(folder, runs))
-        process.start()
-        time.sleep(0.002 * attempt)
-        process.kill()
-        process.join(timeout=30)
-        view = Runs(folder)
-        assert sorted(view) == runs
-        assert all(view.result(run_id) is not None for run_id in runs)
-        states.add((len(view.loose), len(view.packed)))
-        if process.exitcode == 0:
-            break
-    assert process.exitcode == 0
-    assert len(states) > 2
-    assert sorted(archive(folder)) == ([] if action is unpack else runs)
-    assert not list(folder.glob(".*")) and not list(folder.glob("packed/.new.*"))
-    if action is pack:
-        unpack(folder, runs)
-    assert content(folder) == before
-
-
-def test_a_reader_sees_every_run_while_they_are_packed_and_unpacked(tmp_path: Path) -> None:
-    study = made(tmp_path, [1, 2, 3])
-    fabricate(study, tmp_path)
-    folder = tmp_path / study.name
-    code = (
-        "import sys; from pathlib import Path; from petl.runs.archive.packing import *\n"
-        "folder = Path(sys.argv[1])\n"
-        "for _ in range(2):\n"
-        "    pack(folder, preview_pack(folder).runs); unpack(folder, list(archive(folder)))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
-    seen = set()
-    while process.poll() is None:
-        view = Runs(folder)
-        assert len(list(view)) == len(study.tasks)
-        assert all(view.state(task.run_id).kind == "done" for task in study.tasks)
-        assert all(RunDir.of(task, tmp_path).result() for task in study.tasks[::5])
-        seen.add(bool(view.packed))
-    assert process.returncode == 0
-    assert seen == {True, False}
 
 
 def test_a_run_that_is_unpacked_between_two_looks_is_found(

@@ -21,7 +21,7 @@ from petl.config.study import Study
 from petl.errors import UserError
 from petl.places import Places
 from petl.runs.provenance import without_secrets
-from slurm.call import ROOT, python_arguments
+from slurm.call import python_arguments
 from slurm.manifest import read_manifest
 from slurm.node.runs import array_job
 from slurm.node.stop import Stop
@@ -39,7 +39,6 @@ profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast-small, method: lora, fold: [0, 1], seed: 1}
 """
-STRAYS = ("json", "random", "petl", "slurm", "submitit", "yaml", "analysis", "typing_extensions")
 
 
 class Attack:
@@ -67,9 +66,6 @@ def submission(study: Study, places: Places) -> Submission:
 
 def petl(*words: object) -> Any:
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-# --- what lies in the submission's folder ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["manifest.jsonl", "submission.json", "arrays.jsonl"])
@@ -167,9 +163,6 @@ def test_slurm_gets_the_script_as_text_and_nobody_else_may_read_it(
     )
 
 
-# --- whose profile --------------------------------------------------------------------------------
-
-
 def retry_told(study: Study, places: Places) -> str:
     told = petl("retry", study.path, "--yes", f"--runs={places.runs}")
     assert told.exit_code == 2 and "Traceback" not in told.output
@@ -215,9 +208,6 @@ def test_retry_takes_no_profile_from_another_user(
     os.chown(record, 0, 0)
     assert petl("retry", study.path, "--yes", f"--runs={places.runs}").exit_code == 0
     assert sent == ["example"]
-
-
-# --- names that become lines of the script --------------------------------------------------------
 
 
 @pytest.mark.parametrize("option", ["runs", "data", "cache"])
@@ -280,77 +270,6 @@ def test_the_script_of_a_hostile_study_runs_only_its_own_lines(
     subprocess.run(["bash"], input=script, text=True, cwd=tmp_path, env={"PATH": path}, timeout=30)
     assert str(hostile / "manifest.jsonl") in (tmp_path / "words").read_text().splitlines()
     assert not (tmp_path / "mark").exists()
-
-
-# --- the current directory ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stray(tmp_path: Path) -> Path:
-    folder = tmp_path / "stray"
-    folder.mkdir()
-    for name in STRAYS:
-        (folder / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
-    return folder
-
-
-def in_stray(command: list[str], stray: Path, path: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(
-        command, cwd=stray, env=environment, capture_output=True, text=True, timeout=120
-    )
-
-
-def test_no_command_imports_from_the_current_folder(stray: Path, study: Study) -> None:
-    """`petl` as pip installs it."""
-    script = stray.parent / "petl"
-    script.write_text("import sys\nfrom petl.cli import main\nsys.exit(main())\n")
-    for words in (["plan", str(study.path)], ["submit", str(study.path), "--cluster", "nowhere"]):
-        told = in_stray([sys.executable, str(script), *words], stray, ROOT)
-        assert "was imported" not in told.stdout + told.stderr
-    assert "no cluster profile 'nowhere'" in told.stderr
-
-
-@pytest.mark.parametrize(
-    "entry",
-    ["node.job:array_job", "node.job:packed_run", "node.job:local_run", "doctor.probe:probe"],
-)
-def test_no_job_imports_from_the_current_folder(stray: Path, tmp_path: Path, entry: str) -> None:
-    """It gets as far as its first word, a folder that is not there."""
-    words = [tmp_path / "a/b/c/d/nowhere", *(["0", "data", "cache"] if "node" in entry else [])]
-    call = python_arguments(f"slurm.{entry}", *words)
-    told = in_stray([sys.executable, *call], stray, ROOT)
-    assert "was imported" not in told.stderr and "a/b/c/d" in told.stderr
-
-
-def test_an_empty_entry_of_pythonpath_reaches_no_job(
-    stray: Path, study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from slurm import scheduler
-    from slurm.call import without_here
-
-    monkeypatch.setenv("PYTHONPATH", f":{ROOT}:")
-    assert scheduler._environment()["PYTHONPATH"] == ROOT
-    assert without_here({"PYTHONPATH": ":"}) == {"PYTHONPATH": ""}
-    call = python_arguments("slurm.node.job:local_run", "/a/b/c/nowhere", "0", "data", "cache")
-    clean = without_here(dict(os.environ))["PYTHONPATH"]
-    assert "was imported" in in_stray([sys.executable, *call], stray, f":{ROOT}").stderr
-    assert "was imported" not in in_stray([sys.executable, *call], stray, clean).stderr
-
-
-def test_a_local_job_runs_the_petl_that_submits(tmp_path: Path) -> None:
-    """Another one is installed, which here is one that comes first on PYTHONPATH."""
-    other = tmp_path / "other" / "slurm"
-    other.mkdir(parents=True)
-    (other / "__init__.py").write_text("raise SystemExit('the other petl was imported')")
-    words = ("/a/b/c/nowhere", "0", "data", "cache")
-    for same, imported in ((False, True), (True, False)):
-        call = python_arguments("slurm.node.job:local_run", *words, same=same)
-        told = in_stray([sys.executable, *call], tmp_path, str(other.parent))
-        assert ("the other petl was imported" in told.stderr) == imported
-
-
-# --- secrets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

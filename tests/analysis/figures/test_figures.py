@@ -1,72 +1,32 @@
-"""`petl figure`: what each picture shows of runs whose numbers are known, and how it prints."""
+"""`petl figure`: what each picture shows of runs whose numbers are known, and what it lacks."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from io import BytesIO
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from matplotlib.colors import to_rgb
+from figure_studies import FEW, KERNELS, METHODS, Make
 from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
 from analysis.figures.figure import FIGURES, draw
 from analysis.figures.parameters import pareto
-from analysis.figures.runs import _fill
 from petl.cli import app
 from petl.config import Task
-from petl.config.study import EXPERIMENTS, Study, load_study
+from petl.config.study import EXPERIMENTS
 from petl.errors import UserError
-from petl.picture import DASHES, HATCHES, MARKERS, line_look, to_bytes
 from petl.runs.directory import RunDir
-from petl.runs.synthetic import fabricate
 
-KERNELS = {"k3": 0.6, "k8": 0.8, "k31": 0.7}
-METHODS: dict[str, Any] = {
-    name: {"like": "conformer-pfeiffer", "method": {"block": {"kernel": int(name[1:])}}}
-    for name in KERNELS
-}
 METHODS |= {
     f"lora-{size}": {"like": "lora", "label": f"LoRA 1/{size}", "method": {"reduction": size}}
     for size in (32, 128)
 }
-FEW = {
-    f"esc-{k}": {"like": "esc50", "label": f"ESC · {k}", "dataset": {"few_shot": {"per_class": k}}}
-    for k in (1, 4)
-}
-Make = Callable[..., tuple[Study, Path]]
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    def made(
-        method: Sequence[str],
-        dataset: Sequence[str] = ("esc50",),
-        accuracy: Callable[[Task], float] = lambda task: 0.5,
-        **more: Any,
-    ) -> tuple[Study, Path]:
-        folder = tmp_path_factory.mktemp("figures")
-        matrix = {"dataset": list(dataset), "method": list(method), "backbone": "ast", "seed": 10}
-        file = {
-            **{"description": "made up", "profile": "as-run", "report": "test_last"},
-            **{"matrix": matrix | {"fold": more.pop("fold", [0, 1])}},
-            **{"methods": METHODS, "datasets": FEW, "set": {"train": {"epochs": 3}}},
-        }
-        (folder / "small.yaml").write_text(yaml.safe_dump(file))
-        study = load_study(folder / "small.yaml")
-        fabricate(study, folder / "runs", accuracy, spread=0, **more)
-        return study, folder / "runs"
-
-    return made
 
 
 def lines(figure: Figure, panel: int = 0) -> dict[str, tuple[list[float], list[float]]]:
@@ -90,9 +50,6 @@ def told(figure: Figure) -> str:
 
 def tick_labels(labels: Sequence[Any]) -> list[str]:
     return [label.get_text() for label in labels]
-
-
-# --- what each shows ------------------------------------------------------------------------------
 
 
 def test_kernel_is_a_line_from_the_smallest_to_the_largest(make: Make) -> None:
@@ -173,84 +130,6 @@ def test_the_front_is_of_those_that_no_cheaper_one_beats() -> None:
     assert pareto(points, lowest=True) == [(1, 5.0), (2, 4.0)]
 
 
-# --- how it prints --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def everything(make: Make) -> tuple[Study, Path]:
-    """Runs for all figures, but for one that is missing."""
-    study, runs = make(["linear", "k3", "k8", "lora-32", "lora-128"], [*FEW])
-    gone = RunDir.of(study.tasks[0], runs).path
-    for file in gone.iterdir():
-        file.unlink()
-    gone.rmdir()
-    return study, runs
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in FIGURES if name not in ("predictions", "pretraining")]
-)
-def test_each_says_what_is_made_up_and_missing_and_fits_a_column(
-    name: str, everything: tuple[Study, Path]
-) -> None:
-    one = {"method": "linear", "dataset": "esc-1"} if name == "confusion" else {}
-    over = ["method.reduction"] if name == "grid" else []
-    figure = draw(name, *everything, width="single", over=over, **one)
-    assert figure.get_figwidth() == 3.4
-    assert figure.get_suptitle().startswith("SYNTHETIC")
-    total = 2 if one else 20
-    assert f"1 of {total} runs are not finished: Linear (1)" in told(figure)
-    pdf = to_bytes(figure, "pdf")
-    assert b"/FontFile2" in pdf  # embedded as TrueType, which is type 42
-    assert b"/Type3" not in pdf
-    title = figure._suptitle.get_window_extent()
-    below = [legend.get_window_extent().y1 for legend in figure.legends]
-    below += [axis.get_tightbbox().y1 for axis in figure.axes if axis.get_visible()]
-    assert max(below) <= title.y0
-
-
-def grey(color: Any) -> float:
-    red, green, blue = to_rgb(color[:3])
-    return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
-
-
-def contrast(one: float, other: float) -> float:
-    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
-
-
-def test_lines_are_dark_enough_on_paper_and_differ_without_colour() -> None:
-    looks = [line_look(i) for i in range(len(MARKERS))]
-    assert len({look["marker"] for look in looks}) == len(looks)
-    assert all(contrast(grey(look["color"]), 1) >= 3 for look in looks)  # as WCAG asks of graphics
-    assert len(set(map(str, DASHES))) == len(DASHES)
-
-
-def test_neighbouring_areas_differ_in_grey_and_in_hatch() -> None:
-    fills = [_fill(i) for i in range(len(HATCHES))]
-    assert len({fill["hatch"] for fill in fills}) == len(fills)
-    for one, other in pairwise(fills):
-        assert contrast(grey(one["facecolor"]), grey(other["facecolor"])) >= 1.25
-
-
-def test_a_printed_heat_map_is_darker_where_more_is_right(make: Make) -> None:
-    """Rendered, turned to grey, and read back from the pixels."""
-    study, runs = make(["linear", "lora"], ["urbansound8k"], lambda task: 0.5)
-    for task in study.tasks:  # one class always right, one always wrong
-        run = RunDir.of(task, runs)
-        matrix = np.zeros((10, 10), int)
-        matrix[np.arange(10), np.arange(10)] = np.arange(10)
-        matrix[np.arange(10), (np.arange(10) + 1) % 10] += 9 - np.arange(10)
-        result = run.result() | {"confusion": {"test_last": matrix.tolist()}}
-        run.result_file.write_text(json.dumps(result))
-    figure = draw("classes", study, runs, width="single")
-    picture = np.asarray(Image.open(BytesIO(to_bytes(figure, "png"))).convert("L"), float)
-    axis, scale = figure.axes[0], 300 / figure.dpi
-    places = axis.transData.transform([(i + 0.12, 0.15) for i in range(10)]) * scale
-    shades = [picture[len(picture) - round(y), round(x)] for x, y in places]
-    assert shades == sorted(shades, reverse=True)
-    assert shades[0] - shades[-1] > 150
-
-
 def test_the_documentation_shows_each_figure_small_and_labelled() -> None:
     docs = EXPERIMENTS.parent / "docs"
     text = (docs / "figures.md").read_text()
@@ -262,9 +141,6 @@ def test_the_documentation_shows_each_figure_small_and_labelled() -> None:
         top = np.asarray(Image.open(file).convert("RGB"), int)[:20]
         red = (top[..., 0] > top[..., 1:].max(axis=-1) + 80).sum()
         assert red > 300  # the banner: SYNTHETIC
-
-
-# --- what it lacks --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

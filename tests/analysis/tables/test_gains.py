@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import MadeStudy
+from made_study import MadeStudy
 from scipy.stats import ttest_rel
 
 from analysis import load

@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 from made_runs import failed, finished, stopped
 from rich.console import Console
+from told_scheduler import Scheduler, submit
 
 from petl.config.study import Study
 from petl.files import read_json, write_json
 from petl.runs.claim import Claim, clock
 from petl.runs.directory import RunDir
-from slurm.record import Record
-from slurm.scheduler import Answer, Job, ranges, sacct_line, squeue_line
-from slurm.status import plan as planning
-from slurm.status.plan import Item, Plan
+from slurm.scheduler import Job, ranges, sacct_line, squeue_line
+from slurm.status.plan import Plan
 from slurm.status.view import progress, summary
-from slurm.submission import Submission
-from slurm.submit.policy import batches, choose, difference, hints
+from slurm.submit.policy import choose, difference
 from slurm.submit.profile import Profile
 
 STUDY = """\
@@ -29,46 +27,6 @@ profile: as-run
 report: test_last
 matrix: {dataset: esc50, backbone: ast, method: lora, fold: [0, 1, 2, 3], seed: 1}
 """
-
-
-def submit(study: Study, runs: Path, **more: object) -> Submission:
-    settings = {"study": str(study.path), "cluster": "here", "user": "me", "host": "login"}
-    settings |= {"when": time.time(), "mem_gb": 16.0, "gpus": 1, "per_job": 1, "per_array": 100}
-    settings |= {"side_by_side": 1, "fruitless_requeues": 3, "hold_after": 3}
-    settings |= {"runs": tuple(task.run_id for task in study.tasks), **more}
-    record = Record(**settings)
-    submission = Submission.new(runs / study.name / "slurm", record)
-    submission.folder.mkdir(parents=True)
-    submission.write()
-    submission.note(0, "12")
-    return submission
-
-
-class Scheduler:
-    """Says what it is told to say: each line as squeue or sacct print it for our format."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, submission: Submission):
-        self.name, self.squeue, self.sacct = submission.name(0), [], []
-        self.squeue_trouble = self.sacct_trouble = ""
-        monkeypatch.setattr(planning, "queued", self.queued)
-        monkeypatch.setattr(planning, "accounted", self.accounted)
-
-    def queued(self, arrays: list[str]) -> Answer:
-        rows = [f"{self.name}|12|{line}" for line in self.squeue]
-        return Answer(
-            dict(pair for row in rows for pair in squeue_line(row)), {}, self.squeue_trouble
-        )
-
-    def accounted(self, arrays: list[str], since: float) -> Answer:
-        rows = [f"{self.name}|12_{line}" for line in self.sacct]
-        return Answer(
-            dict(pair for row in rows for pair in sacct_line(row)), {}, self.sacct_trouble
-        )
-
-
-@pytest.fixture
-def scheduler(study: Study, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Scheduler:
-    return Scheduler(monkeypatch, submit(study, runs))
 
 
 def told(study: Study, runs: Path) -> list[tuple[str, str]]:
@@ -276,39 +234,6 @@ def test_an_abandoned_array_is_no_attempt(study: Study, runs: Path, scheduler: S
     submission = Plan(study, runs).items[0].attempts[0].submission
     submission.note(0, None)
     assert {item.kind for item in Plan(study, runs).items} == {"waiting"}
-
-
-# --- what is submitted again ----------------------------------------------------------------------
-
-
-def with_causes(plan: Plan, causes: list[str]) -> list[Item]:
-    for item, cause in zip(plan.items, causes, strict=True):
-        kind = "waiting" if cause == "new" else "failed"
-        item.state = type(item.state)(kind, cause=cause)
-    return plan.items
-
-
-def test_a_submit_is_told_as_a_difference(study: Study, runs: Path, scheduler: Scheduler) -> None:
-    plan = Plan(study, runs)
-    items = with_causes(plan, ["preempted", "host-memory", "diverged", "new"])
-    profile = Profile(time="1", mem_gb=16.0)
-    choice = choose(items, profile)
-    assert difference(choice, {"done": 420, "pending": 3}) == (
-        "420 done, 3 pending, 2 to retry: 1 out of memory, 1 preempted; 1 new; "
-        "1 left alone: 1 diverged"
-    )
-    assert hints(choice.never)[0].strip() == "diverged: try a lower train.lr"
-    normal, more = batches(choice, profile)
-    assert (normal.mem_gb, len(normal.items)) == (16.0, 2)
-    assert (more.mem_gb, len(more.items)) == (32.0, 1)
-
-
-def test_more_memory_is_given_once(study: Study, runs: Path, scheduler: Scheduler) -> None:
-    items = with_causes(Plan(study, runs), ["host-memory", "new", "new", "new"])
-    assert len(choose(items, Profile(time="1", mem_gb=16.0)).more_memory) == 1
-    assert len(choose(items, Profile(time="1", mem_gb=8.0)).more_memory) == 0
-    (left,) = choose(items, Profile(time="1", mem_gb=8.0)).never
-    assert left is items[0]
 
 
 def test_a_view_says_why_things_wait(study: Study, runs: Path, scheduler: Scheduler) -> None:
