@@ -10,7 +10,7 @@ Names of metrics end in these. A whole clip goes through an encoder at once, wit
 Spectrograms are normalised with the study's statistics; those of a front end that has normalised
 each clip by itself stay as they are for the backbone, and are halved for the second encoder, which
 expects a deviation of 0.5. For clips of another shape, the second encoder's position embeddings are
-interpolated; what is smaller than its patch is padded. It was trained on the AST's filter bank. On
+interpolated; fewer bins than its patch has are padded. It was trained on the AST's filter bank. On
 decibels or other bins it still tells two sets apart, but its values under one front end cannot be
 compared with those under another one.
 """
@@ -58,12 +58,12 @@ def encoders(
 
     def others(x: Tensor) -> Tensor:
         x = normalise(x, statistics or BY_CLIP)
-        return F.pad(x, (0, max(0, PATCH - bins), 0, max(0, PATCH - dataset.frames)))
+        return F.pad(x, (0, max(0, PATCH - bins)))
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         backbone = build_encoder(task.backbone, dataset.frames, hub, dataset.front_end)
-        second = second_encoder(task.backbone, max(bins, PATCH), max(dataset.frames, PATCH))
+        second = second_encoder(task.backbone, max(bins, PATCH), dataset.frames)
     return {
         "": _embed(backbone.to(device), own),
         "second": _embed(second.to(device), others),

@@ -56,8 +56,8 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def bandwidth(pairs: Pairs) -> float:
     """The median distance between two real points; NaN for a single one."""
-    distances = pairs.real[~np.eye(len(pairs.real), dtype=bool)]
-    return float(np.sqrt(np.median(distances))) if len(distances) else np.nan
+    distances = np.sqrt(pairs.real[~np.eye(len(pairs.real), dtype=bool)])
+    return float(np.median(distances)) if len(distances) else np.nan
 
 
 def kernel_distance(pairs: Pairs, width: float) -> float:
