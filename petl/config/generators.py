@@ -25,10 +25,10 @@ OF_TASK: KeyPath = ("augment", "generator")
 
 
 class Generators:
-    """Of one study, each looked up once; `folder`: where the study is that names them."""
+    """Of one study, each looked up once; `own`: the file of the study that names them."""
 
-    def __init__(self, load: Load, folder: Path | None):
-        self.load, self.folder = load, folder
+    def __init__(self, load: Load, own: Path | None):
+        self.load, self.own = load, own
         self.tasks: dict[str, list[Task]] = {}
         self.fitting: dict[tuple[str, Dataset], dict[tuple[int, int], Task]] = {}
         self.studies: dict[str, Path] = {}
@@ -86,14 +86,21 @@ class Generators:
 
     def _all(self, name: str) -> list[Task]:
         if name not in self.tasks:
-            self.tasks[name] = list(self.load(self._file(name), name.rpartition("/")[2]))
+            file = self._file(name)
+            if self.own is not None and file.is_file() and file.samefile(self.own):
+                raise UserError(
+                    "this is the study itself, whose runs start in any order; fit its generators "
+                    "in a study of their own"
+                )
+            self.tasks[name] = list(self.load(file, name.rpartition("/")[2]))
         return self.tasks[name]
 
     def _file(self, name: str) -> Path:
         """Beside the study that names it, or where any study is found."""
         study = name.rpartition("/")[0]
-        if self.folder is not None:
-            for beside in (self.folder / study, self.folder / f"{study}.yaml"):
+        if self.own is not None:
+            folder = self.own.parent
+            for beside in (folder / study, folder / f"{study}.yaml"):
                 if beside.is_file():
                     return beside
         return find_study(study)

@@ -120,8 +120,8 @@ class _Expansion:
         self.source, self.file = source, file
         self.notes: list[str] = []
         self.methods: list[str] = []
-        folder = source.path.parent if isinstance(source, YamlFile) else None
-        self.generators = Generators(_generators, folder)
+        own = source.path if isinstance(source, YamlFile) else None
+        self.generators = Generators(_generators, own)
         self.presets = read_yaml(PRESETS)
         validate(PresetFile, self.presets.data, self.presets.where)
         self._check_matches()

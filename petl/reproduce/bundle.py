@@ -106,8 +106,17 @@ def collect(study: Study, runs: Path, *, with_hosts: bool) -> Contents:
             contents.files[f"locks/{digest}.lock"] = partial(read_regular, lock)
         else:
             contents.lacks.append(f"the lock file with SHA-256 {digest[:16]}, not in this checkout")
+    contents.lacks += _generators(study)
     _add_code(contents, runs, codes)
     return contents
+
+
+def _generators(study: Study) -> list[str]:
+    """Named, and not packed: another study has a bundle of its own."""
+    used = sorted({task.augment.generator for task in study.tasks if task.augment})
+    of = {study.generators[it].stem for it in used if it in study.generators}
+    where = f" (bundle {', '.join(sorted(of))} too)" if of else ""
+    return [f"the generators whose clips its runs train on: {', '.join(used)}{where}"] * bool(used)
 
 
 def archives_of(result: Result) -> set[str]:

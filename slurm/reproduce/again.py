@@ -18,15 +18,17 @@ from petl.config import Task
 from petl.config.locate import study_file
 from petl.config.study import Study, load_study
 from petl.errors import UserError
+from petl.files import write_atomic
 from petl.reproduce.compare import Copy, read_copy
 from petl.reproduce.environment import Surroundings, of_run
 from petl.reproduce.outcome import Outcome, cell_spread, judge
 from petl.runs.code.archive import Code, Frozen, find, running
 from petl.runs.directory import RunDir
-from petl.runs.find import find_run, read_task
+from petl.runs.find import any_run, find_run, read_task
 from slurm.status.plan import Item, Plan
 
 FOLDER = "reproduced"
+OF_A_GENERATOR = ("task.json", "weights.safetensors", "result.json")
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -121,6 +123,23 @@ def original(run: RunDir, trust: Trust) -> Original:
         raise UserError(f"{run.path}: its task is that of another run, {task.run_id}")
     frozen = trust.code_of(run, copy.result, runs)
     return Original(task, copy, of_run(copy.result, runs), cell_spread(run, task), frozen)
+
+
+def take_generators(originals: Iterable[Original], runs: Path, again: Path) -> None:
+    """Copy the generators whose clips runs train on to where those are trained again."""
+    tasks = [one.task for one in originals]
+    for generator in {task.augment.generator for task in tasks if task.augment}:
+        if (run := any_run(generator, runs)) is None or run.result() is None:
+            raise UserError(
+                f"augment.generator: {runs} has no finished run {generator}, whose clips train; "
+                "fit it, or choose another folder with --runs or PETL_RUNS"
+            )
+        copy = again / run.path.parent.name / generator
+        if RunDir(copy).result() is None:
+            copy.mkdir(parents=True, exist_ok=True)
+            for name in OF_A_GENERATOR:
+                if (content := run.read(name)) is not None:
+                    write_atomic(copy / name, content)
 
 
 def groups(originals: Sequence[Original]) -> Iterator[tuple[Study, Frozen | None, int | None]]:

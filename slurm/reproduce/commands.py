@@ -91,7 +91,7 @@ def reproduce(
     need("torch", "train")
     from petl.errors import UserError
     from petl.places import Places
-    from slurm.reproduce.again import Trust, chosen, folder_for, original
+    from slurm.reproduce.again import Trust, chosen, folder_for, original, take_generators
 
     if slurm and (image or python != sys.executable):
         raise UserError("--slurm PROFILE: the profile says which Python or image jobs use")
@@ -102,6 +102,7 @@ def reproduce(
     found = [original(run, allowed) for run in chosen(words, places.runs, sample, seed)]
     folder = out or folder_for(places.runs, python, image or slurm, code == "current")
     again = Places(folder.absolute(), places.data, places.cache)
+    take_generators(found, places.runs, again.runs)
     if slurm:
         from slurm.reproduce.cluster import submit_again
 
@@ -160,13 +161,14 @@ def verify(
     if retrain:
         need("torch", "train")
         from petl.places import Places
-        from slurm.reproduce.again import Trust, folder_for
+        from slurm.reproduce.again import Trust, folder_for, take_generators
         from slurm.reproduce.from_bundle import originals
 
         places = Places.choose(runs, data, cache)
         folder = out or folder_for(places.runs, sys.executable, None, code == "current")
         again = Places(folder.absolute(), places.data, places.cache)
         with originals(checked, retrain, seed, Trust(code == "current", trust)) as found:
+            take_generators(found, places.runs, again.runs)
             _train(found, again, places.runs, sys.executable, None, None)
             _tell(found, again.runs, as_json)
 

@@ -14,7 +14,7 @@ from slurm.status.plan import Item, Plan
 from slurm.status.view import summary, troubles
 from slurm.status.watch import watch
 from slurm.submit.code import for_here
-from slurm.submit.corpora import refuse_without_checkpoints
+from slurm.submit.corpora import refuse_without_checkpoints, refuse_without_generators
 from slurm.submit.local import default_workers, run_local
 
 
@@ -26,12 +26,14 @@ def run_here(
     if not todo:
         screen.print(f"{summary(plan)}, nothing to do")
         return
-    refuse_without_checkpoints([item.task for item in todo], places)
+    tasks = [item.task for item in todo]
+    refuse_without_checkpoints(tasks, places)
+    refuse_without_generators(plan.study, tasks, places)
     with interruptible(
         f"finished runs are kept; `petl submit {quote(str(plan.study.path))}` submits the rest"
     ):
         workers = min(local or default_workers(), len(todo))
-        prepare_all([item.task for item in todo], places)
+        prepare_all(tasks, places)
         frozen = for_here(code, places.runs)
         if frozen and (note := mixing(plan, frozen.code)):
             screen.print(note, soft_wrap=True)

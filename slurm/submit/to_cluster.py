@@ -16,7 +16,7 @@ from slurm.status.code import mixing
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import warn
 from slurm.submission import submissions_folder
-from slurm.submit.corpora import refuse_without_checkpoints
+from slurm.submit.corpora import refuse_without_checkpoints, refuse_without_generators
 from slurm.submit.policy import Choice, batches, choose, difference, gpu_hours, hints
 from slurm.submit.recover import alone, recover
 from slurm.submit.sbatch import Cluster, arrays, intended, submit
@@ -65,9 +65,10 @@ def submit_to(
 
 def refuse_without_weights(choice: Choice, cluster: Cluster, study: Study) -> None:
     """Rather than in every job, hours later. A profile's own `setup` may point elsewhere."""
+    tasks = [item.task for item in choice.to_submit]
+    refuse_without_generators(study, tasks, cluster.places)
     if any("HF_" in line for line in cluster.profile.setup):
         return
-    tasks = [item.task for item in choice.to_submit]
     refuse_without_checkpoints(tasks, cluster.places)
     if names := missing(tasks, cluster.places):
         path = quote(str(study.path))

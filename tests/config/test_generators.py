@@ -67,13 +67,6 @@ def test_the_only_seed_of_a_generator_is_for_all(made: Path) -> None:
     assert [t.augment.generator for t in study.tasks if t.augment] == expected[:2]
 
 
-def test_a_study_may_name_a_generator_of_its_own(tmp_path: Path) -> None:
-    file = written(tmp_path / "own.yaml", OURS, GENERATOR="own/gan", DATASET="esc10", FOLD="0")
-    file.write_text(file.read_text().replace("method: plain", "method: [plain, gan]"))
-    generator = {task.names.method: task for task in load_study(file).tasks}
-    assert generator["plain"].augment.generator == generator["gan"].run_id
-
-
 def test_a_value_of_a_grid_is_part_of_the_name(made: Path) -> None:
     made.write_text(made.read_text().replace("[gan, linear]", "gan, generator.width: [4, 8]"))
     expected = ids(load_study(made), "gan-width=8", "esc10")
@@ -88,7 +81,8 @@ def test_a_value_of_a_grid_is_part_of_the_name(made: Path) -> None:
         ("made/linear", "ours", "0", "'linear' of study 'made' is no generator"),
         ("mode/gan", "ours", "0", "no study 'mode' in "),
         ("no/made.yaml/gan", "ours", "0", "no/made.yaml: no such file"),
-        ("ours/plain", "ours", "0", "'plain' of study 'ours' is no generator"),
+        ("ours/plain", "ours", "0", "this is the study itself, whose runs start in any order"),
+        ("../{}/ours.yaml/plain", "ours", "0", "this is the study itself"),
         ("made/gan", "ours", "2", "it is fitted for folds 0, 1, and not for fold 2"),
         ("made/gan", "esc10", "0", "dataset.frames is 400 there (esc10) and 500 here (esc10)"),
         ("flow", "ours", "0", "should be the 16 digits of a run, or STUDY/METHOD"),
@@ -97,7 +91,7 @@ def test_a_value_of_a_grid_is_part_of_the_name(made: Path) -> None:
 def test_a_mistake_is_one_line_with_file_and_line(
     made: Path, generator: str, dataset: str, fold: str, message: str
 ) -> None:
-    refused(made, message, generator, dataset, fold)
+    refused(made, message, generator.format(made.parent.name), dataset, fold)
 
 
 def refused(made: Path, message: str, generator="made/gan", dataset="ours", fold="0") -> None:
@@ -106,6 +100,12 @@ def refused(made: Path, message: str, generator="made/gan", dataset="ours", fold
     told = str(refusal.value)
     assert told.startswith(f"{made.parent}/ours.yaml:3: augment.generator '{generator}': ")
     assert message in told
+
+
+def test_two_studies_that_name_each_other_end_in_one_line(made: Path) -> None:
+    """Of the other study only the method's own settings are read."""
+    written(made.parent / "other.yaml", OURS, GENERATOR="ours/plain", DATASET="ours", FOLD="0")
+    refused(made, "'plain' of study 'other' is no generator", "other/plain")
 
 
 def test_clips_drawn_by_another_seed_are_other_clips(made: Path) -> None:
