@@ -172,7 +172,8 @@ class Result(Summary):
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
 SPLITS = tuple(Metrics.__annotations__)
-_OPTIONAL = ("synthetic", "clips", "floors", "frozen_cache", "per_class", "backbone", "augment")
+_OPTIONAL = ("synthetic", "clips", "floors", "intervals", "frozen_cache", "per_class", "backbone")
+_OPTIONAL += ("augment", "generator")
 _adapter = TypeAdapter(Result)
 
 
@@ -194,6 +195,8 @@ def new_result(
     floors: dict[str, Scores] | None = None,
     backbone: LoadedBackbone | None = None,
     augment: AugmentFacts | None = None,
+    intervals: dict[str, dict[str, list[float]]] | None = None,
+    generator: GeneratorFacts | None = None,
     frozen_cache: str = "",
     synthetic: bool = False,
 ) -> Result:
@@ -208,6 +211,7 @@ def new_result(
         "frozen_cache": frozen_cache,
         "floors": floors,
         "augment": augment,
+        "intervals": intervals,
         "params": params,
         "metrics": metrics,
         "confusion": dict(confusion),
@@ -219,19 +223,9 @@ def new_result(
         "peak_memory_mb": peak_memory_mb,
         "environment": environment,
         "backbone": backbone,
+        "generator": generator,
     }
-    for optional in (
-        "synthetic",
-        "clips",
-        "floors",
-        "frozen_cache",
-        "per_class",
-        "backbone",
-        "augment",
-    ):
-        if not result[optional]:
-            del result[optional]
-    return cast(Result, result)
+    return cast(Result, {k: part for k, part in result.items() if part or k not in _OPTIONAL})
 
 
 def parse_result(content: bytes | None) -> Result | None:

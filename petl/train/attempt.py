@@ -41,9 +41,10 @@ from petl.runs.result import Result
 from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.frozen import compute_once, told
+from petl.train.generators.fit import GeneratorFit
 from petl.train.loop import EpochMetrics, Fit, Watcher
 from petl.train.objectives.build import build, refuse_padding
-from petl.train.outcome import Outcome, result_of
+from petl.train.outcome import Outcome
 from petl.train.regression import answers
 from petl.train.seeding import derive, seeded
 from petl.train.trackers import Trackers
@@ -85,10 +86,7 @@ class Attempt(Watcher):
                 data = replace(data, synthetic=made)
             data_s = self._seconds()
             outcome = self._train(data)
-        result = result_of(
-            self.task,
-            data,
-            self.fit.model,
+        result = self.fit.result(
             outcome,
             frozen=self.frozen,
             timing={"seconds": self._seconds(), "data_seconds": data_s, "tries": self.tries},
@@ -99,10 +97,13 @@ class Attempt(Watcher):
             },
         )
         self._mend_metrics()
+        self._write_files()
         if predictions := answers(self.task, data, outcome.outputs):
             write_atomic(self.run.predictions_file, predictions, check=self.claim.check)
         if outcome.weights:
-            save_weights(self.run, self.task, outcome, self.claim.check)
+            kind = self.task.weights.removesuffix("-if-small")
+            epoch = outcome.epochs if kind == "last" else outcome.best_epoch
+            save_weights(self.run, outcome.weights, kind, epoch, self.claim.check)
         write_json(self.run.result_file, result, self.claim.check)
         self.checkpoints.remove()
         self.log(f"done: {result['metrics']}")
@@ -111,12 +112,12 @@ class Attempt(Watcher):
 
     def _train(self, data: TaskData) -> Outcome:
         self._resume(data)
-        self.log(f"{self.task.backbone.source}: {self.fit.model.backbone.origin}")
+        self.log(f"{self.task.backbone.source}: {self.fit.origin}")
         self.trackers.start(self.options.track, self.run, self.task)
         try:
             return self.fit.run(self)
         except Diverged:
-            if not self.fit.finite.delayed:
+            if not self.fit.late:
                 raise
         # the verdict came late: steps since then have spread NaNs over all weights, which hides
         # the tensor where they began, so train again from the last checkpoint and look at each step
@@ -125,7 +126,10 @@ class Attempt(Watcher):
         self.fit.finite.delayed = False
         return self.fit.run(self)
 
-    def _fit(self, data: TaskData) -> Fit:
+    def _fit(self, data: TaskData) -> Fit | GeneratorFit:
+        if self.task.generator is not None:
+            self.revision = revision_of(self.task.backbone.source, self.hub)
+            return GeneratorFit(data, self.task, self.hub)
         device = gpus.device()
         with seeded(self.task.seed, self.task.fold, "init"):
             model = build(self.task, data.statistics, self.hub).to(device)
@@ -195,6 +199,7 @@ class Attempt(Watcher):
         self.log("  ".join(f"{name} {_short(value)}" for name, value in metrics.items()))
         self.on_epoch(metrics)
         self.trackers.epoch(metrics)
+        self._write_files()
         if self.checkpoints.due(epoch_ends=True):
             self._save()
         self.claim.touch()
@@ -204,6 +209,10 @@ class Attempt(Watcher):
 
     def _progress(self, done: int, clips: int) -> None:
         self.claim.touch()
+
+    def _write_files(self) -> None:
+        for name, content in self.fit.files().items():
+            write_atomic(self.run.path / name, content, check=self.claim.check)
 
     def _save(self) -> None:
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}

@@ -93,9 +93,18 @@ def _train(tasks: Sequence[Task], places: Places, track: list[str] | None = None
 
 
 def _show_result(screen: Console, task: Task, result: Result) -> None:
-    from petl.config.kinds import metric
+    from petl.config.kinds import SPECTROGRAMS, metric
 
     kind = task.kind
+    if kind is SPECTROGRAMS:
+        score, real = result["metrics"]["test_last"], result.get("floors", {}).get("real", {})
+        measured = [
+            f"{kind.title} {kind.text(of[kind.headline])} of {what}"
+            for what, of in (("synthetic clips", score), ("real clips", real))
+            if kind.headline in of
+        ]
+        screen.print(f"test {', '.join(measured) or 'with too few clips to measure them'}")
+        return
     last, best = (result["metrics"][name][kind.headline] for name in ("test_last", "test_best"))
     screen.print(
         f"test {kind.title} {kind.text(last)} after the last epoch, {kind.text(best)} after "
@@ -107,11 +116,18 @@ def _show_result(screen: Console, task: Task, result: Result) -> None:
 
 
 def _show_epoch(screen: Console, task: Task, metrics: dict[str, Any]) -> None:
+    from petl.config.kinds import SPECTROGRAMS
+
     kind = task.kind
-    score = f"{kind.title} {kind.text(metrics[f'val_{kind.headline}']):>6}"
+    if kind is not SPECTROGRAMS:
+        seen = f"validation {kind.title} {kind.text(metrics[f'val_{kind.headline}']):>6}   "
+    elif "diversity" in metrics:  # it has looked at samples
+        seen = f"diversity {metrics['diversity']:.2f}   "
+    else:
+        seen = ""
     screen.print(
         f"epoch {metrics['epoch']:3} of {task.train.epochs}   loss {metrics['train_loss']:.4f}   "
-        f"validation {score}   {metrics['seconds']:.1f} s"
+        f"{seen}{metrics['seconds']:.1f} s"
     )
 
 

@@ -17,17 +17,19 @@ import torch
 from torch import Tensor
 
 from petl import config
+from petl.backbones.encoder import Origin
 from petl.config.kinds import metric
 from petl.data.load import TaskData
 from petl.errors import UserError
 from petl.methods.subset import start_epoch
 from petl.model.build import Model, restore, trained_state
+from petl.runs.result import Result
 from petl.train.batches import Batches
 from petl.train.failures import memory, nonfinite
 from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
 from petl.train.metrics import objective
-from petl.train.optim import clip, optimiser, schedule
-from petl.train.outcome import Best, Outcome, kept, measured
+from petl.train.optim import clip, filled, optimiser, schedule
+from petl.train.outcome import Best, Outcome, kept, measured, result_of
 from petl.train.seeding import derive
 
 EpochMetrics = dict[str, Any]
@@ -70,6 +72,16 @@ class Fit:
         self.watcher = Watcher()
         self.free_at_start = memory.free_bytes(self.device)
 
+    @property
+    def late(self) -> bool:
+        """May a step that is not finite be found some steps later?"""
+        return self.finite.delayed
+
+    @property
+    def origin(self) -> Origin:
+        """Of the backbone."""
+        return self.model.backbone.origin
+
     # --- what a checkpoint holds
 
     def state(self) -> State:
@@ -101,6 +113,20 @@ class Fit:
         torch.set_rng_state(state["random"])
         if state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"])
+
+    def expected(self, given: State) -> State:
+        """What a checkpoint of this run looks like that has come as far as the given one."""
+        own = self.state()
+        own["adamw"]["state"] = filled(self.adamw, given["adamw"]["state"])
+        own["best"]["weights"] = own["weights"] if given["best"]["weights"] else {}
+        own["best"]["scores"] = dict.fromkeys(given["best"]["scores"], 0.0)
+        own["losses"] = given["losses"].new_empty(given["step"], device="meta")
+        if self.device.type == "cpu":
+            own["random_gpu"] = given["random_gpu"]
+        torch.Generator().set_state(given["random"])
+        if _order(given) != _order(own) or not given["losses"].is_floating_point():
+            raise ValueError("a checkpoint of another run")
+        return own
 
     # --- training, from wherever it is
 
@@ -226,6 +252,13 @@ class Fit:
             weights=weights,
         )
 
+    def result(self, outcome: Outcome, **facts: Any) -> Result:
+        return result_of(self.task, self.data, self.model, outcome, **facts)
+
+    def files(self) -> dict[str, bytes]:
+        """What else the run's folder shows of the training: nothing."""
+        return {}
+
     # --- failing
 
     def _out_of_memory(self, x: Tensor) -> OutOfMemory:
@@ -245,6 +278,11 @@ class Fit:
             f"the {value} in epoch {self.epoch}, step {bad.step + 1}{first}. "
             f"Try a learning rate lower than {self.task.train.lr:g}, warm_up, or clip_norm"
         )
+
+
+def _order(state: State) -> list[list[int]]:
+    """Which parameters the optimiser's groups have."""
+    return [group["params"] for group in state["adamw"]["param_groups"]]
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:

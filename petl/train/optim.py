@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -43,6 +43,16 @@ def _by_decay(modules: Iterable[nn.Module], train: config.Train) -> list[dict[st
                 (decayed if decays else other).append(parameter)
     groups = ((decayed, train.weight_decay), (other, 0.0))
     return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
+
+
+def filled(adam: torch.optim.Optimizer, given: Collection[int]) -> dict[int, dict[str, Tensor]]:
+    """What the state of an Adam looks like once these of its parameters have had a step."""
+    parameters = [p for group in adam.param_groups for p in group["params"]]
+    return {
+        index: {"step": torch.tensor(0.0), "exp_avg": p, "exp_avg_sq": p}
+        for index, p in enumerate(parameters)
+        if index in given
+    }
 
 
 def clip(parameters: Iterable[Tensor], norm: float) -> Tensor:

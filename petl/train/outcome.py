@@ -55,6 +55,9 @@ class Outcome:
     """The weights that the task keeps; empty if it keeps none."""
     outputs: dict[str, np.ndarray]
     """Of the test clips, after the last and the best epoch."""
+    floors: dict[str, Scores] | None = None
+    """Of a generator: the same measures of real clips."""
+    intervals: dict[str, dict[str, list[float]]] | None = None
 
 
 def measured(
@@ -114,8 +117,8 @@ def result_of(
         epochs=outcome.epochs,
         frozen_cache=frozen,
         timing=timing,
-        peak_memory_mb=_peak_memory_mb(next(model.parameters()).device),
-        backbone=_loaded(model.backbone.origin),
+        peak_memory_mb=peak_memory_mb(next(model.parameters()).device),
+        backbone=loaded(model.backbone.origin),
         environment=environment,
     )
 
@@ -131,7 +134,7 @@ def _augment(task: config.Task, data: TaskData) -> AugmentFacts | None:
     return facts
 
 
-def _loaded(origin: Origin) -> LoadedBackbone:
+def loaded(origin: Origin) -> LoadedBackbone:
     return {
         "layout": origin.layout,
         "taken": origin.taken,
@@ -142,7 +145,7 @@ def _loaded(origin: Origin) -> LoadedBackbone:
     }
 
 
-def _peak_memory_mb(device: torch.device) -> float:
+def peak_memory_mb(device: torch.device) -> float:
     """The GPU's allocations where there is one, else the process's resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20

@@ -30,7 +30,7 @@ def both(run: RunDir) -> list[Any]:
 
 
 def test_what_is_long_is_left_out_of_a_summary() -> None:
-    assert {"task", "classes", "confusion", "per_class", "backbone"} == BULKY
+    assert {"task", "classes", "confusion", "per_class", "backbone", "generator"} == BULKY
 
 
 def test_keys_of_a_newer_version_are_kept_at_every_level(run: RunDir) -> None:

@@ -1,0 +1,1 @@
+"""The training of a generator on a fold's training clips: its steps, its looks, its result."""
