@@ -18,8 +18,8 @@ CELL = (96, 64)
 GAP = 4
 LOUDEST, NOTHING = 254, 255
 """Of a cell; between cells, which is white."""
-PER_INCH = 220
-"""Frames of a grid to an inch of paper."""
+PER_INCH, WIDE = 220, 13
+"""Frames of a grid to an inch of paper, and to a letter above a column."""
 
 
 def limits_of(spectrograms: np.ndarray) -> Limits:
@@ -78,7 +78,9 @@ def grid(
     colours = mpl.colormaps["magma"].with_extremes(over="white")
     axis.imshow(image, cmap=colours, vmin=0, vmax=LOUDEST, interpolation="nearest")
     frames, bins = cells[0].shape[1:]
-    axis.set_xticks([(frames + GAP) * i + frames / 2 for i in range(len(columns))], columns)
+    turned = 90 * any(WIDE * len(column) > frames for column in columns)
+    places = [(frames + GAP) * i + frames / 2 for i in range(len(columns))]
+    axis.set_xticks(places, columns, rotation=turned)
     axis.set_yticks([(bins + GAP) * i + bins / 2 for i in range(len(rows))], rows)
     axis.xaxis.tick_top()
     axis.tick_params(length=0, labelsize=6.5, labelcolor=INK)

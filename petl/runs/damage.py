@@ -120,5 +120,5 @@ def _kind(file: Path, name: str) -> str:
 KNOWN = (
     *("task.json", "claim.json", "metrics.jsonl", "result.json", "failure.json", "log.txt"),
     *("resume.safetensors", "resume.before.safetensors", "weights.safetensors"),
-    "predictions.json",
+    *("predictions.json", "samples.png"),
 )

@@ -8,6 +8,7 @@
       result.json     written last: a run is done if and only if it exists and is whole
       failure.json    why the last try failed, and its class; removed when the next try starts
       weights.safetensors   what was trained, if the study keeps it
+      samples.png     a generator's samples every few epochs, below real clips
       predictions.json      a regression's answers for the test clips (petl/runs/predictions.py)
       *.damaged       a damaged file that training has replaced
       log.txt         for people: each epoch, and the traceback of a failure

@@ -102,6 +102,8 @@ class Attempt(Watcher):
             write_atomic(self.run.predictions_file, predictions, check=self.claim.check)
         if outcome.weights:
             kind = self.task.weights.removesuffix("-if-small")
+            if self.task.generator is not None:
+                kind = "average"
             epoch = outcome.epochs if kind == "last" else outcome.best_epoch
             save_weights(self.run, outcome.weights, kind, epoch, self.claim.check)
         write_json(self.run.result_file, result, self.claim.check)
@@ -206,6 +208,9 @@ class Attempt(Watcher):
 
     def batch(self) -> None:
         self.claim.touch()
+
+    def leave(self, weights: dict[str, torch.Tensor], epoch: int) -> None:
+        save_weights(self.run, weights, "last-good", epoch, self.claim.check)
 
     def _progress(self, done: int, clips: int) -> None:
         self.claim.touch()

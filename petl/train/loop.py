@@ -49,6 +49,9 @@ class Watcher:
     def batch(self) -> None:
         """After each batch of an evaluation."""
 
+    def leave(self, weights: dict[str, Tensor], epoch: int) -> None:
+        """What is left of a generator that cannot go on: its weights at the last good look."""
+
 
 class Fit:
     """A model while it trains."""

@@ -34,6 +34,10 @@ NEVER = {
         "use a smaller train.micro_batch, or layer_checkpointing: on",
     ),
     "diverged": ("diverged", "try a lower train.lr"),
+    "collapsed": (
+        "collapsed",
+        "change the generator's settings; the message of each run says which",
+    ),
     "no-kernels": (
         "GPU that the image's torch has no code for",
         "use the other image (docs/container.md), or another gpu_type",

@@ -18,11 +18,20 @@ class Diverged(UserError):
     """The loss or the gradient is not finite."""
 
 
+class Collapsed(UserError):
+    """A generator's training has left every good way, though its numbers are finite."""
+
+
 class OutOfMemory(UserError):
     """The batch does not fit."""
 
 
-CLASSES = {Diverged: "diverged", OutOfMemory: "out-of-memory", NoKernels: "no-kernels"}
+CLASSES = {
+    Diverged: "diverged",
+    Collapsed: "collapsed",
+    OutOfMemory: "out-of-memory",
+    NoKernels: "no-kernels",
+}
 
 
 def failure_class(error: BaseException) -> str:

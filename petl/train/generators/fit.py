@@ -17,9 +17,10 @@ from petl import config
 from petl.backbones.hub import Hub
 from petl.data.load import TaskData
 from petl.generate.build import build
+from petl.generate.collapse import CERTAIN_STEPS, NORMS, Watch
 from petl.runs import gpus
 from petl.runs.result import Result
-from petl.train.failures.kinds import Diverged, OutOfMemory, is_out_of_memory
+from petl.train.failures.kinds import Collapsed, Diverged, OutOfMemory, is_out_of_memory
 from petl.train.generators.clips import TrainingClips
 from petl.train.generators.looks import Looks
 from petl.train.generators.outcome import Measuring, outcome_of, result_of
@@ -27,6 +28,12 @@ from petl.train.loop import EpochMetrics, State, Watcher
 from petl.train.optim import filled
 from petl.train.outcome import Outcome
 from petl.train.seeding import generator, seeded
+
+ADVICE = {
+    "gan": "a lower generator.discriminator_lr, or a lower train.lr",
+    "r3gan": "a larger generator.gamma, or a lower train.lr",
+    "flow": "a lower train.lr",
+}
 
 
 class GeneratorFit:
@@ -48,6 +55,10 @@ class GeneratorFit:
         self.epoch, self.step, self.seconds, self.trained_s = 1, 0, 0.0, 0.0
         self.curves: dict[str, list[Any]] = {}
         """Of this epoch: the sum of each over its steps, and their number."""
+        self.collapse = Watch()
+        self.good_epoch = 0
+        self.good_weights: dict[str, Tensor] = {}
+        """The averaged weights of the last look at which nothing was wrong."""
         self.watcher = Watcher()
 
     @property
@@ -67,19 +78,21 @@ class GeneratorFit:
             "trained_s": self.trained_s,
             "curves": self.curves,
             "looks": self.looks.state(),
+            "collapse": self.collapse.state_dict(),
+            "good": {"epoch": self.good_epoch, "weights": self.good_weights},
         }
 
     def restore(self, state: State) -> None:
         self.generator.load_state_dict(state["generator"])
         for name, optimiser in self.generator.optimisers.items():
             groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict(
-                {"state": state["optimisers"][name], "param_groups": groups}
-            )
+            optimiser.load_state_dict({"state": state["optimisers"][name], "param_groups": groups})
         self.epoch, self.step = state["epoch"], state["step"]
         self.seconds, self.trained_s = state["seconds"], state["trained_s"]
         self.curves = {name: list(sums) for name, sums in state["curves"].items()}
         self.looks.restore(state["looks"])
+        self.collapse.load_state_dict(state["collapse"])
+        self.good_epoch, self.good_weights = state["good"]["epoch"], state["good"]["weights"]
 
     def expected(self, given: State) -> State:
         """What a checkpoint of this run looks like that has come as far as the given one."""
@@ -88,6 +101,8 @@ class GeneratorFit:
             own["optimisers"][name] = filled(optimiser, given["optimisers"][name])
         own["curves"] = {name: [0.0, 0] for name in given["curves"] if name.isidentifier()}
         own["looks"] = self.looks.expected(given["looks"])
+        own["collapse"] = _expected(given["collapse"])
+        own["good"]["weights"] = self._average() if given["good"]["weights"] else {}
         if not 0 <= given["step"] <= self.clips.steps:
             raise ValueError(f"an epoch of this run has {self.clips.steps} steps")
         return own
@@ -96,8 +111,13 @@ class GeneratorFit:
 
     def run(self, watcher: Watcher | None = None) -> Outcome:
         self.watcher = watcher = watcher or self.watcher
-        while self.epoch <= self.task.train.epochs:
-            watcher.epoch(self, self._epoch(watcher))
+        try:
+            while self.epoch <= self.task.train.epochs:
+                watcher.epoch(self, self._epoch(watcher))
+        except (Collapsed, Diverged):
+            if self.good_weights:
+                watcher.leave(self.good_weights, self.good_epoch)
+            raise
         return outcome_of(self)
 
     def _epoch(self, watcher: Watcher) -> EpochMetrics:
@@ -137,15 +157,18 @@ class GeneratorFit:
                 f"frames: a smaller train.micro_batch than "
                 f"{self.task.train.micro_batch or len(clips)} needs less and gives the same step"
             ) from None
-        numbers = torch.stack([value.detach().double() for value in told.values()]).tolist()
-        for name, value in zip(told, numbers, strict=True):
+        values = torch.stack([value.detach().double() for value in told.values()]).tolist()
+        numbers = dict(zip(told, values, strict=True))
+        for name, value in numbers.items():
             if not math.isfinite(value):
                 raise Diverged(
                     f"{name} is {value:g} in {where}. Try a learning rate lower than "
-                    f"{self.task.train.lr:g}, or train.clip_norm"
+                    f"{self.task.train.lr:g}, or train.clip_norm{self._left()}"
                 )
             sums = self.curves.setdefault(name, [0.0, 0])
             sums[0], sums[1] = sums[0] + value, sums[1] + 1
+        if verdict := self.collapse.step(numbers):
+            raise self._collapsed(verdict, where)
 
     # --- looking
 
@@ -154,10 +177,31 @@ class GeneratorFit:
 
     def _look(self) -> EpochMetrics:
         made = self.looks.look(self.generator, self.epoch)
+        diversity = self.looks.diversity(made)
+        if not math.isfinite(diversity):
+            raise Diverged(f"a sample is not finite after epoch {self.epoch}{self._left()}")
+        if verdict := self.collapse.look(diversity):
+            raise self._collapsed(verdict, f"epoch {self.epoch}")
+        if not self.collapse.low:
+            self.good_epoch, self.good_weights = self.epoch, self._average()
         return {
-            "diversity": self.looks.diversity(made),
+            "diversity": diversity,
             "val_kernel_distance_mel": self.measuring.cheap(made),
         }
+
+    def _average(self) -> dict[str, Tensor]:
+        average = self.generator.average.state_dict().items()
+        return {name: tensor.detach().clone() for name, tensor in average}
+
+    def _collapsed(self, verdict: str, where: str) -> Collapsed:
+        return Collapsed(
+            f"collapsed in {where}: {verdict}. Try {ADVICE[self.settings.kind]}{self._left()}"
+        )
+
+    def _left(self) -> str:
+        if not self.good_weights:
+            return ""
+        return f"; weights.safetensors has the averaged weights of epoch {self.good_epoch}"
 
     def files(self) -> dict[str, bytes]:
         """Beside the metrics, and as new as they are."""
@@ -168,3 +212,15 @@ class GeneratorFit:
 
     def result(self, outcome: Outcome, **facts: Any) -> Result:
         return result_of(self, outcome, **facts)
+
+
+def _expected(given: State) -> State:
+    """What the state of a `Watch` looks like that has seen as much as the given one."""
+    names = [name for name in given["norms"] if name.isidentifier()]
+    return {
+        "certain": [True] * min(len(given["certain"]), CERTAIN_STEPS),
+        "norms": {name: [0.0] * min(len(given["norms"][name]), NORMS) for name in names},
+        "large": dict.fromkeys(names, 0),
+        "looks": 0,
+        "low": 0,
+    }

@@ -15,6 +15,7 @@ from torch import Tensor
 from petl import config
 from petl.config.kinds import NUMBERS
 from petl.generate.base import Generator
+from petl.generate.collapse import diversity
 from petl.generate.pictures import grid, limits_of, small
 from petl.train.generators.clips import TrainingClips
 from petl.train.seeding import derive, generator
@@ -46,8 +47,7 @@ class Looks:
         return made
 
     def diversity(self, made: Tensor) -> float:
-        """The mean distance between two samples, as a share of that between two real clips."""
-        return float(_apart(made) / _apart(self.real))
+        return diversity(made, self.conditions, self.real, self.conditions)
 
     def picture(self) -> bytes | None:
         """A PNG; None where no package can draw, or before the first look."""
@@ -73,10 +73,6 @@ class Looks:
         """What the state looks like after as many looks."""
         number = min(len(given["epochs"]), MOST_ROWS)
         return {"epochs": [1] * number, "rows": [torch.from_numpy(self._cells(self.real))] * number}
-
-
-def _apart(clips: Tensor) -> Tensor:
-    return torch.pdist(clips.flatten(1).float()).mean()
 
 
 def _named(condition: Tensor, names: tuple[str, ...], task: config.Task) -> str:

@@ -69,14 +69,13 @@ def outcome_of(fit: GeneratorFit) -> Outcome:
         fit.watcher.batch()
     test = found["test_last"]
     scores: Scores = test.scores
-    average = fit.generator.average.state_dict().items()
     outcome = Outcome(
         {"test_last": scores, "test_best": scores, "val_best": found["val_best"].scores},
         best_epoch=fit.epoch - 1,
         epochs=fit.epoch - 1,
         confusion={},
         per_class={},
-        weights={name: tensor.detach().clone() for name, tensor in average},
+        weights=dict(fit.generator.average.state_dict()),
         outputs={},
     )
     outcome.floors = {"real": test.floor}
