@@ -172,8 +172,10 @@ class Result(Summary):
 
 BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
 SPLITS = tuple(Metrics.__annotations__)
-_OPTIONAL = ("synthetic", "clips", "floors", "intervals", "frozen_cache", "per_class", "backbone")
-_OPTIONAL += ("augment", "generator")
+_OPTIONAL = {
+    *("synthetic", "clips", "floors", "intervals", "frozen_cache", "per_class", "backbone"),
+    *("augment", "generator"),
+}
 _adapter = TypeAdapter(Result)
 
 

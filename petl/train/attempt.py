@@ -42,12 +42,13 @@ from petl.train.checkpoint import Checkpoints, check, read, save_weights
 from petl.train.failures.kinds import Diverged, Interrupted, failure_class
 from petl.train.frozen import compute_once, told
 from petl.train.generators.fit import GeneratorFit
-from petl.train.loop import EpochMetrics, Fit, Watcher
+from petl.train.loop import Fit
 from petl.train.objectives.build import build, refuse_padding
 from petl.train.outcome import Outcome
 from petl.train.regression import answers
 from petl.train.seeding import derive, seeded
 from petl.train.trackers import Trackers
+from petl.train.watcher import EpochMetrics, Watcher
 
 
 @dataclass

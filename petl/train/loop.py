@@ -31,26 +31,7 @@ from petl.train.metrics import objective
 from petl.train.optim import clip, filled, optimiser, schedule
 from petl.train.outcome import Best, Outcome, kept, measured, result_of
 from petl.train.seeding import derive
-
-EpochMetrics = dict[str, Any]
-"""A line of metrics.jsonl."""
-State = dict[str, Any]
-
-
-class Watcher:
-    """Called after every step, and after every epoch with its metrics. This one does nothing."""
-
-    def step(self, fit: Fit) -> None:
-        pass
-
-    def epoch(self, fit: Fit, metrics: EpochMetrics) -> None:
-        pass
-
-    def batch(self) -> None:
-        """After each batch of an evaluation."""
-
-    def leave(self, weights: dict[str, Tensor], epoch: int) -> None:
-        """What is left of a generator that cannot go on: its weights at the last good look."""
+from petl.train.watcher import EpochMetrics, State, Watcher
 
 
 class Fit:

@@ -15,9 +15,9 @@ from petl.runs.directory import RunDir
 from petl.runs.result import Result
 from petl.train.attempt import Attempt
 from petl.train.failures.kinds import Interrupted, explained
-from petl.train.loop import EpochMetrics
 
 __all__ = ["Interrupted", "run_task", "train"]
+from petl.train.watcher import EpochMetrics
 
 
 def train(

@@ -24,10 +24,10 @@ from petl.train.failures.kinds import Collapsed, Diverged, OutOfMemory, is_out_o
 from petl.train.generators.clips import TrainingClips
 from petl.train.generators.looks import Looks
 from petl.train.generators.outcome import Measuring, outcome_of, result_of
-from petl.train.loop import EpochMetrics, State, Watcher
 from petl.train.optim import filled
 from petl.train.outcome import Outcome
 from petl.train.seeding import generator, seeded
+from petl.train.watcher import EpochMetrics, State, Watcher
 
 ADVICE = {
     "gan": "a lower generator.discriminator_lr, or a lower train.lr",
