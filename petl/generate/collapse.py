@@ -19,7 +19,8 @@ NORMS, FEWEST_NORMS = 200, 50
 EXPLODED, EXPLODED_STEPS = 100.0, 10
 """So many steps in a row, a gradient is larger than the median before by this factor."""
 FIRST_LOOKS, LOW_LOOKS = 2, 2
-"""Looks before diversity counts, and how many in a row it has to be low."""
+"""Looks before diversity counts, besides as many steps as `NORMS`; and how many in a row it has to
+be wrong."""
 LOWEST, HIGHEST = 0.2, 10.0
 
 
@@ -67,7 +68,8 @@ class Watch:
     def look(self, diversity: float) -> str | None:
         """After each look at samples, with their `diversity`."""
         self.looks += 1
-        if self.looks <= FIRST_LOOKS:
+        steps = max((len(known) for known in self.norms.values()), default=0)
+        if self.looks <= FIRST_LOOKS or steps < NORMS:
             return None
         self.low = 0 if LOWEST <= diversity <= HIGHEST else self.low + 1
         if self.low < LOW_LOOKS:

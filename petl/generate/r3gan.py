@@ -50,6 +50,8 @@ class Maker(nn.Module):
         self.to_middle = convolution(4 * width, 2 * width)
         self.to_high = convolution(2 * width, width)
         self.last = convolution(width, PATCH * PATCH, 3)
+        with torch.no_grad():  # the same for all values of a patch, or samples start as a grid
+            self.last.weight.copy_(self.last.weight[:1].expand_as(self.last.weight))
 
     def forward(self, latents: Tensor, conditions: Tensor) -> Tensor:
         high, middle, _ = sizes(self.space)
