@@ -42,8 +42,9 @@ class R3GAN(_Generator):
     kind: Literal["r3gan"]
     width: Count = 32
     latent: Count = 64
-    gamma: Rate = 10.0
-    """The weight of the two penalties."""
+    gamma: Rate = 100.0
+    """The weight of the two penalties. What is right depends on the data and on the size of clips:
+    if the discriminator is nearly always right and samples become alike, a larger one helps."""
     penalty_every: Count = 1
     """Steps between two penalties, which are then multiplied by this number."""
 
