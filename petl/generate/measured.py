@@ -139,9 +139,17 @@ def resampled(
         found = [half[name] for half in halves if name in half]
         if len(found) > RESAMPLES // 2:
             wide = WIDE * float(np.std(found, ddof=1))
-            low, high = (0.0, 1.0) if metric(name).percent else (-math.inf, math.inf)
+            low, high = _range(name)
             intervals[name] = (max(value - wide, low), min(value + wide, high))
     return values, intervals
+
+
+def _range(name: str) -> tuple[float, float]:
+    """What a metric can be; an interval ends there."""
+    if name == "frequency_correlation" or name.startswith("condition_ccc"):
+        return -1.0, 1.0
+    below_0 = name.startswith(("kernel_distance", "frechet_infinite", "score_0_100"))
+    return -math.inf if below_0 else 0.0, 1.0 if metric(name).percent else math.inf
 
 
 def _distances(
@@ -154,10 +162,12 @@ def _distances(
         part, points = pairs.part(of_real, of_made), (real[of_real], made[of_made])
         density, coverage = measures.density_coverage(part)
         frechet = measures.frechet_distance(*points)
+        subsets = 16 if len(of_made) == len(made) else 2
+        infinite = measures.frechet_at_infinity(*points, draws, subsets, known=frechet)
         return {
             "kernel_distance": measures.kernel_distance(part, width),
             "frechet_distance": frechet,
-            "frechet_infinite": measures.frechet_at_infinity(*points, draws, known=frechet),
+            "frechet_infinite": infinite,
             "density": density,
             "coverage": coverage,
         }

@@ -152,9 +152,11 @@ def test_the_interval_of_a_mean_is_the_textbooks(monkeypatch) -> None:
     values = np.random.default_rng(0).normal(size=100)
     monkeypatch.setattr(measured, "RESAMPLES", 300)
     draws = np.random.default_rng(1)
-    scores, intervals = resampled(lambda rows: {"x": values[rows].mean()}, (100,), draws)
-    low, high = intervals["x"]
-    assert (low + high) / 2 == pytest.approx(scores["x"]) == pytest.approx(values.mean())
+    scores, intervals = resampled(
+        lambda rows: {"kernel_distance": values[rows].mean()}, (100,), draws
+    )
+    (low, high), value = intervals["kernel_distance"], scores["kernel_distance"]
+    assert (low + high) / 2 == pytest.approx(value) == pytest.approx(values.mean())
     assert high - low == pytest.approx(2 * 1.96 * values.std(ddof=1) / 10, rel=0.1)
 
 
@@ -163,6 +165,14 @@ def test_an_interval_of_a_share_stays_between_0_and_1() -> None:
     draws = np.random.default_rng(0)
     _, intervals = resampled(lambda rows: {"copies": hits[rows].mean()}, (20,), draws)
     assert 0 < intervals["copies"][0] < intervals["copies"][1] == 1
+
+
+def test_an_interval_of_a_distance_starts_at_0_unless_it_can_be_less() -> None:
+    draws = np.random.default_rng(0)
+    values = draws.normal(size=20) + 0.1
+    names = ("frechet_distance_mel", "kernel_distance_mel")
+    _, intervals = resampled(lambda rows: dict.fromkeys(names, values[rows].mean()), (20,), draws)
+    assert intervals[names[0]][0] == 0 > intervals[names[1]][0]
 
 
 @pytest.mark.slow
