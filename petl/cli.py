@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "evaluate": ("petl.use.predict.commands:evaluate", "Evaluate a trained run again."),
     "predict": ("petl.use.predict.commands:predict", "Classify sound files with a trained run."),
+    "generate": ("petl.generate.commands:generate", "Make synthetic clips with a generator."),
     "export": ("petl.use.commands:export", "Export a trained run for others to use."),
     "curves": ("analysis.figures.commands:curves", "Draw loss and accuracy over epochs."),
     "count": ("petl.model.commands:count", "Count what each method trains."),

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from petl import __version__
-from petl.config import Dataset, Image, Mel
+from petl.config import Dataset, FilterBank, Image, Mel
 from petl.data import features, mel
 from petl.errors import UserError
 from petl.terminal import printable
@@ -60,6 +60,11 @@ class Back:
     @property
     def rate(self) -> int:
         return self.dataset.front_end.rate
+
+    @property
+    def knows_level(self) -> bool:
+        """Does a spectrogram say how loud its sound is?"""
+        return isinstance(self.dataset.front_end, FilterBank)
 
     def sound(self, raw: np.ndarray, seed: int) -> np.ndarray:
         """Mono float32 at `rate`, the same to the last bit for the same seed."""

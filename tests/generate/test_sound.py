@@ -129,8 +129,8 @@ def test_what_is_louder_than_a_file_can_hold_is_made_quieter_and_says_so() -> No
 
 @pytest.mark.slow
 def test_real_clips_keep_their_spectrogram(shared_data: Path) -> None:
-    files = sorted(shared_data.glob("esc10/audio/*.ogg"))[::100]
-    files += sorted(shared_data.glob("fsdd/recordings/*.wav"))[::400]
+    files = sorted(shared_data.glob("esc10/audio/*.ogg"))[::200]
+    files += sorted(shared_data.glob("fsdd/recordings/*.wav"))[::800]
     mel = {"kind": "mel", "rate": 16_000, "n_fft": 1024, "hop": 320, "bins": 128, "seconds": 5}
     for of in (
         dataset(512, statistics={"mean": -4.3, "std": 4.6}),
