@@ -59,15 +59,7 @@ def generate(
         typer.Option("--class", metavar="NAME", help="A class; can be repeated."),
     ] = None,
     number: Annotated[
-        int,
-        typer.Option(
-            "-n",
-            "--number",
-            min=1,
-            max=MOST,
-            metavar="N",
-            help="Clips of each condition; of drawn ones, all.",
-        ),
+        int, typer.Option("-n", "--number", metavar="N", help="Clips of each condition.")
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the noise.")] = 0,
     real: Annotated[
@@ -99,6 +91,8 @@ def generate(
     need("torch", "train")
     if at and classes:
         raise UserError("choose --at or --class: a generator has targets or classes")
+    if not 1 <= number <= MOST:
+        raise UserError(f"-n {number}: should be 1 to {MOST}")
     refuse_taken(out)
     need("matplotlib", "analysis")
     from petl.generate.asked import Conditions
@@ -142,11 +136,15 @@ def _agree(outside: str, yes: bool) -> None:
     """A generator says nothing about what it has never seen, but makes a clip all the same."""
     if not outside:
         return
-    if not yes and not sys.stdin.isatty():
+    if not yes and not _on_a_terminal():
         raise UserError(f"{outside}; --yes makes the clips all the same")
     echo(f"petl: warning: {outside}", err=True)
     if not yes and not agrees("Make these clips?"):
         raise typer.Exit
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _training(fitted: Fitted, places: Places, needed: bool) -> Training | None:
