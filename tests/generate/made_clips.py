@@ -1,4 +1,4 @@
-"""Finished runs of generators, made without fitting: the networks are as new."""
+"""Two small corpora, of classes and of two targets, and tasks of generators for them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-from made_runs import finished
-from safetensors.torch import save_file
 
 from petl.config import Task
 from petl.config.study import load_study
-from petl.files import write_json
-from petl.generate.base import Space
-from petl.generate.build import build
-from petl.generate.conditions import Ranges
-from petl.generate.fitted import facts_of
-from petl.runs.directory import RunDir
 
 RATE = 16_000
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -41,25 +32,12 @@ methods:
   small: {{like: flow, generator: {{width: 4, steps: 2}}}}
 set: {{train: {{epochs: 2, batch_size: 4}}}}
 """
-OF_NUMBERS: Ranges = {"valence": (-0.75, 0.75), "arousal": (-0.5, 0.5)}
 
 
 def tasks(file: Path) -> dict[tuple[str, str], Task]:
     """By dataset and method."""
     file.write_text(STUDY)
     return {(one.names.dataset, one.names.method): one for one in load_study(file).tasks}
-
-
-def fitted_run(of: Task, runs: Path, ranges: Ranges) -> RunDir:
-    run = finished(of, runs)
-    space = Space(of.dataset.frames, of.dataset.bins, len(ranges), -6.0, 3.0, -15.9, 2.0)
-    torch.manual_seed(1)
-    assert of.generator is not None
-    save_file(build(of.generator, space).average.state_dict(), run.weights_file)
-    result = run.result()
-    assert result is not None
-    write_json(run.result_file, {**result, "generator": facts_of(space, ranges, "0" * 16, 1.0)})
-    return run
 
 
 def write_clips(data: Path, classes: tuple[str, str]) -> None:
