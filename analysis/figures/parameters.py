@@ -23,6 +23,7 @@ from petl.picture import MARKERS, PANEL_HEIGHT, STYLE, annotate, color_of, dress
 
 FRONT = "Dashed: Pareto front"
 FLOOR = "Dotted: without a network"
+REAL = "Dotted: real clips in the place of synthetic ones"
 
 
 def parameters(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> Figure:
@@ -44,7 +45,7 @@ def draw(table: Table, width: float | None = None, notes: Sequence[str] = ()) ->
             axis.set_ylabel(in_words(table.measure))
         if column + across >= len(axes):
             axis.set_xlabel("Trainable parameters, without the head")
-    about = [FRONT] * any(map(bool, fronts)) + [FLOOR] * any(below)
+    about = [FRONT] * any(map(bool, fronts)) + [_floor(table)] * any(below)
     annotate(figure, MADE_UP if table.synthetic else "", [*about, *notes])
 
     # names need the final size of the axes
@@ -88,6 +89,10 @@ def _panel(axis: Axes, table: Table, column: int) -> list[tuple[float, float]]:
         return []
     axis.plot(*zip(*corners, strict=True), color="#888888", lw=0.8, ls=(0, (4, 2)), zorder=2)
     return corners
+
+
+def _floor(table: Table) -> str:
+    return REAL if any(row.method == "real" for row in table.floors) else FLOOR
 
 
 def _floors(axis: Axes, table: Table, column: int) -> bool:

@@ -149,7 +149,9 @@ def notes(table: Table, extras: Extras) -> Iterator[str]:
     yield f"{table.measure.in_words}{', lower is better' if table.measure.lowest_first else ''}"
     if table.floors:
         names = " and ".join(row.label for row in table.floors)
-        yield f"Below the line, not ranked: {names}, without a network, on the same clips"
+        real = any(row.method == "real" for row in table.floors)
+        how = "in the place of synthetic ones" if real else "without a network, on the same clips"
+        yield f"Below the line, not ranked: {names}, {how}"
     if any(cell.mixed for row in table.rows for cell in row.cells):
         yield f"{MIXED}: its runs were made with several codes; --trace ROW COLUMN lists them"
     if extras.comparison:

@@ -12,17 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import petl
 from petl.config import Task
-from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, metric
+from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, SPECTROGRAMS, metric
 from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
 from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
 from petl.runs import synthetic_numbers as numbers
+from petl.runs import synthetic_spectrograms as spectrograms
 from petl.runs.confusion import averages
 from petl.runs.directory import Runs
 from petl.runs.result import Environment, Params, PerClass, Result, Scores, new_result
@@ -150,6 +151,8 @@ def _write(folder: Path, content: Mapping[str, bytes]) -> None:
 
 def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
     """The validation score rises to about the test score, along a curve that flattens."""
+    if task.kind is SPECTROGRAMS:
+        return spectrograms.history(task, end, random)
     epochs, chance = task.train.epochs, 1 / max(2, task.dataset.outputs)
     pace = random.uniform(3, 6) / epochs
     seconds = random.uniform(8, 40)
@@ -167,8 +170,13 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
 def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: Random) -> Result:
     kind = task.kind
     rank, primary = metric(task.best_by).rank, f"val_{task.best_by}"
-    best = max(rows, key=lambda row: rank(row[primary]))  # the first of equals
+    seconds = sum(row["seconds"] for row in rows)
     after = {"test_last": test, "test_best": min(1.0, max(0.0, test + random.gauss(0, 0.004)))}
+    floors = numbers.floors(task) if kind is NUMBERS else None
+    if kind is SPECTROGRAMS:  # measured once, in the end
+        after["test_best"], floors = test, spectrograms.floors()
+        rows = [{**rows[-1], **{f"val_{k}": v for k, v in spectrograms.scores(test).items()}}]
+    best = max(rows, key=lambda row: rank(row[primary]))  # the first of equals
     confusion: dict[str, Confusion | None] = dict.fromkeys(after)
     if kind is ONE_LABEL:
         clips = _clips(task)
@@ -185,13 +193,14 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
         statistics=None,
         params=_params(task),
         metrics={"test_last": last, "test_best": after_best, "val_best": validated},
-        floors=numbers.floors(task) if kind is NUMBERS else None,
+        floors=floors,
+        intervals=spectrograms.intervals(test) if kind is SPECTROGRAMS else None,
         confusion=confusion,
         per_class={name: _per_class(task, score, random) for name, score in after.items()},
         best_epoch=best["epoch"],
-        epochs=len(rows),
+        epochs=rows[-1]["epoch"],
         timing={
-            "seconds": sum(row["seconds"] for row in rows) + 20,
+            "seconds": seconds + 20,
             "data_seconds": 12.0,
             "tries": 1,
         },
@@ -201,24 +210,15 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
 
 
 def _environment() -> Environment:
-    made_up = "synthetic"
-    return {
-        "petl": petl.__version__,
-        "git_commit": made_up,
-        "lock_hash": made_up,
-        "image": made_up,
-        "python": made_up,
-        "torch": made_up,
-        "cuda": made_up,
-        "gpu": made_up,
-        "host": made_up,
-        "threads": 1,
-        "slurm_job_id": None,
-    }
+    names = ("git_commit", "lock_hash", "image", "python", "torch", "cuda", "gpu", "host")
+    made_up = cast(Environment, dict.fromkeys(names, "synthetic"))
+    return {"petl": petl.__version__, **made_up, "threads": 1, "slurm_job_id": None}
 
 
 def _scores(task: Task, score: float, random: Random) -> Scores:
     """The other metrics follow from the score."""
+    if task.kind is SPECTROGRAMS:
+        return spectrograms.scores(score)
     if task.kind is NO_LABELS:
         return {NO_LABELS.headline: _loss(score)}
     if task.kind is SEVERAL_LABELS:
@@ -275,9 +275,10 @@ def _params(task: Task) -> Params:
     """Estimated from the method's size if it has one, else drawn by its name; not counted."""
     known = {"full": AST, "linear": 1_536, "bitfit": 102_144}
     drawn = round(10 ** Random(f"{task.names.method} params").uniform(5.0, 5.7))
-    without_head = known.get(task.method.family) or _roughly(task.method) or drawn
+    family = task.method.family if task.generator is None else ""
+    without_head = known.get(family) or _roughly(task.method) or drawn
     trainable = without_head + 769 * task.dataset.outputs
-    total = trainable if task.method.family == "full" else AST + trainable
+    total = AST + trainable if family and family != "full" else trainable
     return {
         "trainable": trainable,
         "trainable_without_head": without_head,
