@@ -114,7 +114,8 @@ class Table:
     datasets: tuple[Dataset, ...]
     rows: tuple[Row, ...] = field(repr=False)
     floors: tuple[Row, ...] = field(default=(), repr=False)
-    """What predicts a regression's targets without a network, on the same splits. Not ranked."""
+    """What predicts a regression's targets without a network, on the same splits, or what real
+    clips measure in the place of synthetic ones. Not ranked."""
 
     @property
     def title(self) -> str:

@@ -96,7 +96,7 @@ def _floor(table: Table) -> str:
 
 
 def _floors(axis: Axes, table: Table, column: int) -> bool:
-    """A line with its name at the right for each predictor without a network."""
+    """A line with its name at the right for each of the floors."""
     known = [(row.label, row.cells[column].mean) for row in table.floors]
     for label, mean in ((label, mean) for label, mean in known if math.isfinite(mean)):
         axis.axhline(mean, color="#888888", lw=0.8, ls=":", zorder=1)

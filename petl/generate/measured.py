@@ -21,12 +21,14 @@ from petl.config.kinds import NUMBERS, SEVERAL_LABELS, metric
 from petl.data.ranking import average_precision
 from petl.data.ridge import PIECE, Ridge
 from petl.generate import measures
-from petl.generate.released_score import released_score, summaries
+from petl.generate.released_score import Summary, released_score, summaries
 from petl.runs.result import Scores
 
 Embed = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Points (clips, dimensions) of spectrograms (clips, frames, bins), of the rows in the second."""
 Intervals = dict[str, tuple[float, float]]
+Draws = tuple[np.random.Generator, np.random.Generator]
+"""For synthetic clips, and for the floor: it is the same beside any synthetic clips."""
 
 RESAMPLES, WIDE, FEW = 100, 1.96, 10
 """With fewer clips than FEW on a side, there is no interval."""
@@ -96,9 +98,9 @@ def measure(
 
     Clips with a NaN or an infinite number are left out and counted as `broken`.
     """
-    draws = np.random.default_rng(seed)
-    synthetic, train = synthetic.drawn(CLIPS, draws), train.drawn(TRAINING, draws)
-    test, usable = test.drawn(CLIPS, draws), synthetic.finite()
+    both = draws, real_draws = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    synthetic, train = synthetic.drawn(CLIPS, draws), train.drawn(TRAINING, real_draws)
+    test, usable = test.drawn(CLIPS, real_draws), synthetic.finite()
     synthetic, broken = synthetic.part(usable), 1 - usable.mean() if len(usable) else 1.0
     measured = Measured({"broken": float(broken)}, {}, {"broken": 0.0}, {})
     equal = min(len(synthetic), len(train))
@@ -106,18 +108,22 @@ def measure(
         return measured
     # as many of each, because some measures depend on the number
     synthetic = synthetic.drawn(equal, draws)
-    stand_in = np.sort(draws.permutation(len(train))[:equal])
+    stand_in = np.sort(real_draws.permutation(len(train))[:equal])
     for ending, embed in encoders.items():
         made, known, held_out = (embed(c.inputs, c.rows) for c in (synthetic, train, test))
         seen = np.isfinite(made).all(axis=1)
         made, asked = made[seen], synthetic.conditions[seen]
+        ridge = Ridge(known, train.conditions.astype(np.float64))
         for found in (
-            (_distances(made, held_out, draws), _distances(known[stand_in], held_out, draws)),
-            _copied(made, known, held_out, draws),
-            _heard(made, asked, known, train.conditions, held_out, test.conditions, dataset, draws),
+            (_distances(made, held_out, draws), _distances(known[stand_in], held_out, real_draws)),
+            _copied(made, known, held_out, both),
+            (
+                _heard(ridge, made, asked, dataset, draws),
+                _heard(ridge, held_out, test.conditions, dataset, real_draws),
+            ),
         ):
             measured.add(*(_named(ending, *part) for part in found))
-    measured.add(*_score(synthetic, train.part(stand_in), test, statistics, draws))
+    measured.add(*_score(synthetic, train.part(stand_in), test, statistics, both))
     return measured
 
 
@@ -176,12 +182,12 @@ def _distances(
 
 
 def _copied(
-    made: np.ndarray, train: np.ndarray, test: np.ndarray, draws: np.random.Generator
+    made: np.ndarray, train: np.ndarray, test: np.ndarray, both: Draws
 ) -> list[tuple[Scores, Intervals]]:
     """The floor is that of the test clips, against themselves."""
     held_out = measures.nearest(test, train)
 
-    def of(near: np.ndarray) -> tuple[Scores, Intervals]:
+    def of(near: np.ndarray, draws: np.random.Generator) -> tuple[Scores, Intervals]:
         def statistic(one: np.ndarray, other: np.ndarray) -> Scores:
             parts = near[one], held_out[other]
             return {
@@ -191,28 +197,20 @@ def _copied(
 
         return resampled(statistic, (len(near), len(held_out)), draws)
 
-    return [of(measures.nearest(made, train) if len(made) else made), of(held_out)]
+    near = measures.nearest(made, train) if len(made) else np.zeros(0)
+    return [of(near, both[0]), of(held_out, both[1])]
 
 
 def _heard(
-    made: np.ndarray,
-    asked: np.ndarray,
-    train: np.ndarray,
-    train_conditions: np.ndarray,
-    test: np.ndarray,
-    test_conditions: np.ndarray,
+    ridge: Ridge,
+    points: np.ndarray,
+    truth: np.ndarray,
     dataset: Dataset,
     draws: np.random.Generator,
-) -> list[tuple[Scores, Intervals]]:
-    """What a linear map fitted to training clips hears, and as the floor, hears of test clips."""
-    ridge = Ridge(train, train_conditions.astype(np.float64))
-    penalty = ridge.best()
-
-    def of(points: np.ndarray, truth: np.ndarray) -> tuple[Scores, Intervals]:
-        heard = ridge.predict(points, penalty)
-        return resampled(lambda c: agreement(heard[c], truth[c], dataset), (len(points),), draws)
-
-    return [of(made, asked), of(test, test_conditions)]
+) -> tuple[Scores, Intervals]:
+    """What a linear map fitted to training clips hears."""
+    heard = ridge.predict(points, ridge.best())
+    return resampled(lambda c: agreement(heard[c], truth[c], dataset), (len(points),), draws)
 
 
 def agreement(heard: np.ndarray, truth: np.ndarray, dataset: Dataset) -> Scores:
@@ -235,24 +233,24 @@ def _score(
     train: Clips,
     test: Clips,
     statistics: Statistics | None,
-    draws: np.random.Generator,
+    both: Draws,
 ) -> list[tuple[Scores, Intervals]]:
     """On spectrograms of mean 0 and deviation 1, as the released code's."""
     scale = statistics or Statistics(mean=0.0, std=1.0)
     sets = []
-    for clips in (synthetic, train, test):
+    for clips, draws in ((synthetic, both[0]), (train, both[1]), (test, both[1])):
         drawn = clips.drawn(WHOLE, draws)
         sets.append((drawn.inputs[drawn.rows] - scale.mean) / scale.std)
     made, stand_in, real = summaries(*sets)
 
-    def of(other: object) -> tuple[Scores, Intervals]:
+    def of(other: Summary, draws: np.random.Generator) -> tuple[Scores, Intervals]:
         return resampled(
             lambda one, two: released_score(real.part(one), other.part(two)),
             (len(real.low), len(other.low)),
             draws,
         )
 
-    return [of(made), of(stand_in)]
+    return [of(made, both[0]), of(stand_in, both[1])]
 
 
 def _finite(scores: Scores) -> Scores:

@@ -75,15 +75,36 @@ def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _results(result: Result, task: Task) -> Iterator[str]:
-    for split in SPLITS:
-        scores: Mapping[str, float] = result["metrics"][split]  # type: ignore[literal-required]
-        yield f"{split}: {', '.join(f'{name} {_text(name, v)}' for name, v in scores.items())}"
+    if (real := result.get("floors", {}).get("real")) is not None:
+        yield from _section("synthetic clips, and real ones in their place", _beside(result, real))
+    else:
+        for split in SPLITS:
+            scores: Mapping[str, float] = result["metrics"][split]  # type: ignore[literal-required]
+            yield f"{split}: {', '.join(f'{name} {_text(name, v)}' for name, v in scores.items())}"
     params, timing = result["params"], result["timing"]
     yield (
         f"{params['trainable']:,} of {params['total']:,} parameters trained, {result['epochs']} "
         f"epochs in {timing['seconds']:.0f} s, the best one {result['best_epoch']} "
         f"by {metric(task.best_by).title}"
     )
+
+
+def _beside(result: Result, real: Mapping[str, float]) -> list[str]:
+    """A generator's measures with their 95 % intervals."""
+    columns = {"test_last": result["metrics"]["test_last"], "real": real}
+    intervals = result.get("intervals", {})
+
+    def text(name: str, of: str) -> str:
+        if name not in columns[of]:
+            return ABSENT
+        ends = intervals.get(of, {}).get(name)
+        between = f" [{', '.join(metric(name).text(end) for end in ends)}]" if ends else ""
+        return f"{metric(name).text(columns[of][name])}{between}"
+
+    names = list(dict.fromkeys(name for scores in columns.values() for name in scores))
+    rows = [(metric(name).title, text(name, "test_last"), text(name, "real")) for name in names]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [f"{title:<{widths[0]}}  {made:<{widths[1]}}  {of}" for title, made, of in rows]
 
 
 def _curves(rows: Sequence[Mapping[str, Any]], task: Task) -> list[str]:

@@ -112,6 +112,10 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     parts = clips(20, 3), clips(20, 1), clips(20, 2)
     one, same, other = (measure(*parts, ENCODERS, NUMBERS, seed=seed) for seed in (0, 0, 1))
     assert one == same
+    beside = measure(clips(20, 4), *parts[1:], ENCODERS, NUMBERS)
+    assert one.scores != beside.scores
+    for name, value in one.floor.items():  # the distances of whole spectrograms are rounded
+        assert beside.floor[name] == pytest.approx(value, rel=1e-9), name
     assert one.intervals != other.intervals
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from petl.cli import app
 from petl.config import Task
 from petl.config.study import EXPERIMENTS, load_study
+from petl.files import write_json
 
 
 def petl(*arguments: object) -> Result:
@@ -38,6 +40,25 @@ def test_show_tells_results_curves_and_settings(tasks: list[Task], tmp_path: Pat
     said = json.loads(petl("show", run.path, "--json").stdout)
     assert said["result"] == run.result()
     assert (said["state"]["kind"], len(said["epochs"])) == ("done", tasks[0].train.epochs)
+
+
+def test_show_has_a_generators_measures_beside_those_of_real_clips(tmp_path: Path) -> None:
+    task = load_study(EXPERIMENTS / "generators.yaml").tasks[0]
+    run = finished(task, tmp_path)
+    result = run.result()
+    scores = {"kernel_distance": 2.5, "coverage_mel": 0.5, "density": 0.8}
+    result["metrics"] = dict.fromkeys(result["metrics"], scores)
+    result["floors"] = {"real": {"kernel_distance": -0.0001, "coverage_mel": 0.975}}
+    ends = {"kernel_distance": [1.0, 4.0], "coverage_mel": [0.4, 0.6]}
+    result["intervals"] = {"test_last": ends, "real": {"kernel_distance": [-0.5, 0.5]}}
+    write_json(run.result_file, result)
+    lines = petl("show", run.path).stdout.splitlines()
+    start = lines.index("synthetic clips, and real ones in their place")
+    assert [re.split(r"\s{2,}", line) for line in lines[start + 1 : start + 4]] == [
+        ["", "kernel distance", "2.500 [1.000, 4.000]", "0.000 [-0.500, 0.500]"],
+        ["", "coverage, mel statistics", "50.0 % [40.0 %, 60.0 %]", "97.5 %"],
+        ["", "density", "0.800", "none"],
+    ]
 
 
 def test_show_tells_why_a_run_failed(tasks: list[Task], tmp_path: Path) -> None:

@@ -94,6 +94,26 @@ def test_figures_show_the_floors_by_name(moods) -> None:
     assert [label.get_text() for label in strips.get_yticklabels()][-2:] == LABELS
 
 
+def test_generators_have_real_clips_below_the_line(made_study, made_result) -> None:
+    made = made_study(matrix={"dataset": "esc50", "method": ["gan", "flow"], "fold": [0, 1]})
+    for task in made.study.tasks:
+        result = made_result(task, 0.5)
+        scores = {"kernel_distance": 3.0, "coverage": 0.5}
+        result["metrics"] = dict.fromkeys(("test_last", "test_best", "val_best"), scores)
+        result["floors"] = {"real": {"kernel_distance": -0.25, "coverage": 0.97}}
+        made.write(task, result)
+    label = "real clips (training against test)"
+    for name, value in (("kernel_distance", "\u22120.250"), ("coverage", "97.0")):
+        found = tabulate(made.study, made.runs, Options(metric=f"test_last.{name}"))
+        assert [row.label for row in found.table.floors] == [label]
+        text = found.in_format("text")
+        (row,) = (line for line in text.splitlines() if label in line and "Below" not in line)
+        assert value in row or value.replace("\u2212", "-") in row
+        assert f"not ranked: {label}, in the place of synthetic ones" in text
+    notes = [text.get_text() for text in draw(found.table).texts]
+    assert any("real clips in the place of synthetic ones" in note for note in notes)
+
+
 def test_a_floor_has_its_own_difference_between_two_splits(made_study, made_result) -> None:
     """And a zero of either sign is 0.000."""
     made = made_study(
