@@ -24,6 +24,11 @@ def nearest(wrong: object, right: Iterable[str]) -> str:
     return f"; it can be {', '.join(choices)}" if choices else ""
 
 
+def several(number: int, what: str, plural: str = "") -> str:
+    """`1 run`, `1,200 runs`, or with another plural `2 classes`."""
+    return f"{number:,} {what if number == 1 else plural or f'{what}s'}"
+
+
 FAULTS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "disk-full"),
     errno.EROFS: "read-only",

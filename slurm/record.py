@@ -10,10 +10,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from petl.config.base import Count
-from petl.errors import reason
+from petl.errors import reason, several
 from petl.files import read_regular
 from petl.runs.code.archive import Code
-from slurm.format import several
 
 ABANDONED = "abandoned"
 

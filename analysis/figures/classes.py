@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from analysis.cells import method_names
 from analysis.measure import Measure
 from analysis.style import sign
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.picture import FAINT, INK, ONE_COLUMN, STYLE, TWO_COLUMNS, entitle, sheet
 
 ROW, TITLE, LABELS, BESIDE = 0.17, 0.3, 0.75, 1.75  # inches
@@ -83,7 +83,7 @@ def confusion(frame: pd.DataFrame, measure: Measure, width: float | None = None)
     entitle(axis, f"{frame['method_label'].iloc[0]} · {frame['dataset_label'].iloc[0]}")
     color_scale(figure, [axis], "Clips of the class (%)")
     folds = done["fold"].nunique()
-    summed = f"Clips, summed over {len(done)} runs" + f" of {folds} folds" * (folds > 1)
+    summed = f"Clips, summed over {several(len(done), 'run')}" + f" of {folds} folds" * (folds > 1)
     return sign(figure, frame, summed, *_worst(matrix, names))
 
 

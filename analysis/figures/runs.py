@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.cells import Row, build, method_names
 from analysis.measure import Measure
 from analysis.style import in_words, panels, sign
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.picture import HATCHES, INK, MARKERS, ONE_COLUMN, STYLE, color_of, dress, sheet
 
 ROW, AROUND = 0.24, 0.75  # inches
@@ -97,7 +97,7 @@ def cost(frame: pd.DataFrame, measure: Measure, width: float | None = None) -> F
     without = int((done["gpu_hours"] == 0).sum()) if on_gpu else 0
     notes = [
         f"All finished runs: {_hours(hours.sum())} h",
-        f"{without} runs without a GPU count as 0",
+        f"{several(without, 'run')} without a GPU, counted as 0",
     ]
     return sign(figure, frame, *notes[: 1 + bool(without)])
 

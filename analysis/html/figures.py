@@ -20,7 +20,7 @@ from analysis.figures.predictions import with_predictions
 from analysis.html.report import Report
 from analysis.markup import Html, details, el, join, scrolling
 from petl.config.kinds import metric
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.picture import STYLE
 
 ORDER = ("parameters", "scaling", "kernel", "grid", "few-shot", "shares", "folds", "convergence")
@@ -54,7 +54,7 @@ def figures(report: Report) -> Html:
             shown.append(_shown(drawn, one.title))
         except UserError as error:
             not_shown.append(el("li", el("b", one.title), f": {error}"))
-    title = f"{len(not_shown)} figures are not shown"
+    title = f"{several(len(not_shown), 'figure')} not shown"
     rest = details(title, el("ul", *not_shown)) if not_shown else None
     return join([el("div", *shown, class_="figures"), rest])
 

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.cells import KEY
 from analysis.html.report import Report
 from analysis.markup import Html, code_block, details, el, facts, grid, join, scrolling
-from petl.errors import reason
+from petl.errors import reason, several
 
 FACTS = {
     "git_commit": "Commit",
@@ -42,7 +42,7 @@ def environments(report: Report) -> Html:
         if dict(pairs).get("Python") and not dict(pairs).get("GPU"):  # recorded, and there is none
             pairs = [(name, "none" if name == "GPU" else v) for name, v in pairs if name != "CUDA"]
         pairs.append(_hosts(done.iloc[numbers]))
-        title = el("h3", f"{len(numbers)} of {len(done)} finished runs")
+        title = el("h3", f"{len(numbers)} of {several(len(done), 'finished run')}")
         shown = facts((name, value or "not recorded") for name, value in pairs)
         cards.append(el("section", title, shown, class_="card"))
     return el("div", *cards, class_="cards")

@@ -12,6 +12,7 @@ from analysis.html.provenance import provenance
 from analysis.html.report import GENERATOR, Report
 from analysis.markup import Html, document, el, join, json_script
 from petl import __version__
+from petl.errors import several
 
 HERE = Path(__file__).parent
 SECTIONS: tuple[tuple[str, str, Callable[[Report], Html]], ...] = (
@@ -61,11 +62,11 @@ def _top(report: Report) -> Iterator[Html]:
     frame, made = report.frame, report.made
     uneven = frame.groupby("dataset")["fold"].nunique().nunique() > 1
     counts = [
-        f"{len(report.done)} of {len(frame)} runs done",
-        _count(frame["method"].nunique(), "method"),
-        _count(frame["dataset"].nunique(), "dataset"),
-        "up to " * uneven + _count(frame["fold"].nunique(), "fold"),
-        _count(frame["seed"].nunique(), "seed"),
+        f"{len(report.done)} of {several(len(frame), 'run')} done",
+        several(frame["method"].nunique(), "method"),
+        several(frame["dataset"].nunique(), "dataset"),
+        "up to " * uneven + several(frame["fold"].nunique(), "fold"),
+        several(frame["seed"].nunique(), "seed"),
     ]
     time = el("time", f"{made:%d %B %Y, %H:%M} UTC", datetime=made.isoformat(timespec="seconds"))
     yield el("p", report.study.name, class_="study")
@@ -78,10 +79,6 @@ def _top(report: Report) -> Iterator[Html]:
         yield el("p", made_up, class_="synthetic")
     if report.warnings:
         yield el("ul", *(el("li", line) for line in report.warnings), class_="warnings")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _bottom(report: Report) -> Iterator[Html]:

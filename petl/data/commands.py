@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.errors import UserError, nearest
+from petl.errors import UserError, nearest, several
 from petl.terminal import CacheDir, DataDir, Petl, console, interruptible, need, progress_bars
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def prepare(
             seconds = time.perf_counter() - begin
         clips, rate = len(corpus.clips), len(corpus.clips) / seconds
         how = f"{seconds:.1f} s, {rate:,.0f} clips per second" if bars.tasks else "already cached"
-        console().print(f"{name}: {clips:,} clips, {how}", soft_wrap=True)
+        console().print(f"{name}: {several(clips, 'clip')}, {how}", soft_wrap=True)
         console().print(f"  {inputs.filename}, {inputs.nbytes / 1e6:,.0f} MB", soft_wrap=True)
 
 
@@ -228,7 +228,7 @@ def fetch(
         fetched = download_and_unpack(replace(download, url=url or download.url), folder, bars)
     matches = "as published" if download.checksum else "no published checksum to compare it with"
     say(f"{fetched.bytes:,} bytes, {fetched.checksum} ({matches})")
-    say(f"{folder}: {fetched.files:,} files; next, run `petl data check {name}`")
+    say(f"{folder}: {several(fetched.files, 'file')}; next, run `petl data check {name}`")
     for archive in fetched.kept:
         say(f"{archive} is no longer needed and can be deleted")
 

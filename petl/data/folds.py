@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from petl.data.corpus import Corpus, draw, first_few
-from petl.errors import UserError
+from petl.errors import UserError, several
 
 EXACT = 10**18
 """Whole numbers are compared, so that no machine's rounding decides between two folds."""
@@ -113,11 +113,11 @@ def check_apart(corpus: Corpus, parts: dict[str, np.ndarray], of: Literal["group
 def _enough(corpus: Corpus, members: dict[str, list[int]], folds: int) -> None:
     if "" in members:
         raise UserError(
-            f"{corpus.folder}: {len(members['']):,} clips have no group; "
+            f"{corpus.folder}: {several(len(members['']), 'clip')} without a group; "
             "'split: grouped' and 'split: random' need one for each clip"
         )
     if len(members) < folds:
         raise UserError(
-            f"{corpus.folder}: {len(members)} groups for {folds} folds "
+            f"{corpus.folder}: {several(len(members), 'group')} for {folds} folds "
             f"({first_few(sorted(members))}); set dataset.folds to at most {len(members)}"
         )

@@ -16,6 +16,7 @@ from petl.data.corpus import Clip, Corpus, first_few
 from petl.data.layouts.deam import id_of, year_of
 from petl.data.splits import NAMES
 from petl.data.windows import starts
+from petl.errors import several
 
 MOST_LISTED, SHOWN = 60, 5
 """With more classes than this, only the most and the least frequent ones are shown."""
@@ -133,7 +134,7 @@ def _few_groups(report: Report) -> list[str]:
     if dataset.split not in DRAWN or len(groups) >= dataset.folds:
         return []
     return [
-        f"{len(groups)} groups for {dataset.folds} folds: runs refuse them; "
+        f"{several(len(groups), 'group')} for {dataset.folds} folds: runs refuse them; "
         f"set dataset.folds to at most {len(groups)}"
     ]
 

@@ -97,7 +97,7 @@ def collect(study: Study, runs: Path, *, with_hosts: bool) -> Contents:
         machines.add(facts.get("machine") or "")
         locks.add(facts.get("lock_hash") or "")
     if not contents.runs:
-        raise UserError(f"{study.path}: none of its {len(study.tasks)} runs in {runs} is finished")
+        raise UserError(f"{study.path}: none of its runs in {runs} is finished")
     if study.path.is_file():
         contents.files[STUDY] = partial(read_regular, study.path)
     contents.files |= {f"machines/{it}.json": partial(machine_file, runs, it) for it in machines}

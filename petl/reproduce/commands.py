@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from petl.errors import several
 from petl.terminal import AsJson, RunsDir, StudyFile, console, echo, interruptible, progress_bars
 
 if TYPE_CHECKING:
@@ -149,9 +150,9 @@ def bundle(
     for lack in contents.lacks:
         screen.print(f"warning: without {lack}", soft_wrap=True)
     unfinished = len({task.run_id for task in loaded.tasks}) - contents.runs
-    rest = f"; {unfinished} are not finished" if unfinished else ""
+    rest = f"; {unfinished} not finished" if unfinished else ""
     size = out.stat().st_size / 1e6
-    screen.print(f"{out}: {contents.runs} runs, {size:.1f} MB{rest}", soft_wrap=True)
+    screen.print(f"{out}: {several(contents.runs, 'run')}, {size:.1f} MB{rest}", soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

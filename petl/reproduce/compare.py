@@ -9,7 +9,7 @@ from itertools import zip_longest
 from statistics import pstdev
 from typing import Any, Literal, NamedTuple
 
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.runs.directory import RunDir
 from petl.runs.result import Result, Summary
 
@@ -103,7 +103,7 @@ def first_difference(
     """Empty if all epochs have the same numbers."""
     for a, b in zip_longest(before, after):
         if a is None or b is None:
-            return f"{len(before)} epochs, and {len(after)} again"
+            return f"{several(len(before), 'epoch')}, and {len(after)} again"
         for name in a:
             if name != CLOCK and not same(a.get(name), b.get(name)):
                 return f"epoch {a['epoch']}: {name} {a.get(name)}, and {b.get(name)} again"

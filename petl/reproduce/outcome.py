@@ -12,6 +12,7 @@ from typing import Any
 
 from petl import __version__
 from petl.config import Task
+from petl.errors import several
 from petl.files import write_output
 from petl.reproduce.compare import Copy, Verdict, compare, read_copy, spread_over_folds
 from petl.reproduce.environment import Difference, Surroundings, differences, of_run
@@ -62,7 +63,7 @@ class Outcome:
         """All differences but those of packages, which are many and in the JSON."""
         few = [str(one) for one in self.environment if not one.name.startswith("package ")]
         if many := len(self.environment) - len(few):
-            few.append(f"{many} packages differ")
+            few.append(f"other versions of {several(many, 'package')}")
         return "; ".join(few) or "equal in all that is recorded"
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from petl.config import Task
 from petl.config.kinds import metric
+from petl.errors import several
 from petl.reproduce.compare import first_difference, same
 from petl.reproduce.environment import FACTS, differences, of_run
 from petl.runs.directory import RunDir
@@ -82,10 +83,11 @@ def _results(result: Result, task: Task) -> Iterator[str]:
             scores: Mapping[str, float] = result["metrics"][split]  # type: ignore[literal-required]
             yield f"{split}: {', '.join(f'{name} {_text(name, v)}' for name, v in scores.items())}"
     params, timing = result["params"], result["timing"]
+    epochs = several(result["epochs"], "epoch")
     yield (
-        f"{params['trainable']:,} of {params['total']:,} parameters trained, {result['epochs']} "
-        f"epochs in {timing['seconds']:.0f} s, the best one {result['best_epoch']} "
-        f"by {metric(task.best_by).title}"
+        f"{params['trainable']:,} of {params['total']:,} parameters trained, "
+        f"{epochs} in {timing['seconds']:.0f} s, the best one {result['best_epoch']} by "
+        f" {metric(task.best_by).title}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from petl.config import Task
 from petl.config.validate import validate
-from petl.errors import UserError, reason
+from petl.errors import UserError, reason, several
 from petl.files import open_regular
 from petl.reproduce.bundle import MANIFEST, OF_A_RUN, SCHEMA, STUDY, WHAT, archives_of
 from petl.reproduce.compare import Copy, same
@@ -219,7 +219,8 @@ def _contradictions(
     if result["run_id"] != run_id or not _is_task(task, result["task"]):
         yield f"{where}result.json: the result of another task"
     if len(rows) != result["epochs"]:
-        yield f"{where}metrics.jsonl: {len(rows)} epochs, and the result has {result['epochs']}"
+        have = several(len(rows), "epoch")
+        yield f"{where}metrics.jsonl: {have}, and the result has {result['epochs']}"
         return
     best = rows[result["best_epoch"] - 1] if 0 < result["best_epoch"] <= len(rows) else {}
     for name, value in result["metrics"]["val_best"].items():

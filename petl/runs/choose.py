@@ -13,7 +13,7 @@ from petl.config.kinds import metric
 from petl.config.locate import study_file
 from petl.config.selection import select, setting
 from petl.config.study import load_study
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.places import Places
 from petl.runs.directory import RunDir, Runs
 from petl.runs.find import find_run, read_task
@@ -83,9 +83,9 @@ def choose(
     members = max(cells.values(), key=lambda cell: fmean(one.rank for one in cell))
     mean = f"mean {members[0].with_metric(fmean(one.score for one in members))}"
     if together == "all":
-        return Choice([one.path for one in members], f"all {len(members)} runs: {mean}")
+        return Choice([one.path for one in members], f"all {several(len(members), 'run')}: {mean}")
     more = f", the best of {len(cells)} methods" if len(cells) > 1 else ""
-    why = f"{len(members)} runs of {members[0].task.names.method}: {mean}{more}"
+    why = f"{several(len(members), 'run')} of {members[0].task.names.method}: {mean}{more}"
     return Choice([one.path for one in members], why)
 
 
@@ -109,7 +109,7 @@ def _wanted(
     tasks = [task for run in runs if bool((task := read_task(run)).generator) == generators]
     if not tasks:
         if generators:
-            raise UserError(f"{where}: none of its {len(runs)} runs is a generator")
+            raise UserError(f"{where}: none of its runs is a generator")
         raise UserError(
             f"{where}: its runs are generators, which have no answers; `petl generate {where} "
             "FOLDER` makes clips with the best one"
@@ -163,7 +163,7 @@ def _candidates(runs: Sequence[RunDir], where: str) -> list[_Candidate]:
             f"{where}: {len(done)} of its runs are finished, and none has kept its weights; "
             f"`petl submit STUDY --retrain {done[0].path.name}` trains one again and keeps them"
         )
-    raise UserError(f"{where}: none of its {len(runs)} runs is finished; see `petl status`")
+    raise UserError(f"{where}: none of its runs is finished; see `petl status`")
 
 
 def _candidate(run: RunDir, by: str | None) -> _Candidate | None:

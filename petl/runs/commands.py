@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from petl.errors import several
 from petl.terminal import (
     RunsDir,
     StudyFile,
@@ -69,9 +70,9 @@ def _described(preview: Preview, undo: bool) -> Iterator[str]:
     if not preview.runs:
         yield f"no finished runs to {'unpack' if undo else 'pack'}"
     elif undo:
-        yield f"{len(preview.runs)} packed runs become {size}"
+        yield f"{several(len(preview.runs), 'packed run')} will become {size}"
     else:
-        yield f"{len(preview.runs)} finished runs, {size}, become 2 files"
+        yield f"{several(len(preview.runs), 'finished run')}, {size}, will become 2 files"
     for reason, number in preview.left.items():
         yield f"{number} not packed: {reason}"
     if preview.interrupted:
@@ -107,7 +108,8 @@ def adopt(
     ready = finished({task.run_id for task in loaded.tasks}, theirs)
     if not ready:
         raise UserError(f"{theirs}: no finished run with the settings of {loaded.path}")
-    console().print(f"{len(ready)} finished runs move from {theirs} to {own}", soft_wrap=True)
+    what = several(len(ready), "finished run")
+    console().print(f"{what} will move from {theirs} to {own}", soft_wrap=True)
     if yes or agrees("Go ahead?"):
         console().print(f"moved {len(move(ready, theirs, own))}")
 

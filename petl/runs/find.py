@@ -11,7 +11,7 @@ from petl.config import Task
 from petl.config.study import Study
 from petl.config.study_file import Report
 from petl.config.validate import validate
-from petl.errors import UserError, nearest, reason
+from petl.errors import UserError, nearest, reason, several
 from petl.places import Places
 from petl.runs.archive.format import RUN_ID
 from petl.runs.directory import RunDir, Runs
@@ -119,4 +119,4 @@ def _not_found(name: str, runs: Path, have: list[Path]) -> str:
 def _runs_inside(folder: Path) -> str:
     """A hint for a user who has named the folder of a study."""
     inside = [file.parent.name for file in sorted(folder.glob("*/task.json"))]
-    return f"; it contains {len(inside)} runs, such as {inside[0]}" if inside else ""
+    return f"; it contains {several(len(inside), 'run')}, such as {inside[0]}" if inside else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.terminal import (
     INTERRUPTED,
     CacheDir,
@@ -112,7 +112,8 @@ def _show_result(screen: Console, task: Task, result: Result) -> None:
         f"{metric(task.best_by).title}"
     )
     if without := result["metrics"]["test_last"].get("classes_without_clips"):
-        screen.print(f"{kind.title} leaves out {without:.0f} classes without test clips")
+        classes = several(round(without), "class", "classes")
+        screen.print(f"{kind.title} leaves out {classes} without test clips")
 
 
 def _show_epoch(screen: Console, task: Task, metrics: dict[str, Any]) -> None:

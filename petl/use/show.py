@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from petl.config.kinds import metric
+from petl.errors import several
 
 if TYPE_CHECKING:
     from petl.use.evaluate import Evaluation
@@ -22,14 +23,15 @@ WIDEST = 15
 def header(evaluation: Evaluation) -> str:
     run = evaluation.run
     epoch = "" if run.epoch is None else f" (epoch {run.epoch})"
-    groups = f" in {evaluation.groups} groups" if evaluation.groups is not None else ""
+    groups = f" in {several(evaluation.groups, 'group')}" if evaluation.groups is not None else ""
     if (together := evaluation.together) is not None:
         how = "mean probability" if together.combine == "mean" else "majority vote"
         what = f"{evaluation.clips} {evaluation.part} clips{groups}, each by all runs that have it"
-        return f"{len(together.runs)} runs of {run.task.names.study}, {how}\n{what}"
+        return f"{several(len(together.runs), 'run')} of {run.task.names.study}, {how}\n{what}"
+    what = f"{several(evaluation.clips, 'clip')}{groups}"
     return (
         f"{run.task} · run {run.task.run_id}\n"
-        f"{run.weights} weights{epoch} on {evaluation.part}: {evaluation.clips} clips{groups}"
+        f"{run.weights} weights{epoch} on {evaluation.part}: {what}"
     )
 
 

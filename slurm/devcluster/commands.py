@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from petl.errors import several
 from petl.terminal import echo, interruptible, leave
 from slurm.devcluster import DEFAULT_FOLDER, ClusterError, DevCluster, packages
 from slurm.devcluster.config import PARTITIONS
@@ -117,7 +118,7 @@ def _explain(cluster: DevCluster, state: str) -> None:
         f"petl devcluster down{option}": "stop it, jobs included, and remove its files",
     }
     width = max(map(len, hints))
-    size = f"{layout.nodes} nodes with {layout.gpus} simulated GPUs each"
+    size = f"{several(layout.nodes, 'node')} with {several(layout.gpus, 'simulated GPU')} each"
     echo(f"{state}: {size}, in {layout.folder}\n")
     for name, (_, meaning) in PARTITIONS.items():
         echo(f"  {name:{width}}  {meaning}")

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from petl.config.study import load_study
+from petl.errors import several
 from petl.places import Places
 from petl.runs.damage import damage_in
 from petl.runs.directory import Runs
@@ -27,7 +28,6 @@ from slurm.doctor.slurm_checks import PROFILE, SLURM
 from slurm.doctor.slurm_info import SlurmInfo
 from slurm.doctor.software import SOFTWARE
 from slurm.doctor.study import data_of, weights_of
-from slurm.format import several
 from slurm.submit.profile import Profile, load_profile
 
 STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from petl.errors import several
 from petl.runs.gpus import has_kernels
 from slurm.doctor.findings import Context, Finding, failure, ok, warning
 from slurm.doctor.probe_job import ProbeResult
 from slurm.doctor.software import software_findings
-from slurm.format import duration, several, size
+from slurm.format import duration, size
 
 Facts = dict[str, Any]
 

@@ -113,7 +113,7 @@ def _runs_of(word: str, runs: Path) -> list[RunDir]:
     study = load_study(word)
     every = [RunDir.of(task, runs) for task in study.tasks]
     if not (done := [run for run in every if run.result() is not None]):
-        raise UserError(f"{word}: none of its {len(every)} runs in {runs} is finished")
+        raise UserError(f"{word}: none of its runs in {runs} is finished")
     return done
 
 

@@ -136,8 +136,8 @@ def verify(
       petl verify table1.zip
       petl verify table1.zip --retrain 3 --seed 0
     """
+    from petl.errors import several
     from petl.reproduce.verify import verify_bundle
-    from slurm.format import several
 
     with progress_bars() as bars:
         checked = verify_bundle(bundle, bars)
@@ -145,10 +145,12 @@ def verify(
     for cell in checked.cells():
         spread = "" if cell.std is None else f" ± {cell.std:.4f}"
         name = f"{cell.dataset} · {cell.backbone} · {cell.method}"
-        screen.print(f"{name}: {cell.mean:.4f}{spread} ({cell.runs} runs)", soft_wrap=True)
+        screen.print(
+            f"{name}: {cell.mean:.4f}{spread} ({several(cell.runs, 'run')})", soft_wrap=True
+        )
     for problem in checked.problems:
         screen.print(problem, soft_wrap=True)
-    made_up = f"; {checked.synthetic} are made up" if checked.synthetic else ""
+    made_up = f"; {checked.synthetic} made up" if checked.synthetic else ""
     count = f"{len(checked.names)} of {checked.tasks} runs of {checked.study}{made_up}"
     whole = (
         "whole"

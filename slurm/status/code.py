@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from petl.errors import several
 from petl.runs.code.archive import Code, running
-from slurm.format import several
 from slurm.record import ArrayTask
 from slurm.status.plan import Item, Plan
 from slurm.submission import Submission

@@ -11,12 +11,11 @@ from typing import Any
 from petl.config.locate import study_file, study_name
 from petl.config.selection import select, setting
 from petl.config.study import Study, load_study
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.runs.adopt import elsewhere
 from petl.runs.directory import Runs
 from petl.runs.find import study_in
 from petl.terminal import echo
-from slurm.format import several
 from slurm.scheduler import start_asking
 from slurm.status.plan import Item, Plan
 from slurm.submission import read_submissions

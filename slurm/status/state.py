@@ -14,11 +14,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from petl.errors import several
 from petl.files import read_regular
 from petl.runs.claim import LATE_S, SILENT_S, Silence, clock, holder, is_alive
 from petl.runs.directory import RunDir
 from slurm.exits import FAULTS, INTERRUPTED
-from slurm.format import duration, several
+from slurm.format import duration
 from slurm.requeues import Requeues
 from slurm.scheduler import Answer, Job
 from slurm.submission import Attempt

@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from petl.errors import several
 from petl.runs.damage import damage_of
 from petl.terminal import echo
 from slurm.format import duration
@@ -91,7 +92,7 @@ def progress(plan: Plan, room: int | None = None) -> Rows:
     table = _table(shown, heads, ("left", "right", "right", "left"), cells)
     rows: list[RenderableType] = [table, Text(""), Text(summary(plan), style="bold")]
     if hidden := [item for group in groups if group not in shown for item in groups[group]]:
-        more = f"  {len(groups) - len(shown)} more rows: {in_words(count(hidden))}"
+        more = f"  {several(len(groups) - len(shown), 'more row')}: {in_words(count(hidden))}"
         rows.insert(1, _shrinking(more, QUIET))
     return Rows(*rows)
 
@@ -111,7 +112,8 @@ def overview(plan: Plan) -> Rows:
     table = _table(plan.groups(), heads, ["right"] * 6, cells)
     remarks = [*plan.study.notes, _time_left(plan.left())]
     if plan.shared:
-        remarks.append(f"{plan.shared} more tasks have the same settings as one of these runs")
+        more = several(plan.shared, "more task")
+        remarks.append(f"{more} with the same settings as one of these runs")
     return Rows(
         Text(plan.study.description, style="bold"),
         Text(""),
@@ -243,4 +245,5 @@ def _time_left(left: Left) -> str:
     if not left.seconds:
         return "time left: known after the first run" if left.unknown else ""
     known = f"time left: about {duration(sum(left.seconds))}, one run after the other"
-    return f"{known}; {left.unknown} more runs of unknown length" if left.unknown else known
+    more = f"; {several(left.unknown, 'more run')} of unknown length" if left.unknown else ""
+    return known + more

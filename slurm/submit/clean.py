@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from petl.errors import UserError, reason
+from petl.errors import UserError, reason, several
 from petl.runs.claim import is_alive
 from petl.runs.damage import Damage, damage_of
 from petl.runs.directory import RunDir
-from slurm.format import several, size
+from slurm.format import size
 from slurm.status.plan import Item, Plan
 
 SHOWN = 5

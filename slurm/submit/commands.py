@@ -11,7 +11,7 @@ import typer
 
 from petl.config.options import Options, tracked
 from petl.config.study import load_study
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.places import Places
 from petl.terminal import (
     AsJson,
@@ -26,7 +26,6 @@ from petl.terminal import (
     console,
     echo,
 )
-from slurm.format import several
 from slurm.status import facts
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import of, orphans, plans_of, warn

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from petl.errors import several
 from petl.runs.claim import is_alive
-from slurm.format import several
 from slurm.status.plan import Item, Means, Plan
 from slurm.status.state import FAULT_WORDS, Kind
 from slurm.submit.profile import Profile

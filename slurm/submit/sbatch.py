@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from petl.config.options import Options
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.files import write_atomic
 from petl.places import Places
 from petl.runs.claim import Claim
@@ -177,5 +177,5 @@ def _make_room(throttle: int, queue: Mapping[str, int], submission: Submission) 
 
 def _refused(trouble: SlurmTrouble, submission: Submission) -> str:
     queued = len(Submission.read(submission.folder).job_numbers)
-    of_all = f"{queued} of {len(submission.chunks)} arrays are in the queue"
+    of_all = f"{queued} of {several(len(submission.chunks), 'array')} in the queue"
     return f"{trouble}; {of_all}" if queued else str(trouble)

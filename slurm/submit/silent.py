@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from petl.errors import several
 from petl.places import Places
 from petl.terminal import agrees, console
-from slurm.format import several
 from slurm.scheduler import SlurmTrouble, run
 from slurm.status.plan import Item, Plan
 from slurm.status.view import line

@@ -8,10 +8,9 @@ from shlex import quote
 
 from petl.backbones.hub import missing
 from petl.config.study import Study
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.runs.claim import Claim
 from petl.terminal import agrees, console, echo, interruptible
-from slurm.format import several
 from slurm.status.code import mixing
 from slurm.status.plan import Item, Plan
 from slurm.status.selection import warn

@@ -183,7 +183,7 @@ def test_too_few_groups_and_clips_without_one_are_refused(made, drawn):
     with pytest.raises(UserError, match=r"made: 20 groups for 21 folds .*at most 20"):
         split(made, drawn(folds=21), 0, 0)
     bare = Corpus(made.folder, (replace(made.clips[0], group=""), *made.clips[1:]), LABELS)
-    with pytest.raises(UserError, match="made: 1 clips have no group"):
+    with pytest.raises(UserError, match="made: 1 clip without a group"):
         split(bare, drawn("random"), 0, 0)
 
 

@@ -63,7 +63,7 @@ def test_a_folder_that_is_not_a_run_lists_the_runs_in_it(tasks, tmp_path: Path) 
     run = finished(tasks[0], tmp_path)
     told = refusal(str(run.path.parent), tmp_path)
     assert "has no task.json" in told
-    assert f"it contains 1 runs, such as {run.path.name}" in told
+    assert f"it contains 1 run, such as {run.path.name}" in told
 
 
 def test_an_unfinished_run_says_how_far_it_is(tasks, tmp_path: Path) -> None:

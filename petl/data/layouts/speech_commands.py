@@ -10,7 +10,7 @@ from pathlib import Path
 from petl.config import Dataset
 from petl.data.corpus import Clip, Corpus, first_few
 from petl.data.layouts.reading import checked, folders, listed, opened
-from petl.errors import UserError, nearest
+from petl.errors import UserError, nearest, several
 
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 WORDS = 35
@@ -28,7 +28,9 @@ def read(folder: Path, dataset: Dataset) -> Corpus:
                 part = parts.pop(file, "train")
                 clips.append(Clip(file, folder / file, label, part=part, group=speaker))
     if parts:
-        raise UserError(f"{folder}: {len(parts)} clips are missing: {first_few(list(parts))}")
+        raise UserError(
+            f"{folder}: {several(len(parts), 'clip')} missing: {first_few(list(parts))}"
+        )
     return checked(folder, clips, words, dataset)
 
 

@@ -59,7 +59,7 @@ def test_a_lost_word_is_noticed(tree, settings):
 def test_lost_clips_of_the_lists_are_counted(tree, settings):
     (tree / "yes" / "9db_nohash_0.wav").unlink()
     (tree / "no" / "a4e_nohash_0.wav").unlink()
-    with pytest.raises(UserError, match=r"2 clips are missing: yes/9db_nohash_0\.wav, no/a4e"):
+    with pytest.raises(UserError, match=r"2 clips missing: yes/9db_nohash_0\.wav, no/a4e"):
         speech_commands.read(tree, settings)
 
 

@@ -55,7 +55,7 @@ def test_tasks_with_the_same_settings_are_one_run(study: Study, runs: Path) -> N
     plan = Plan(load_study(path), runs)
     assert (len(plan.items), plan.shared) == (6, 6)
     assert {group.method for group in plan.groups()} == {"linear"}
-    assert "6 more tasks have the same settings as one of these" in shown(overview(plan))
+    assert "6 more tasks with the same settings as one of these" in shown(overview(plan))
 
 
 def test_time_is_unknown_until_a_run_is_done(study: Study, runs: Path) -> None:
