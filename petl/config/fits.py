@@ -173,6 +173,7 @@ def _generator(task: Task) -> None:
         "dataset.front_end 'image'": task.dataset.front_end.is_image,
         "train.best_by": train.best_by is not None,
         "train.patience": train.patience is not None,
+        "train.min_improvement": train.min_improvement > 0,
         "train.later_batches": bool(train.later_batches),
         "train.layer_checkpointing": train.layer_checkpointing == "on",
         "train.frozen": train.frozen == "cached",

@@ -25,6 +25,7 @@ OTHER_NAMES = {
     "best_by": "metric_for_best_model monitor",
     "clip_norm": "clip grad_clip gradient_clip gradient_clip_val max_grad_norm",
     "patience": "early_stopping early_stop early_stopping_patience",
+    "min_improvement": "min_delta early_stopping_threshold",
     "micro_batch": "grad_accumulation accumulate_grad_batches gradient_accumulation_steps",
     "layer_checkpointing": "checkpointing grad_checkpointing gradient_checkpointing",
     "precision": "amp fp16 bf16 mixed_precision dtype",

@@ -68,6 +68,8 @@ class Train(Settings):
     """The metric whose best value on the validation clips makes the best epoch [the headline]."""
     patience: Count | None = None
     """Stop after this many epochs without a better validation."""
+    min_improvement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """By how much an epoch's validation has to be better than the best so far to replace it."""
     micro_batch: Count | None = None
     """Clips that go through the model at a time: less memory, the same step."""
     layer_checkpointing: Literal["off", "on"] = "off"

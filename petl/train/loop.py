@@ -147,7 +147,7 @@ class Fit:
         indices = self.data.split.validation
         validation = self.objective.measure(*self.outputs(indices), self.data.songs_of(indices))
         score = metric(self.task.best_by).rank(validation[self.task.best_by])
-        if self.best.is_beaten_by(score):
+        if self.best.is_beaten_by(score, self.task.train.min_improvement):
             self.best = Best(score, self.epoch, validation, self._weights())
         metrics = {
             "epoch": self.epoch,

@@ -39,9 +39,9 @@ class Best:
     scores: Scores = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def is_beaten_by(self, score: float) -> bool:
-        """By a higher score alone: not by an equal one, and not by NaN."""
-        return score > self.score
+    def is_beaten_by(self, score: float, least: float = 0.0) -> bool:
+        """By more than the least improvement: not by an equal score, and not by NaN."""
+        return score > self.score + least
 
 
 @dataclass

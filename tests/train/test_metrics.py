@@ -208,6 +208,12 @@ def test_the_first_of_equal_epochs_is_best_and_nan_never() -> None:
     assert not Best().is_beaten_by(float("nan"))
 
 
+def test_the_least_improvement_counts_from_the_best_epoch_so_far() -> None:
+    assert Best().is_beaten_by(0.1, 0.25)
+    assert not Best(0.5).is_beaten_by(0.75, 0.25)
+    assert Best(0.5).is_beaten_by(0.76, 0.25)
+
+
 def test_the_task_chooses_the_objective(tasks) -> None:
     task = tasks[0]
     assert objective(task) == Classification(10)

@@ -117,6 +117,7 @@ TOGETHER = {
     "head_first": 0.3,
     "later_batches": [{"epoch": 3, "batch_size": 12}],
     "patience": 3,
+    "min_improvement": 0.01,
     "layer_checkpointing": "on",
     "precision": "bf16",
 }
@@ -133,3 +134,13 @@ def test_all_options_train_together(tasks, own_runs) -> None:
     measures = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "loss"}
     assert set(result["metrics"]["test_best"]) == measures
     assert result["epochs"] == len(rows)
+
+
+def test_patience_counts_epochs_that_are_hardly_better(tasks, own_runs) -> None:
+    settings = next(task for task in tasks if task.names.method == "linear").to_json()
+    more = {"epochs": 5, "best_by": "loss", "patience": 2, "min_improvement": 10.0}
+    task = config.Task.model_validate(settings | {"train": settings["train"] | more})
+    result = run_task(task, own_runs, Options(threads=1))
+    losses = [row["val_loss"] for row in RunDir.of(task, own_runs.runs).metrics()]
+    assert min(losses) < losses[0]
+    assert (result["best_epoch"], result["epochs"]) == (1, 3)
