@@ -54,6 +54,7 @@ def figure(
       classes      recall of each class, or average precision, under each method
       confusion    the confusion matrix of one method: --method, --dataset
       predictions  a regression's answers: against the truth, residuals, calibration
+      samples      what generators make, below real clips
       cost         hours that each method took, on a GPU or a CPU
 
     The figure says below which runs are missing, and above whether its numbers are made up. Files

@@ -22,6 +22,7 @@ from analysis.figures import (
     parameters,
     predictions,
     runs,
+    samples,
     shares,
     sweeps,
 )
@@ -102,6 +103,7 @@ FIGURES = {
         "a regression's answers against the truth, residuals and calibration",
         predictions.with_predictions,
     ),
+    "samples": Kind(samples.samples, "samples of generators", samples.with_samples),
     "cost": Kind(runs.cost, "hours that each method took"),
 }
 

@@ -17,6 +17,7 @@ from PIL import Image
 from analysis.cells import KEY, Table
 from analysis.figures.figure import FIGURES, with_confusions, with_epochs
 from analysis.figures.predictions import with_predictions
+from analysis.figures.samples import with_samples
 from analysis.html.report import Report
 from analysis.markup import Html, details, el, join, scrolling
 from petl.config.kinds import metric
@@ -24,7 +25,9 @@ from petl.errors import UserError, several
 from petl.picture import STYLE
 
 ORDER = ("parameters", "scaling", "kernel", "grid", "few-shot", "shares", "folds", "convergence")
-ORDER += ("classes", "cost")
+ORDER += ("samples", "classes", "cost")
+NEEDS = {"shares": "augment.real", "samples": "generator.kind"}
+"""Figures of few studies, and the setting that these have."""
 LARGE = 200_000
 """A larger SVG becomes a PNG, which is smaller then. In bytes."""
 MOST_CELLS, MOST_CURVES = 150, 1000
@@ -64,10 +67,14 @@ def _candidates(report: Report, table: Table) -> Iterator[Candidate]:
     split = table.measure.column.partition(".")[0]
     confusions = with_confusions(frame, report.runs, split)
     for name in ORDER:
+        if name in NEEDS and (NEEDS[name] not in frame or frame[NEEDS[name]].isna().all()):
+            continue
         more = FIGURES[name].more
         rows = confusions if more is with_confusions else frame
         if more is with_epochs and len(frame) <= MOST_CURVES:
             rows = with_epochs(frame, report.runs)
+        if more is with_samples:
+            rows = with_samples(frame, report.runs)
         about = FIGURES[name].about.replace("accuracy", metric(table.measure.name).title)
         title = about[0].upper() + about[1:] if about.islower() else about  # mAP stays mAP
         yield Candidate(name, title, rows)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import Table, method_names
+from analysis.html.generated import of_generators
 from analysis.html.report import Report
 from analysis.markup import Html, details, el, grid, join
 from analysis.tables.html import fragment
@@ -31,7 +32,7 @@ def tables(report: Report) -> Html:
         details(other.table.measure.in_words, fragment(other.table, other.extras))
         for other in others
     )
-    return join([fragment(main.table, main.extras), marks, *more])
+    return join([fragment(main.table, main.extras), marks, *more, of_generators(report)])
 
 
 def _per_cell(shown: Table) -> str:

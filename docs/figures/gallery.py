@@ -17,6 +17,8 @@ from petl.runs.synthetic import fabricate, plausible
 
 HERE = Path(__file__).parent
 DPI, COLORS = 110, 256
+KINDS = {"generator-curves": "convergence"}
+"""Pictures that show a figure a second time, of another kind of runs."""
 PICTURES = {
     "parameters": ("table1", {"dataset": "esc50"}),
     "scaling": ("scaling", {}),
@@ -27,6 +29,7 @@ PICTURES = {
     "pretraining": ("pretrained", {}),
     "folds": ("table1", {"dataset": "urbansound8k"}),
     "convergence": ("quickstart", {}),
+    "generator-curves": ("generators", {"method": "[gf]*"}),
     "classes": ("table1", {"dataset": "urbansound8k"}),
     "confusion": ("quickstart", {"method": "lora"}),
     "predictions": ("moods", {"method": "lora"}),
@@ -118,7 +121,7 @@ def main() -> None:
         runs = Path(folder)
         studies = {name: made(name, runs) for name, _ in PICTURES.values()}
         for figure, (name, chosen) in PICTURES.items():
-            picture = draw(figure, studies[name], runs, **chosen)
+            picture = draw(KINDS.get(figure, figure), studies[name], runs, **chosen)
             (HERE / f"{figure}.png").write_bytes(small(to_bytes(picture, "png")))
 
 

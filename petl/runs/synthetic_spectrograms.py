@@ -19,11 +19,11 @@ def scores(score: float) -> Scores:
     far = 1 - score
     found: Scores = {}
     for i, ending in enumerate(ENCODERS):
-        values = {"kernel_distance": 20 * far, "frechet_distance": 4 + 60 * far}
-        values |= {"density": 0.98 - 0.8 * far, "coverage": 0.95 - 0.9 * far}
-        found |= {f"{name}{ending}": value * (1 + 0.2 * i) for name, value in values.items()}
-    for ending in ENCODERS:
-        found[f"coverage{ending}"] = max(0.0, min(1.0, found[f"coverage{ending}"]))
+        wide = 1 + 0.2 * i
+        found[f"kernel_distance{ending}"] = 20 * far * wide
+        found[f"frechet_distance{ending}"] = (4 + 60 * far) * wide
+        found[f"density{ending}"] = 0.98 - 0.8 * far
+        found[f"coverage{ending}"] = 0.9 * score
     return found
 
 

@@ -38,7 +38,8 @@ def everything(make: Make) -> tuple[Study, Path]:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in FIGURES if name not in ("predictions", "pretraining", "shares")]
+    "name",
+    [name for name in FIGURES if name not in ("predictions", "pretraining", "samples", "shares")],
 )
 def test_each_says_what_is_made_up_and_missing_and_fits_a_column(
     name: str, everything: tuple[Study, Path]
