@@ -24,13 +24,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 from petl import config
 from petl.errors import UserError
 from petl.generate.base import Curves, Generator, Space
+from petl.generate.layers import SLOPE, held, norm, picture
 from petl.generate.layers import clips as clips_of
-from petl.generate.layers import held, norm, picture
 
 REACH = 0.95
 """The training clips' lowest and highest values become -0.95 and 0.95, and tanh reaches -1..1."""
 DROPOUT = 0.3
-SLOPE = 0.2
 
 
 class ChannelAttention(nn.Module):
@@ -112,24 +111,14 @@ class Discriminator(nn.Module):
         self.condition = nn.Sequential(nn.Linear(space.conditions, 2 * width), nn.LeakyReLU(SLOPE))
         seen = 8 * width * (space.bins // 16) * (space.frames // 16) + 2 * width
         self.hidden, self.last = nn.Linear(seen, 8 * width), nn.Linear(8 * width, 1)
-        self.train()
-
-    def train(self, mode: bool = True) -> Discriminator:
-        """Spectral norms stay as they are until `turn`: pieces of a batch see the same weights."""
-        super().train(mode)
-        for layer in self.spectral():
-            layer.parametrizations.eval()
-        return self
 
     def turn(self) -> None:
-        """A power iteration of each spectral norm."""
-        for layer in self.spectral():
-            layer.parametrizations.train()
-            layer.weight  # noqa: B018  (to compute it is to iterate)
-            layer.parametrizations.eval()
-
-    def spectral(self) -> list[nn.Module]:
-        return [layer for layer in self.convolutions if isinstance(layer, nn.Conv2d)]
+        """A power iteration of each spectral norm; all pieces of a batch then see one norm."""
+        for layer in self.convolutions:
+            if isinstance(layer, nn.Conv2d):
+                layer.parametrizations.train()
+                layer.weight  # noqa: B018  (to compute it is to iterate)
+                layer.parametrizations.eval()
 
     def forward(self, clips: Tensor, conditions: Tensor, keep: Tensor) -> Tensor:
         """`keep`: 0 or 1 for each clip and hidden unit, which is dropout."""

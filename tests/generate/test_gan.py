@@ -187,5 +187,6 @@ def test_a_step_continues_from_saved_state_to_the_same_numbers() -> None:
     for name, adam in adams.items():
         again.optimisers[name].load_state_dict(adam)
     again.fit(*batch(), later)
+    assert again.followed == 2
     for name, value in gan.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
