@@ -48,7 +48,7 @@ def history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
         learned = 1 - math.exp(-4 * epoch / epochs)
 
         def near(value: float) -> float:
-            return value * math.exp(random.gauss(0, 0.05))
+            return value * math.exp(random.gauss(0, 0.02))
 
         if isinstance(settings, Flow):
             told = {"gradient_velocity": near(2 - learned)}
