@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,12 @@ def test_the_cache_tells_front_ends_apart_and_keeps_the_names_it_has(tmp_path):
     assert len({cache.key(clips, recipe) for recipe in recipes}) == 3
     cached = cache.cached_inputs(clips, recipes[1], tmp_path / "cache").inputs
     np.testing.assert_array_equal(cached[0], recipes[1](tmp_path / "a.wav"))
+
+
+def test_a_front_ends_features_keep_their_name_in_the_cache() -> None:
+    """The name is a hash of this text: another order of the settings would compute all again."""
+    text = json.dumps(Recipe(26, front_end=mels(0.5)).settings)
+    assert text == (
+        '["spectrogram", 26, "mean", {"rate": 16000, "n_fft": 1024, "hop": 320, "bins": 128, '
+        '"fmin": 50.0, "fmax": 8000.0, "seconds": 0.5, "kind": "mel", "stretch": false}]'
+    )

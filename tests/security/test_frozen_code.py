@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from petl.errors import UserError
-from petl.runs.code.archive import Code, CodeArchive, Frozen, build, unpack_verified
-from petl.runs.code.unpack import LIMIT
+from petl.runs.code.archive import Code, CodeArchive, Frozen, build
+from petl.runs.code.unpack import LIMIT, unpack
 from slurm.call import python_arguments
 
 ENTRY = "slurm.node.job:array_job"
@@ -105,7 +104,8 @@ def test_an_archive_from_elsewhere_writes_only_into_its_folder(tmp_path: Path) -
     names = {"../out.py": b"", "/tmp/petl-out.py": b"", "petl/../../out.py": b"", "petl/a.py": b""}
     into = tmp_path / "private"
     into.mkdir()
-    unpack_verified(of(packed(names)).keep(tmp_path / "runs"), into)
+    frozen = of(packed(names)).keep(tmp_path / "runs")
+    unpack(str(frozen.path), str(frozen.code.archive), str(into))
     assert not list(tmp_path.glob("*.py")) and not Path("/tmp/petl-out.py").exists()
     assert (into / "petl/a.py").exists()
 
@@ -117,6 +117,6 @@ def test_a_bomb_and_a_broken_archive_are_refused(tmp_path: Path, size: int) -> N
         archive.writestr("petl/a.py", bytes(size))
     data = buffer.getvalue() if size else buffer.getvalue()[:-10]
     frozen = of(data).keep(tmp_path / "runs")
-    with pytest.raises(UserError, match=r"too large|not an archive"):
-        unpack_verified(frozen, tmp_path / "private")
+    with pytest.raises(ValueError, match=r"too large|not an archive"):
+        unpack(str(frozen.path), str(frozen.code.archive), str(tmp_path / "private"))
     assert not (tmp_path / "private").exists()

@@ -1,4 +1,4 @@
-"""The code as one archive: made, kept among the runs, found again, unpacked.
+"""The code as one archive: made, kept among the runs, found again.
 
 The archive is the same, byte by byte, wherever the same files are packed. Its SHA-256 is its name
 and travels by a way that others cannot change: in the job's command line.
@@ -23,7 +23,7 @@ import petl
 from petl.errors import UserError, reason
 from petl.files import read_json, read_regular, write_atomic
 from petl.runs.code.checkout import commit_of, image_commit
-from petl.runs.code.unpack import LABEL, unpack
+from petl.runs.code.unpack import LABEL
 
 ROOT = Path(petl.__file__).absolute().parents[1]
 """A checkout, the environment's packages, or what a job has unpacked."""
@@ -136,14 +136,6 @@ def find(runs: Path, code: Code) -> Frozen:
     if not path.is_file():
         raise UserError(f"{path}: missing; it is the archive of {code.name}")
     return Frozen(path, code)
-
-
-def unpack_verified(frozen: Frozen, into: Path) -> None:
-    """Into an empty folder that only this user may enter, such as one of mkdtemp."""
-    try:
-        unpack(str(frozen.path), str(frozen.code.archive), str(into))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{frozen.path}: {reason(error)}") from None
 
 
 def _files(root: Path) -> dict[str, bytes]:

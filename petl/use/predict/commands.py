@@ -50,7 +50,7 @@ Only = Annotated[
 ]
 Hop = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Start a window every so many seconds [its length]."),
+    typer.Option(metavar="SECONDS", help="Seconds between windows [a window's length]."),
 ]
 PoolOption = Annotated[
     Literal["mean", "max", "vote"],
@@ -93,7 +93,8 @@ def evaluate(
         bool, typer.Option("--per-class", help="Add a table of classes and the confusion matrix.")
     ] = False,
     top: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="Add the accuracy among K classes.")
+        int | None,
+        typer.Option(min=1, metavar="K", help="Add the accuracy in the top K classes."),
     ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="Hear all of each file, in windows.")
