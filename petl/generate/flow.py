@@ -53,6 +53,20 @@ class Block(nn.Module):
         return maps + self.residual.body(self.norm(maps) * (1 + scale) + shift)
 
 
+class Across(nn.Module):
+    """Each position learns of the means of its row and column, so that a clip is of one piece."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = norm(channels)
+        self.row, self.column = convolution(channels, channels), convolution(channels, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        x = self.norm(maps)
+        of_row, of_column = x.mean(3, keepdim=True), x.mean(2, keepdim=True)
+        return maps + self.row(of_row) + self.column(of_column)
+
+
 class Attention(nn.Module):
     """Each position looks at all others."""
 
@@ -92,6 +106,7 @@ class Velocity(nn.Module):
         self.up = nn.ModuleList(Block(c, embedding) for c in channels)
         self.wider = nn.ModuleList(convolution(c, 2 * c) for c in channels[:-1])
         self.narrower = nn.ModuleList(convolution(2 * c, c) for c in channels[:-1])
+        self.across = Across(4 * width)
         self.attention = Attention(4 * width) if attention else nn.Identity()
         self.last = convolution(width, PATCH * PATCH, 3)
         nn.init.zeros_(self.last.weight)
@@ -105,7 +120,7 @@ class Velocity(nn.Module):
             x = self.wider[level - 1](half(x)) if level else x
             x = block(x + self.rows[level] + self.columns[level], embedding)
             passed.append(x)
-        x = self.attention(x)
+        x = self.attention(self.across(x))
         for level in reversed(range(len(self.up))):
             if level < len(self.up) - 1:
                 x = double(self.narrower[level](x), sizes(self.space)[level]) + passed[level]
