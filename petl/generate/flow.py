@@ -6,8 +6,6 @@ noise and takes Euler steps. There is no opponent, so nothing that could collaps
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +15,8 @@ from petl.errors import UserError
 from petl.generate.base import Curves, Generator, Space
 from petl.generate.layers import (
     PATCH,
+    Across,
+    Attention,
     Residual,
     clips,
     convolution,
@@ -51,35 +51,6 @@ class Block(nn.Module):
     def forward(self, maps: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
         return maps + self.residual.body(self.norm(maps) * (1 + scale) + shift)
-
-
-class Across(nn.Module):
-    """Each position learns of the means of its row and column, so that a clip is of one piece."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.norm = norm(channels)
-        self.row, self.column = convolution(channels, channels), convolution(channels, channels)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        x = self.norm(maps)
-        of_row, of_column = x.mean(3, keepdim=True), x.mean(2, keepdim=True)
-        return maps + self.row(of_row) + self.column(of_column)
-
-
-class Attention(nn.Module):
-    """Each position looks at all others."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.norm, self.qkv = norm(channels), convolution(channels, 3 * channels)
-        self.last = convolution(channels, channels)
-        nn.init.zeros_(self.last.weight)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm(maps)).flatten(2).chunk(3, dim=1)
-        weights = (q.transpose(1, 2) @ k / math.sqrt(q.shape[1])).softmax(dim=2)
-        return maps + self.last((v @ weights.transpose(1, 2)).unflatten(2, maps.shape[2:]))
 
 
 class Velocity(nn.Module):
