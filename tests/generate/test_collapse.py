@@ -146,4 +146,31 @@ def clips(number: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("settings, train", [(R3GAN, {}), (FLOW, {"betas": (0.9, 0.999)})])
 def test_a_healthy_fit_is_let_alone(settings: Any, train: Any) -> None:
-    assert fitted(made(settings, SPACE, batch_size=8, **train), 300) == (300, None)
+    assert fitted(made(settings, SPACE, batch_size=8, **train), 250) == (250, None)
+
+
+@pytest.mark.slow
+def test_a_generator_that_ignores_its_noise_is_noticed() -> None:
+    generator = made(R3GAN, SPACE, batch_size=8)
+    weigh = generator.networks["generator"].weigh
+    weigh.weight.register_hook(
+        lambda gradient: torch.cat([0 * gradient[:, :8], gradient[:, 8:]], 1)
+    )
+    for network in (generator.networks["generator"], generator.average):
+        network.weigh.weight.data[:, :8] = 0
+    step, verdict = fitted(generator, 300)
+    assert step < 300 and "differ 0.00 times as much" in (verdict or "")
+
+
+@pytest.mark.slow
+def test_a_discriminator_that_learns_100_times_as_fast_is_noticed() -> None:
+    generator = made(R3GAN.model_copy(update={"gamma": 1e-3}), SPACE, batch_size=8, lr=1e-5)
+    generator.optimisers["discriminator"].param_groups[0]["lr"] = 1e-3
+    step, verdict = fitted(generator, 350)
+    assert step < 350 and "the discriminator tells real from synthetic" in (verdict or "")
+
+
+@pytest.mark.slow
+def test_a_flow_whose_samples_explode_is_noticed() -> None:
+    step, verdict = fitted(made(FLOW, SPACE, batch_size=8, betas=(0.9, 0.999), lr=0.1), 300)
+    assert step < 300 and "times as much as real ones" in (verdict or "")
