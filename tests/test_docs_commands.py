@@ -25,7 +25,7 @@ from petl.runs.synthetic import fabricate
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEEDS = {"a cluster", "a network", "a GPU", "root", "a terminal"}
+NEEDS = {"a cluster", "a network", "a GPU", "root", "a terminal", "a fitted generator"}
 BLOCK = re.compile(r"(?:<!-- needs: ([\w ,]+) -->\n\n?)?((?:^ {4}.*\n)+)", re.MULTILINE)
 RATE = 16_000
 SOUNDS = "barking.wav garden.wav night.flac new/a.wav recordings/a.wav parts/a_part1.wav"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +18,10 @@ from petl.data.features import Recipe
 from petl.data.load import read as read_corpus
 from petl.data.load import targets_of
 from petl.data.splits import split
+from petl.errors import UserError
 from petl.generate import conditions, pictures
 from petl.generate.asked import Asked, Conditions
-from petl.generate.fitted import Fitted
+from petl.generate.fitted import Fitted, fitted_on
 from petl.generate.page import Page, Player, Section
 from petl.generate.sound import Back, wav
 from petl.places import Places
@@ -38,15 +40,20 @@ class Training:
 
     clips: Sequence[Clip]
     known: torch.Tensor
-    classes: tuple[str, ...]
 
     @classmethod
     def of(cls, fitted: Fitted, places: Places) -> Training:
         dataset, task = fitted.task.dataset, fitted.task
         corpus = read_corpus(dataset, places)
         chosen = split(corpus, dataset, task.fold, task.seed).train
-        known = conditions.vectors(dataset, targets_of(corpus, dataset)[chosen])
-        return cls([corpus.clips[i] for i in chosen], known, corpus.classes)
+        clips = [corpus.clips[i] for i in chosen]
+        names = conditions.names(dataset, corpus.classes)
+        if (fitted_on(dataset, [clip.name for clip in clips]), names) != (
+            fitted.fitted_on,
+            fitted.names,
+        ):
+            raise UserError(f"{corpus.folder}: not the clips that the generator was fitted to")
+        return cls(clips, conditions.vectors(dataset, targets_of(corpus, dataset)[chosen]))
 
     def nearest(self, asked: Asked, number: int) -> list[int]:
         """The clips whose conditions are nearest, in file order among equals."""
@@ -114,7 +121,7 @@ class Folder:
         self._add(name, "synthetic", sound, raw, limits, comment)
         error = self.back.error(raw, sound)
         self.rows.append((f"{name}.wav", "synthetic", asked.title, run_id, self.seed, _2(error)))
-        return Player(name, asked.title, f"{name}; as sound {_2(error)} dB from its spectrogram")
+        return Player(name, asked.title, f"{name}; {_spectral(error)}")
 
     def _real(
         self,
@@ -137,7 +144,7 @@ class Folder:
         self._add(f"{name}-rebuilt", "rebuilt", rebuilt, again, limits, comment)
         row = (f"{name}-rebuilt.wav", "rebuilt", condition, source, self.seed, _2(error))
         self.rows.append(row)
-        yield Player(f"{name}-rebuilt", "Its round trip", f"spectral error {_2(error)} dB")
+        yield Player(f"{name}-rebuilt", "Its round trip", _spectral(error))
 
     def _add(
         self,
@@ -197,7 +204,11 @@ class Folder:
 
 
 def _2(error: float) -> str:
-    return f"{error:.2f}"
+    return "" if math.isnan(error) else f"{error:.2f}"
+
+
+def _spectral(error: float) -> str:
+    return "no sound, only padding" if math.isnan(error) else f"spectral error {error:.2f} dB"
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:

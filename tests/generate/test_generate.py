@@ -131,6 +131,15 @@ def test_without_a_condition_they_are_those_of_training_clips(
     assert {row["condition"] for row in found} <= {"dog", f"'{CLASSES[1]}"}
 
 
+def test_clips_that_the_generator_was_not_fitted_to_are_not_shown(
+    petl, of_classes: str, tmp_path: Path
+) -> None:
+    write_clips(tmp_path, ("dog", "zebra"))
+    done = petl(of_classes, tmp_path / "out", "--class", "dog", "-n", 1, data=tmp_path)
+    assert "own: not the clips that the generator was fitted to" in done.stderr
+    assert [row["kind"] for row in rows(tmp_path / "out")] == ["synthetic"]
+
+
 def test_without_the_dataset_there_are_no_real_clips_and_nothing_to_draw_from(
     petl, of_classes: str, tmp_path: Path
 ) -> None:
