@@ -4,7 +4,7 @@ Synthetic clips are compared with the fold's test clips; the floor has as many o
 in their place. An interval is the value +- 1.96 times the standard deviation over halves of the
 clips, drawn without replacement from each set. Of a mean, the variance over halves of n clips is
 that over new sets of n clips, so nothing is scaled. (In a bootstrap, a clip that occurs twice would
-be its own nearest neighbour.) Around a kernel distance of 0 it is up to 1.7 times too wide. Clips
+be its own nearest neighbour.) Around a kernel distance of 0 it is up to 1.8 times too wide. Clips
 count as independent, which several windows of one song are not: there it is too narrow.
 """
 

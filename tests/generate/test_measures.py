@@ -53,7 +53,7 @@ def test_the_frechet_distance_is_the_one_with_a_matrix_root(sizes) -> None:
 
 
 def test_whole_spectrograms_need_no_covariance(monkeypatch) -> None:
-    """A covariance of 128 x 1292 values would have 219 GB; the clips themselves have 13 MB each."""
+    """A covariance of 128 x 1292 values would have 219 GB; each of these sets has 7 MB."""
     draw = np.random.default_rng(0)
     x, y = (draw.standard_normal((10, 128 * 1292), dtype=np.float32) for _ in range(2))
     tracemalloc.start()
