@@ -70,6 +70,7 @@ class Attempt(Watcher):
         self.codes = CodeOfTries(running())
         self.rows: list[EpochMetrics] = []
         """The lines of metrics.jsonl; a checkpoint has them too, so that the file can be mended."""
+        self.written: dict[str, bytes] = {}
         self.trackers = Trackers()
         self.frozen = ""
 
@@ -218,7 +219,9 @@ class Attempt(Watcher):
 
     def _write_files(self) -> None:
         for name, content in self.fit.files().items():
-            write_atomic(self.run.path / name, content, check=self.claim.check)
+            if self.written.get(name) != content:
+                write_atomic(self.run.path / name, content, check=self.claim.check)
+                self.written[name] = content
 
     def _save(self) -> None:
         progress = {"rows": self.rows, "seconds": self._seconds(), "tries": self.tries}

@@ -56,3 +56,33 @@ def tasks(tmp_path_factory):
     file = tmp_path_factory.mktemp("study") / "tiny.yaml"
     file.write_text(STUDY)
     return load_study(file).tasks
+
+
+GENERATORS = f"""
+description: generators small enough to train in a second
+matrix: {{dataset: tiny, backbone: tiny, method: [gan, r3gan, flow], fold: 0, seed: 10}}
+backbones:
+  tiny: {{backbone: {{family: ast, source: {GOLDEN / "ast_tiny"}}}}}
+datasets:
+  tiny:
+    dataset: {{corpus: tiny, layout: esc50, classes: 10, folds: 5, frames: 16, split: paper,
+      spec_augment: null}}
+    train: {{epochs: 3, batch_size: 12}}
+set:
+  generator: {{width: 2, look_every: 2}}
+  train: {{epochs: 3, batch_size: 12}}
+"""
+
+
+@pytest.fixture(scope="session")
+def generators(tmp_path_factory):
+    """A task of each kind."""
+    file = tmp_path_factory.mktemp("generators") / "tiny.yaml"
+    file.write_text(GENERATORS)
+    return {task.names.method: task for task in load_study(file).tasks}
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """Intervals take most of the time of so small a run."""
+    monkeypatch.setattr("petl.generate.measured.RESAMPLES", 3)

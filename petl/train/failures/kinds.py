@@ -19,7 +19,7 @@ class Diverged(UserError):
 
 
 class Collapsed(UserError):
-    """A generator's training has left every good way, though its numbers are finite."""
+    """A generator's losses are finite, and its samples get no better any more."""
 
 
 class OutOfMemory(UserError):

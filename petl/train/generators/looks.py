@@ -36,6 +36,8 @@ class Looks:
         self.columns = [_named(row, clips.names, task) for row in self.conditions[:SHOWN]]
         self.epochs: list[int] = []
         self.rows: list[np.ndarray] = []
+        self.drawn: tuple[list[int], bytes] = [], b""
+        """The last picture, and of which epochs."""
 
     def look(self, made_by: Generator, epoch: int) -> Tensor:
         """The samples, of which the first ones become a row of the picture."""
@@ -53,8 +55,11 @@ class Looks:
         """A PNG; None where no package can draw, or before the first look."""
         if not self.rows or find_spec("seaborn") is None:
             return None
-        titles = ["real", *(f"epoch {epoch}" for epoch in self.epochs)]
-        return grid([self._cells(self.real), *self.rows], titles, self.columns)
+        if self.epochs != self.drawn[0]:
+            titles = ["real", *(f"epoch {epoch}" for epoch in self.epochs)]
+            cells = [self._cells(self.real), *self.rows]
+            self.drawn = list(self.epochs), grid(cells, titles, self.columns)
+        return self.drawn[1]
 
     def _cells(self, clips: Tensor) -> np.ndarray:
         return small(clips[:SHOWN].numpy(), self.limits)
