@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from petl.config import Task
-from petl.config.kinds import metric
+from petl.config.kinds import SPECTROGRAMS, metric
 from petl.errors import several
 from petl.reproduce.compare import first_difference, same
 from petl.reproduce.environment import FACTS, differences, of_run
@@ -114,8 +114,12 @@ def _curves(rows: Sequence[Mapping[str, Any]], task: Task) -> list[str]:
     last = len(rows) - 1
     shown = sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)})
     columns = ["epoch", "train_loss", f"val_{task.kind.headline}", "lr"]
-    have = [name for name in columns if name in rows[0]]
-    return [", ".join(f"{name} {rows[i].get(name, ABSENT):.6g}" for name in have) for i in shown]
+    if task.kind is SPECTROGRAMS:  # measured at its end; before, it looks at samples now and then
+        columns[2:3] = ["diversity", "val_kernel_distance_mel"]
+    return [
+        ", ".join(f"{name} {rows[i][name]:.6g}" for name in columns if name in rows[i])
+        for i in shown
+    ]
 
 
 def _settings(one: RunDir, other: RunDir) -> list[str]:
