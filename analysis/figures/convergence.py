@@ -42,6 +42,7 @@ from petl.runs.find import read_task
 
 Epochs = list[dict[str, Any]]
 BAND = "Thin: runs; thick: their mean, in a band of one standard deviation"
+MEANS = "Means of runs, in a band of one standard deviation"
 MARKS, DASH = 6, 5
 """Markers along a line; the length of a dash where lines coincide."""
 MOST_WITH_RUNS = 6
@@ -140,7 +141,8 @@ def convergence(
         columns = min(len(entries), 3 if width == ONE_COLUMN else 6)
         legend = {"loc": "outside upper center", "ncols": columns, "frameon": False}
         figure.legend(handles=entries, **legend)
-    about = [BAND] * several_runs + [STYLES, LEVELS] * bool(made.all() and across > 1)
+    band = BAND if not made.all() or len(labels) == 1 else MEANS
+    about = [band] * several_runs + [STYLES, LEVELS] * bool(made.all() and across > 1)
     return sign(figure, frame, *about)
 
 
