@@ -113,7 +113,7 @@ class GeneratorFacts(TypedDict):
 
 
 @_open
-class AugmentFacts(TypedDict):
+class SyntheticClips(TypedDict):
     """The synthetic clips of a run that trains on some."""
 
     generator: str
@@ -148,7 +148,7 @@ class Summary(TypedDict):
     """How many there are in each part of the split."""
     frozen_cache: NotRequired[str]
     """With `train.frozen: cached`: what was computed once, or why nothing was."""
-    augment: NotRequired[AugmentFacts]
+    synthetic_clips: NotRequired[SyntheticClips]
     floors: NotRequired[dict[str, Scores]]
     """Of a regression: the test metrics of predictors without a network (petl/train/floors.py); of
     a generator: those of real clips in the place of synthetic ones."""
@@ -174,7 +174,7 @@ BULKY = Result.__annotations__.keys() - Summary.__annotations__.keys()
 SPLITS = tuple(Metrics.__annotations__)
 _OPTIONAL = {
     *("synthetic", "clips", "floors", "intervals", "frozen_cache", "per_class", "backbone"),
-    *("augment", "generator"),
+    *("synthetic_clips", "generator"),
 }
 _adapter = TypeAdapter(Result)
 
@@ -196,7 +196,7 @@ def new_result(
     clips: dict[str, int] | None = None,
     floors: dict[str, Scores] | None = None,
     backbone: LoadedBackbone | None = None,
-    augment: AugmentFacts | None = None,
+    synthetic_clips: SyntheticClips | None = None,
     intervals: dict[str, dict[str, list[float]]] | None = None,
     generator: GeneratorFacts | None = None,
     frozen_cache: str = "",
@@ -212,7 +212,7 @@ def new_result(
         "clips": clips,
         "frozen_cache": frozen_cache,
         "floors": floors,
-        "augment": augment,
+        "synthetic_clips": synthetic_clips,
         "intervals": intervals,
         "params": params,
         "metrics": metrics,

@@ -15,13 +15,13 @@ from petl.config.task import SMALL_MB, Weights
 from petl.data.load import TaskData
 from petl.model.build import Model, count_parameters
 from petl.runs.result import (
-    AugmentFacts,
     Environment,
     LoadedBackbone,
     Metrics,
     PerClass,
     Result,
     Scores,
+    SyntheticClips,
     Timing,
     new_result,
 )
@@ -108,7 +108,7 @@ def result_of(
         statistics=statistics.model_dump() if statistics else None,
         clips={part: len(clips) for part, clips in vars(data.split).items()},
         floors=floors(data, learns) if isinstance(learns, Regression) else None,
-        augment=_augment(task, data),
+        synthetic_clips=_synthetic_clips(task, data),
         params=count_parameters(model),
         metrics=outcome.metrics,
         confusion=outcome.confusion,
@@ -123,12 +123,16 @@ def result_of(
     )
 
 
-def _augment(task: config.Task, data: TaskData) -> AugmentFacts | None:
+def _synthetic_clips(task: config.Task, data: TaskData) -> SyntheticClips | None:
     if (augment := task.augment) is None:
         return None
     clips = len(data.split.train)
     number = augment.of(clips)
-    facts: AugmentFacts = {"generator": augment.generator, "share": number / clips, "clips": number}
+    facts: SyntheticClips = {
+        "generator": augment.generator,
+        "share": number / clips,
+        "clips": number,
+    }
     if data.synthetic is not None:
         facts["file"] = data.synthetic.key
     return facts

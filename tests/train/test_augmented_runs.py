@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
+from analysis import collect
 from petl.config import Task
 from petl.config.options import Options
 from petl.config.study import load_study
@@ -44,7 +45,7 @@ def ends(task: Task, places: Places) -> list[object]:
     run = RunDir.of(task, places.runs)
     rows = [{key: row[key] for key in row if key != "seconds"} for row in run.metrics()]
     result = run.result()
-    return [rows, result["metrics"], result["augment"], run.weights_file.read_bytes()]
+    return [rows, result["metrics"], result["synthetic_clips"], run.weights_file.read_bytes()]
 
 
 def test_a_run_on_clips_of_a_fitted_generator_ends_alike_however_often_it_stops(
@@ -55,8 +56,10 @@ def test_a_run_on_clips_of_a_fitted_generator_ends_alike_however_often_it_stops(
     run_task(made[0], own_runs, one_thread)
     result = run_task(task, own_runs, one_thread)
     clips = result["clips"]
-    assert result["augment"]["generator"] == made[0].run_id == task.augment.generator
-    assert result["augment"]["clips"] == round(clips["train"] / 2)
+    assert result["synthetic_clips"]["generator"] == made[0].run_id == task.augment.generator
+    assert result["synthetic_clips"]["clips"] == round(clips["train"] / 2)
+    frame = collect.load(tmp_path / "ours.yaml", own_runs.runs)
+    assert frame["augment.share"].tolist() == [0.5, 0.5]
     assert np.sum(result["confusion"]["test_last"]) == clips["test"]
 
     again = Places(tmp_path / "again", own_runs.data, tmp_path / "another cache")

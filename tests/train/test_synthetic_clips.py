@@ -126,7 +126,11 @@ def test_a_share_of_zero_trains_to_the_same_bits(tasks, generators, own_runs) ->
         run_task(task, own_runs) for task in (plain, augmented(plain, generators[0], share=0.0))
     ]
     assert results[0]["metrics"] == results[1]["metrics"]
-    assert results[1]["augment"] == {"generator": generators[0].run_id, "share": 0.0, "clips": 0}
+    assert results[1]["synthetic_clips"] == {
+        "generator": generators[0].run_id,
+        "share": 0.0,
+        "clips": 0,
+    }
     assert plain.run_id != results[1]["run_id"]
 
 
