@@ -22,7 +22,7 @@ from petl.runs.reading import content_of
 from petl.terminal import echo
 
 FILE = "samples.png"
-MOST_BYTES, MOST_PIXELS = 8_000_000, 25_000_000
+MOST_BYTES, MOST_PIXELS, MOST_TALL = 8_000_000, 25_000_000, 25
 ABOUT = "A column is a condition: a real clip on top, and below it a sample after so many epochs"
 
 
@@ -53,6 +53,8 @@ def _picture(run: RunDir) -> np.ndarray | None:
         picture = Image.open(BytesIO(found), formats=["PNG"])
         if picture.width * picture.height > MOST_PIXELS:
             raise ValueError(f"over {MOST_PIXELS / 1e6:.0f} million pixels")
+        if picture.height > MOST_TALL * picture.width:
+            raise ValueError(f"over {MOST_TALL} times as tall as wide")
         return np.asarray(picture.convert("RGB"))
     except Exception as error:  # whatever lies in it, one picture is missing
         echo(f"{run.path / FILE}: {' '.join(str(error).split())}; it is left out", err=True)

@@ -42,7 +42,7 @@ def _rows(result: Any) -> Any:
     for name, value in scores.items():
         title = metric(name).title
         yield (
-            title[0].upper() + title[1:],
+            title[:1].upper() + title[1:],
             _told(name, value, ends.get("test_last", {}).get(name)),
             _told(name, floor.get(name), ends.get("real", {}).get(name)),
         )

@@ -71,6 +71,7 @@ BY_ENCODER = (
     *("kernel_distance", "frechet_distance", "frechet_infinite", "density", "coverage"),
     *("nearest_ratio", "copies", "condition_ccc", "condition_accuracy", "condition_map"),
 )
+_ENDINGS = tuple(f"_{name}" for name in ENCODERS)
 
 
 @dataclass(frozen=True)
@@ -132,18 +133,21 @@ HEADLINES = tuple(kind.headline for kind in KINDS)
 
 
 def metric(name: str) -> Metric:
-    """Of `mae_valence` and `top5_accuracy` too: the known part decides how it is printed."""
+    """Of `mae_valence` and `top5_accuracy` too: the known part decides how it is printed.
+
+    Of any name at all, since somebody else may have written the result.
+    """
     if name in METRICS:
         return METRICS[name]
     begin, _, encoder = name.rpartition("_")
-    if encoder in ENCODERS and begin.startswith(BY_ENCODER):
+    if encoder in ENCODERS and begin.startswith(BY_ENCODER) and not begin.endswith(_ENDINGS):
         known = metric(begin)
         return replace(known, title=ENCODERS[encoder].format(known.title))
     if name.startswith("condition_ccc_"):
         known = METRICS["condition_ccc"]
         return replace(known, title=f"{known.title} {name.removeprefix('condition_ccc_')}")
     first, _, rest = name.partition("_")
-    if first in VARIANTS and rest:
+    if first in VARIANTS and rest and rest.partition("_")[0] not in VARIANTS:
         known = metric(rest)
         return replace(known, title=VARIANTS[first].format(known.title))
     if first in METRICS:

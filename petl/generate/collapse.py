@@ -53,7 +53,7 @@ class Watch:
     def _norm(self, name: str, value: float) -> str | None:
         known = self.norms.setdefault(name, [])
         usual = median(known) if len(known) >= FEWEST_NORMS else None
-        if usual is None or value <= EXPLODED * usual:
+        if not usual or value <= EXPLODED * usual:
             self.norms[name], self.large[name] = [*known, value][-NORMS:], 0
             return None
         self.large[name] += 1

@@ -59,15 +59,10 @@ class Fitted:
         """Of a run that is done; anything else is refused."""
         task = read_task(run)
         if task.generator is None:
-            raise UserError(f"{run.path}: this run is no generator; it trains a {task.kind.name}")
+            raise UserError(f"{run.path}: this run is no generator")
         result = run.result()
         if result is None:
-            state = run.state()
-            why = f" ({state.reason})" if state.reason else ""
-            raise UserError(
-                f"{run.path}: this generator is not fitted to its end: {state.kind}{why}; "
-                f"`petl submit {task.names.study}.yaml` continues it"
-            )
+            raise UserError(f"{run.path}: this generator is not fitted to its end: {_why(run)}")
         if (facts := result.get("generator")) is None:
             raise UserError(f"{run.result_file}: it does not say what the generator was fitted to")
         space = _space(facts, task, run)
@@ -90,6 +85,14 @@ class Fitted:
     def sample(self, conditions: Tensor, seed: int, batch: int = 16) -> Tensor:
         """A raw spectrogram (frames, bins) for each row, on the CPU; `batch` changes no sample."""
         return self.generator.sample(conditions, seed, batch)
+
+
+def _why(run: RunDir) -> str:
+    """A run that failed says itself what to do; any other one only has to go on."""
+    state = run.state()
+    reason = f" ({state.reason})" if state.reason else ""
+    again = "" if state.kind == "failed" else "; submit its study to continue it"
+    return f"{state.kind}{reason}{again}"
 
 
 def facts_of(space: Space, ranges: Ranges, digest: str, seconds: float) -> GeneratorFacts:

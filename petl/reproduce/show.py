@@ -87,7 +87,7 @@ def _results(result: Result, task: Task) -> Iterator[str]:
     yield (
         f"{params['trainable']:,} of {params['total']:,} parameters trained, "
         f"{epochs} in {timing['seconds']:.0f} s, the best one {result['best_epoch']} by "
-        f" {metric(task.best_by).title}"
+        f"{metric(task.best_by).title}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,18 +36,20 @@ class _Candidate:
     task: Task
     metric: str
     score: float
+    """NaN for a generator that was measured on too few clips."""
     part: str
 
     @property
     def rank(self) -> float:
-        return metric(self.metric).rank(self.score)
+        return -math.inf if math.isnan(self.score) else metric(self.metric).rank(self.score)
 
     def __str__(self) -> str:
         return f"{self.task} ({self.with_metric(self.score)})"
 
     def with_metric(self, value: float) -> str:
         shown = metric(self.metric)
-        return f"{self.part} {shown.title} {shown.text(value)}"
+        measured = "not measured" if math.isnan(value) else shown.text(value)
+        return f"{self.part} {shown.title} {measured}"
 
 
 def choose(
@@ -182,4 +185,5 @@ def _candidate(run: RunDir, by: str | None) -> _Candidate | None:
         scores = {name: last[f"val_{name}"]} if f"val_{name}" in last else scores
     if name in scores:
         return _Candidate(run.path, task, name, scores[name], "validation")
-    return _Candidate(run.path, task, name, result["metrics"]["test_last"][name], "test")
+    score = result["metrics"]["test_last"].get(name, math.nan)
+    return _Candidate(run.path, task, name, score, "test")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from petl.config.kinds import (
     KINDS,
     METRICS,
@@ -41,3 +43,8 @@ def test_a_generators_metrics_name_their_encoder() -> None:
     heard = metric("condition_ccc_valence_mel")
     assert heard.title == "condition as heard, CCC valence, mel statistics"
     assert metric("mae_mel").title == "MAE mel"  # of a target with this name
+
+
+@pytest.mark.parametrize("name", [f"coverage{5000 * '_mel'}", f"{5000 * 'window_'}ccc", "", "_"])
+def test_a_name_that_somebody_made_up_has_some_title(name: str) -> None:
+    assert isinstance(metric(name).title, str)

@@ -59,6 +59,12 @@ def test_gradients_that_grow_slowly_or_start_small_are_none() -> None:
     assert not any(verdicts(Watch(), 20, gradient_velocity=1e-9) + verdicts(Watch(), 500, g=1.0))
 
 
+def test_gradients_of_0_have_no_multiple() -> None:
+    watch = after(0)
+    assert not any(verdicts(watch, 60, gradient_generator=0.0))
+    assert not any(verdicts(watch, 20, gradient_generator=1.0))
+
+
 def after(steps: int) -> Watch:
     watch = Watch()
     verdicts(watch, steps, gradient_generator=1.0)

@@ -217,3 +217,11 @@ def test_what_is_no_fitted_generator_is_one_line(
     assert [file.name for file in taken.iterdir()] == ["mine"]
     answers = CliRunner().invoke(app, ["predict", of_numbers, str(taken), f"--runs={places.runs}"])
     assert answers.exit_code == 2
+
+
+def test_a_study_means_its_generator_even_if_too_few_clips_measured_it(
+    petl, of_numbers: str, tmp_path: Path
+) -> None:
+    asked = ["--at", "valence=5,arousal=5", "-n", 1, "--real", 0, "--no-grid"]
+    done = petl(Path(of_numbers).parent, tmp_path / "out", *asked, "--only", "dataset=numbers")
+    assert done.exit_code == 0 and "(test kernel distance not measured)" in done.stderr

@@ -184,10 +184,9 @@ class GeneratorFit:
             raise self._collapsed(verdict, f"epoch {self.epoch}")
         if not self.collapse.low:
             self.good_epoch, self.good_weights = self.epoch, self._average()
-        return {
-            "diversity": diversity,
-            "val_kernel_distance_mel": self.measuring.cheap(made),
-        }
+        distance = self.measuring.cheap(made)  # NaN for a single validation clip
+        known = {"val_kernel_distance_mel": distance} if math.isfinite(distance) else {}
+        return {"diversity": diversity, **known}
 
     def _average(self) -> dict[str, Tensor]:
         average = self.generator.average.state_dict().items()

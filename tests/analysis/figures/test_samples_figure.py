@@ -62,6 +62,7 @@ def test_each_generator_shows_the_picture_of_its_first_run(made: tuple[Study, Pa
         (png(0)[:60], "samples.png: "),
         (b"\x89PNG" + b"0" * 8_000_001, "over 8 MB"),
         (png(0, (6000, 5000)), "over 25 million pixels"),
+        (png(0, (1, 20_000)), "over 25 times as tall as wide"),
     ],
 )
 def test_what_is_no_picture_is_named_and_the_next_run_is_shown(
