@@ -26,8 +26,8 @@ from petl.generate.base import Generator, Space
 from petl.generate.build import build
 from petl.generate.collapse import Watch, diversity
 from petl.generate.conditions import vectors
-from petl.generate.measures import Pairs, bandwidth, kernel_distance
-from petl.generate.pictures import grid, limits_of, small
+from petl.generate.listen.pictures import grid, limits_of, small
+from petl.generate.measures.distances import Pairs, bandwidth, kernel_distance
 from petl.places import Places
 
 FRAMES = {"digits": 64, "esc10": 128, "made-up-deam": 200}

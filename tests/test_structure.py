@@ -57,7 +57,6 @@ LARGER = {
     "petl.methods": "one module for each family of methods",
     "petl.data": "the stages from a file to a batch, one module for each",
     "petl.data.layouts": "one module for each layout",
-    "petl.generate": "the three generators, what measures their clips, the way back to sound",
     "petl.train": "the stages of a run, one module for each",
     "analysis.figures": "one module for each kind of figure",
     "analysis.tables": "one module for each format, and for what a table shows beside its numbers",

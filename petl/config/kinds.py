@@ -66,7 +66,8 @@ VARIANTS = {"window": "{} by window", "unscaled": "unscaled {}"}
 its windows; `unscaled_rmse` is in the unit of the table, where `rmse` is in that of the model."""
 
 ENCODERS = {"second": "{}, second encoder", "mel": "{}, mel statistics"}
-"""Of a generator: `kernel_distance` is by the study's backbone (petl/generate/embeddings.py)."""
+"""Of a generator: `kernel_distance` is by the study's backbone
+(petl/generate/measures/embeddings.py)."""
 BY_ENCODER = (
     *("kernel_distance", "frechet_distance", "frechet_infinite", "density", "coverage"),
     *("nearest_ratio", "copies", "condition_ccc", "condition_accuracy", "condition_map"),

@@ -25,9 +25,9 @@ from petl.terminal import (
 )
 
 if TYPE_CHECKING:
-    from petl.generate.asked import Asked, Conditions
     from petl.generate.fitted import Fitted
-    from petl.generate.listen import Training
+    from petl.generate.listen.asked import Asked, Conditions
+    from petl.generate.listen.folder import Training
     from petl.places import Places
 
 MOST = 500
@@ -95,8 +95,8 @@ def generate(
         raise UserError(f"-n {number}: should be 1 to {MOST}")
     refuse_taken(out)
     need("matplotlib", "analysis")
-    from petl.generate.asked import Conditions
-    from petl.generate.listen import Folder
+    from petl.generate.listen.asked import Conditions
+    from petl.generate.listen.folder import Folder
     from petl.places import Places
 
     places = Places.choose(runs, data)
@@ -149,7 +149,7 @@ def _on_a_terminal() -> bool:
 
 def _training(fitted: Fitted, places: Places, needed: bool) -> Training | None:
     """Without the dataset there is nothing to draw from; real clips are only left out."""
-    from petl.generate.listen import Training
+    from petl.generate.listen.folder import Training
 
     try:
         return Training.of(fitted, places)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from petl import config
 from petl.generate.base import Curves, Generator, Space
-from petl.generate.layers import (
+from petl.generate.networks.layers import (
     PATCH,
     Residual,
     clips,

@@ -13,7 +13,7 @@ from petl.config import Statistics, Task
 from petl.config.study import expand
 from petl.data.features import normalise
 from petl.data.ridge import mel_statistics
-from petl.generate.embeddings import encoders
+from petl.generate.measures.embeddings import encoders
 
 TINY = str(Path(__file__).parent.parent / "golden" / "ast_tiny")
 STATISTICS = Statistics(mean=-4.0, std=2.5)

@@ -13,8 +13,8 @@ from petl.config import Dataset
 from petl.config.kinds import METRICS, metric
 from petl.config.study import expand
 from petl.data.ridge import mel_statistics
-from petl.generate import measured
-from petl.generate.measured import Clips, Measured, measure, resampled
+from petl.generate.measures import measured
+from petl.generate.measures.measured import Clips, Measured, measure, resampled
 
 FRAMES, BINS, CLASSES = 12, 8, 10
 DISTANCES = {"kernel_distance", "frechet_distance", "frechet_infinite", "density", "coverage"}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from petl import config
 from petl.generate.base import Space
-from petl.generate.layers import Residual, sizes
+from petl.generate.networks.layers import Residual, sizes
 from tests.generate.small import (
     SPACE,
     batch,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from petl.data.ridge import mel_statistics
-from petl.generate.measures import frechet_distance
-from petl.generate.released_score import combined, released_score, summaries
+from petl.generate.measures.distances import frechet_distance
+from petl.generate.measures.released_score import combined, released_score, summaries
 
 RELATIVE = 1e-6
 

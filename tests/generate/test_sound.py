@@ -13,7 +13,7 @@ import soundfile
 from petl.config import Dataset
 from petl.data.features import Recipe, read
 from petl.errors import UserError
-from petl.generate.sound import Back, wav
+from petl.generate.listen.sound import Back, wav
 
 OWN = {"corpus": "own", "layout": "folders", "classes": 2, "folds": 1, "split": "given"}
 MEL = {"kind": "mel", "rate": 8000, "n_fft": 512, "hop": 128, "bins": 40, "fmin": 50, "fmax": 4000}

@@ -85,4 +85,4 @@ def generators(tmp_path_factory):
 @pytest.fixture
 def few_resamples(monkeypatch):
     """Intervals take most of the time of so small a run."""
-    monkeypatch.setattr("petl.generate.measured.RESAMPLES", 3)
+    monkeypatch.setattr("petl.generate.measures.measured.RESAMPLES", 3)

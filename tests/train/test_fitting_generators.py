@@ -204,7 +204,7 @@ def done(generators, places, tmp_path_factory):
     own = Places(tmp_path_factory.mktemp("done"), places.data, places.cache)
     task = changed(generators["flow"], train={"epochs": 1})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("petl.generate.measured.RESAMPLES", 3)
+        patch.setattr("petl.generate.measures.measured.RESAMPLES", 3)
         run_task(task, own, ONE)
     return RunDir.of(task, own.runs)
 

@@ -16,7 +16,7 @@ from petl import config
 from petl.config.kinds import NUMBERS
 from petl.generate.base import Generator
 from petl.generate.collapse import diversity
-from petl.generate.pictures import grid, limits_of, small
+from petl.generate.listen.pictures import grid, limits_of, small
 from petl.train.generators.clips import TrainingClips
 from petl.train.seeding import derive, generator
 

@@ -13,11 +13,11 @@ from petl.backbones.families import build_encoder
 from petl.backbones.hub import Hub
 from petl.data.load import TaskData
 from petl.data.ridge import mel_statistics
-from petl.generate import measures
 from petl.generate.conditions import drawn, vectors
-from petl.generate.embeddings import encoders
 from petl.generate.fitted import facts_of
-from petl.generate.measured import CLIPS, Clips, Measured, measure
+from petl.generate.measures import distances
+from petl.generate.measures.embeddings import encoders
+from petl.generate.measures.measured import CLIPS, Clips, Measured, measure
 from petl.runs.result import Environment, Result, Scores, Timing, new_result
 from petl.train.outcome import Outcome, loaded, peak_memory_mb
 from petl.train.seeding import derive
@@ -50,8 +50,8 @@ class Measuring:
 
     def cheap(self, made: Tensor) -> float:
         """The kernel distance to the validation clips on means and deviations of mel bins."""
-        pairs = measures.Pairs.of(self.real, mel_statistics(made.numpy()))
-        return measures.kernel_distance(pairs, measures.bandwidth(pairs))
+        pairs = distances.Pairs.of(self.real, mel_statistics(made.numpy()))
+        return distances.kernel_distance(pairs, distances.bandwidth(pairs))
 
     def whole(self, synthetic: Clips, part: str, device: torch.device) -> Measured:
         statistics, bins = self.data.statistics, self.data.inputs.shape[2]

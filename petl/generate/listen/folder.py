@@ -19,11 +19,12 @@ from petl.data.load import read as read_corpus
 from petl.data.load import targets_of
 from petl.data.splits import split
 from petl.errors import UserError
-from petl.generate import conditions, pictures
-from petl.generate.asked import Asked, Conditions
+from petl.generate import conditions
 from petl.generate.fitted import Fitted, fitted_on
-from petl.generate.page import Page, Player, Section
-from petl.generate.sound import Back, wav
+from petl.generate.listen import pictures
+from petl.generate.listen.asked import Asked, Conditions
+from petl.generate.listen.page import Page, Player, Section
+from petl.generate.listen.sound import Back, wav
 from petl.places import Places
 from petl.terminal import no_formula, printable
 

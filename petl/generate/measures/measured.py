@@ -20,8 +20,8 @@ from petl.config import Dataset, Statistics
 from petl.config.kinds import NUMBERS, SEVERAL_LABELS, metric
 from petl.data.ranking import average_precision
 from petl.data.ridge import PIECE, Ridge
-from petl.generate import measures
-from petl.generate.released_score import Summary, released_score, summaries
+from petl.generate.measures import distances
+from petl.generate.measures.released_score import Summary, released_score, summaries
 from petl.runs.result import Scores
 
 Embed = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -161,17 +161,17 @@ def _range(name: str) -> tuple[float, float]:
 def _distances(
     made: np.ndarray, real: np.ndarray, draws: np.random.Generator
 ) -> tuple[Scores, Intervals]:
-    pairs = measures.Pairs.of(real, made)
-    width = measures.bandwidth(pairs)
+    pairs = distances.Pairs.of(real, made)
+    width = distances.bandwidth(pairs)
 
     def statistic(of_real: np.ndarray, of_made: np.ndarray) -> Scores:
         part, points = pairs.part(of_real, of_made), (real[of_real], made[of_made])
-        density, coverage = measures.density_coverage(part)
-        frechet = measures.frechet_distance(*points)
+        density, coverage = distances.density_coverage(part)
+        frechet = distances.frechet_distance(*points)
         subsets = 16 if len(of_made) == len(made) else 2
-        infinite = measures.frechet_at_infinity(*points, draws, subsets, known=frechet)
+        infinite = distances.frechet_at_infinity(*points, draws, subsets, known=frechet)
         return {
-            "kernel_distance": measures.kernel_distance(part, width),
+            "kernel_distance": distances.kernel_distance(part, width),
             "frechet_distance": frechet,
             "frechet_infinite": infinite,
             "density": density,
@@ -185,19 +185,19 @@ def _copied(
     made: np.ndarray, train: np.ndarray, test: np.ndarray, both: Draws
 ) -> list[tuple[Scores, Intervals]]:
     """The floor is that of the test clips, against themselves."""
-    held_out = measures.nearest(test, train)
+    held_out = distances.nearest(test, train)
 
     def of(near: np.ndarray, draws: np.random.Generator) -> tuple[Scores, Intervals]:
         def statistic(one: np.ndarray, other: np.ndarray) -> Scores:
             parts = near[one], held_out[other]
             return {
-                "nearest_ratio": measures.nearest_ratio(*parts),
-                "copies": measures.copies(*parts),
+                "nearest_ratio": distances.nearest_ratio(*parts),
+                "copies": distances.copies(*parts),
             }
 
         return resampled(statistic, (len(near), len(held_out)), draws)
 
-    near = measures.nearest(made, train) if len(made) else np.zeros(0)
+    near = distances.nearest(made, train) if len(made) else np.zeros(0)
     return [of(near, both[0]), of(held_out, both[1])]
 
 
@@ -216,7 +216,7 @@ def _heard(
 def agreement(heard: np.ndarray, truth: np.ndarray, dataset: Dataset) -> Scores:
     """CCC for each number and their mean, accuracy for classes, mAP for several labels."""
     if dataset.kind is NUMBERS:
-        values = measures.concordance(heard, truth.astype(np.float64))
+        values = distances.concordance(heard, truth.astype(np.float64))
         each = zip(dataset.targets, values.tolist(), strict=True)
         mean = {"condition_ccc": float(values.mean())}
         return mean | {f"condition_ccc_{target}": value for target, value in each}

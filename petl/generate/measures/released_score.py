@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from petl.generate.measures import compact, frechet_distance
+from petl.generate.measures.distances import compact, frechet_distance
 
 
 @dataclass(frozen=True)

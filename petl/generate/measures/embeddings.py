@@ -31,7 +31,7 @@ from petl.backbones.hub import Hub
 from petl.config.front_end import FILTER_BANK
 from petl.data.features import normalise
 from petl.data.ridge import PIECE, mel_statistics
-from petl.generate.measured import Embed
+from petl.generate.measures.measured import Embed
 
 SMALL = "builtin:small"
 PATCH = 16

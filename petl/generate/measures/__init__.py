@@ -1,0 +1,1 @@
+"""Measures of synthetic clips beside real ones, and of real ones beside themselves."""

@@ -1,0 +1,1 @@
+"""The networks that generators are made of."""
