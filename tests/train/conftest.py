@@ -60,7 +60,7 @@ def tasks(tmp_path_factory):
 
 GENERATORS = f"""
 description: generators small enough to train in a second
-matrix: {{dataset: tiny, backbone: tiny, method: [gan, r3gan, flow], fold: 0, seed: 10}}
+matrix: {{dataset: tiny, backbone: tiny, method: [gan, r3gan, short], fold: 0, seed: 10}}
 backbones:
   tiny: {{backbone: {{family: ast, source: {GOLDEN / "ast_tiny"}}}}}
 datasets:
@@ -68,6 +68,8 @@ datasets:
     dataset: {{corpus: tiny, layout: esc50, classes: 10, folds: 5, frames: 16, split: paper,
       spec_augment: null}}
     train: {{epochs: 3, batch_size: 12}}
+methods:
+  short: {{like: flow, generator: {{steps: 3}}}}
 set:
   generator: {{width: 2, look_every: 2}}
   train: {{epochs: 3, batch_size: 12}}
@@ -79,7 +81,7 @@ def generators(tmp_path_factory):
     """A task of each kind."""
     file = tmp_path_factory.mktemp("generators") / "tiny.yaml"
     file.write_text(GENERATORS)
-    return {task.names.method: task for task in load_study(file).tasks}
+    return {task.generator.kind: task for task in load_study(file).tasks}
 
 
 @pytest.fixture
