@@ -195,7 +195,8 @@ class _Selection:
         for task in study.tasks:
             # tasks of one combination share these very objects
             parts = (task.names, task.dataset, task.backbone, task.method, task.train, task.weights)
-            settings = self._index(tuple(map(id, parts)), task.to_json)
+            # an augmented task has the generator of its own fold
+            settings = self._index(tuple(map(id, (*parts, task.augment))), task.to_json)
             yield _Run(folder, task.run_id, settings, task.fold, task.seed)
 
     def _of_frame(self, frame: pd.DataFrame, runs: Path) -> Iterator[_Run]:

@@ -60,7 +60,8 @@ def _families(table: Table, frame: pd.DataFrame) -> Iterator[Family]:
     same = [name for name in frame if name.startswith(SAME)]
     for column, dataset in enumerate(table.datasets):
         of_dataset = frame[frame["dataset"] == dataset.name]
-        firsts = of_dataset.drop_duplicates(KEY).copy()
+        # a generator has a run for each fold and seed: rows are compared by those of the same ones
+        firsts = of_dataset.sort_values(["fold", "seed"], kind="stable").drop_duplicates(KEY)
         firsts["row"] = [
             rows[key] for key in zip(firsts["backbone"], firsts["method"], strict=True)
         ]

@@ -60,6 +60,7 @@ def test_a_run_on_clips_of_a_fitted_generator_ends_alike_however_often_it_stops(
     assert result["synthetic_clips"]["clips"] == round(clips["train"] / 2)
     frame = collect.load(tmp_path / "ours.yaml", own_runs.runs)
     assert frame["augment.share"].tolist() == [0.5, 0.5]
+    assert frame["augment.generator"].tolist() == [one.run_id for one in made]
     assert np.sum(result["confusion"]["test_last"]) == clips["test"]
 
     again = Places(tmp_path / "again", own_runs.data, tmp_path / "another cache")

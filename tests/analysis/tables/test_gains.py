@@ -123,3 +123,12 @@ def test_a_study_without_synthetic_clips_has_no_such_column(
     made_study: Callable[..., MadeStudy],
 ) -> None:
     assert told(made_study(), lambda task: 0.5).extras.differences == ()
+
+
+def test_a_generator_with_a_run_for_each_fold_is_one_whatever_the_order(made: MadeStudy) -> None:
+    made.run(accuracy)
+    frame = load(made.study, made.runs)
+    of_fold = frame["augment.generator"] + frame["fold"].astype(str)
+    frame = frame.assign(**{"augment.generator": of_fold}).sort_values("run_id")
+    (family,) = families(build(frame, "test_last.accuracy"), frame)
+    assert len(family.arms) == 4 and set(family.control) == {"30 %"}
