@@ -17,16 +17,15 @@ from typing import Any, cast
 import petl
 from petl.config import Task
 from petl.config.kinds import NO_LABELS, NUMBERS, ONE_LABEL, SEVERAL_LABELS, SPECTROGRAMS, metric
-from petl.config.published import PUBLISHED
 from petl.config.study import Study
 from petl.config.yamlfile import read_yaml
 from petl.errors import UserError, nearest
 from petl.files import json_lines, staging
+from petl.runs import synthetic_classes as classes
 from petl.runs import synthetic_numbers as numbers
 from petl.runs import synthetic_spectrograms as spectrograms
-from petl.runs.confusion import averages
 from petl.runs.directory import Runs
-from petl.runs.result import Environment, Params, PerClass, Result, Scores, new_result
+from petl.runs.result import Environment, Params, Result, Scores, new_result
 
 LABEL = "SYNTHETIC.txt"
 NOTE = (
@@ -39,7 +38,6 @@ HELPS = {"full": 0.03, "linear": -0.12, "bitfit": -0.03}
 
 Accuracy = Callable[[Task], float]
 """Gives the true accuracy of a task's method on its dataset; mAP or CCC of other kinds of task."""
-Confusion = list[list[int]]
 
 
 def fabricate(
@@ -161,7 +159,7 @@ def _history(task: Task, end: float, random: Random) -> list[dict[str, Any]]:
         learned = (1 - math.exp(-pace * epoch)) / (1 - math.exp(-pace * epochs))
         score = chance + (end - chance) * learned + random.gauss(0, 0.01)
         lr = task.train.lr * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
-        row = {"epoch": epoch, "train_loss": _loss(score + 0.03 * learned)}
+        row = {"epoch": epoch, "train_loss": classes.loss(score + 0.03 * learned)}
         row |= {f"val_{k}": v for k, v in _scores(task, min(1.0, max(0.0, score)), random).items()}
         rows.append({**row, "lr": lr, "seconds": seconds * random.uniform(0.97, 1.05)})
     return rows
@@ -177,12 +175,14 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
         after["test_best"], floors = test, spectrograms.floors()
         rows = [{**rows[-1], **{f"val_{k}": v for k, v in spectrograms.scores(test).items()}}]
     best = max(rows, key=lambda row: rank(row[primary]))  # the first of equals
-    confusion: dict[str, Confusion | None] = dict.fromkeys(after)
+    confusion: dict[str, classes.Confusion | None] = dict.fromkeys(after)
     if kind is ONE_LABEL:
-        clips = _clips(task)
-        matrices = {name: _confusion(clips, score, random) for name, score in after.items()}
+        of_each = classes.clips(task)
+        matrices = {
+            name: classes.confusion(of_each, score, random) for name, score in after.items()
+        }
         confusion |= matrices
-        last, after_best = map(_of, matrices.values())
+        last, after_best = map(classes.scores, matrices.values())
     else:
         last, after_best = (_scores(task, score, random) for score in after.values())
     validated = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
@@ -196,7 +196,7 @@ def _result(task: Task, test: float, rows: Sequence[Mapping[str, Any]], random: 
         floors=floors,
         intervals=spectrograms.intervals(test) if kind is SPECTROGRAMS else None,
         confusion=confusion,
-        per_class={name: _per_class(task, score, random) for name, score in after.items()},
+        per_class={name: classes.per_class(task, score, random) for name, score in after.items()},
         best_epoch=best["epoch"],
         epochs=rows[-1]["epoch"],
         timing={
@@ -220,55 +220,14 @@ def _scores(task: Task, score: float, random: Random) -> Scores:
     if task.kind is SPECTROGRAMS:
         return spectrograms.scores(score)
     if task.kind is NO_LABELS:
-        return {NO_LABELS.headline: _loss(score)}
+        return {NO_LABELS.headline: classes.loss(score)}
     if task.kind is SEVERAL_LABELS:
         other = {"auc": (1 + math.sqrt(score)) / 2, "classes_without_clips": 0.0}
         return {"map": score, **other, "loss": 0.3 * (1 - score)}
     if task.dataset.classes:
         others = dict.fromkeys(("balanced_accuracy", "precision", "recall", "f1"), score)
-        return {"accuracy": score, **others, "loss": _loss(score)}
+        return {"accuracy": score, **others, "loss": classes.loss(score)}
     return numbers.scores(task, score)
-
-
-def _per_class(task: Task, score: float, random: Random) -> PerClass | None:
-    if task.kind is not SEVERAL_LABELS:
-        return None
-    found = [min(1.0, max(0.0, random.gauss(score, 0.1))) for _ in range(task.dataset.outputs)]
-    return {"average_precision": found, "auc": [0.9] * len(found), "clips": [20] * len(found)}
-
-
-def _loss(score: float) -> float:
-    """The cross-entropy of a calibrated classifier with this accuracy."""
-    return -math.log(min(0.999, max(1e-3, score)))
-
-
-def _of(matrix: Confusion) -> Scores:
-    clips = sum(map(sum, matrix))
-    accuracy = sum(row[i] for i, row in enumerate(matrix)) / clips
-    return {"accuracy": accuracy, **averages(matrix), "loss": _loss(accuracy)}
-
-
-def _confusion(clips: Sequence[int], accuracy: float, random: Random) -> Confusion:
-    """A row for each class, with as many clips off the diagonal as the accuracy demands."""
-    classes = len(clips)
-    matrix = [[0] * classes for _ in clips]
-    labels = [label for label, number in enumerate(clips) for _ in range(number)]
-    wrong = set(random.sample(range(len(labels)), round((1 - accuracy) * len(labels))))
-    for i, label in enumerate(labels):
-        taken_for = (label + random.randrange(1, classes)) % classes if i in wrong else label
-        matrix[label][taken_for] += 1
-    return matrix
-
-
-def _clips(task: Task) -> list[int]:
-    """Test clips per class: the published number, spread evenly over the classes."""
-    classes, official = task.dataset.classes or 0, PUBLISHED.get(task.dataset.corpus)
-    total = 20 * classes
-    if official and official.folds:
-        total = official.folds[task.fold % len(official.folds)]
-    elif official and "test" in official.parts:
-        total = official.parts["test"]
-    return [total // classes + (label < total % classes) for label in range(classes)]
 
 
 def _params(task: Task) -> Params:
