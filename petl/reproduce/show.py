@@ -84,10 +84,10 @@ def _results(result: Result, task: Task) -> Iterator[str]:
             yield f"{split}: {', '.join(f'{name} {_text(name, v)}' for name, v in scores.items())}"
     params, timing = result["params"], result["timing"]
     epochs = several(result["epochs"], "epoch")
+    best = f", the best one {result['best_epoch']} by {metric(task.best_by).title}"
     yield (
         f"{params['trainable']:,} of {params['total']:,} parameters trained, "
-        f"{epochs} in {timing['seconds']:.0f} s, the best one {result['best_epoch']} by "
-        f"{metric(task.best_by).title}"
+        f"{epochs} in {timing['seconds']:.0f} s{'' if task.generator else best}"
     )
 
 

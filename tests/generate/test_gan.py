@@ -60,7 +60,7 @@ def test_a_small_space_has_small_networks() -> None:
         made(Space(12, 16, 2, 0.0, 1.0, 0.0, 1.0))
 
 
-def test_flaw_3_labels_are_tensors_of_their_own_and_no_shape_is_forced() -> None:
+def test_labels_are_tensors_of_their_own_and_no_shape_is_forced() -> None:
     gan, (clips, conditions) = made(), batch()
     before = conditions.clone(), clips.clone()
     gan.fit(clips, conditions, draws())
@@ -78,7 +78,7 @@ def test_flaw_3_labels_are_tensors_of_their_own_and_no_shape_is_forced() -> None
 
 
 @pytest.mark.parametrize("micro_batch", [None, 2])
-def test_flaw_4_the_generators_step_leaves_the_discriminators_gradients_alone(
+def test_the_generators_step_leaves_the_discriminators_gradients_alone(
     micro_batch: int | None,
 ) -> None:
     gan = made(micro_batch=micro_batch)
@@ -92,7 +92,7 @@ def test_flaw_4_the_generators_step_leaves_the_discriminators_gradients_alone(
     assert all(p.requires_grad for p in judge.parameters())
 
 
-def test_flaw_4_a_batch_in_pieces_is_the_same_step_as_the_whole_batch() -> None:
+def test_a_batch_in_pieces_is_the_same_step_as_the_whole_batch() -> None:
     """Adam divides gradients by their size, the rounding of zeros too: so in double precision."""
     whole, pieces = made().double(), made(micro_batch=4).double()  # of 6: the second is smaller
     first, second = (
@@ -107,7 +107,7 @@ def test_flaw_4_a_batch_in_pieces_is_the_same_step_as_the_whole_batch() -> None:
         torch.testing.assert_close(pieces.state_dict()[name], value, rtol=0, atol=1e-9)
 
 
-def test_flaw_4_gradients_of_pieces_are_those_of_the_whole_batch_in_single_precision() -> None:
+def test_gradients_of_pieces_are_those_of_the_whole_batch_in_single_precision() -> None:
     whole, pieces = made(), made(micro_batch=4)
     for gan in (whole, pieces):
         gan._judge(gan.from_raw(batch()[0]), batch()[1], draws())
@@ -116,7 +116,7 @@ def test_flaw_4_gradients_of_pieces_are_those_of_the_whole_batch_in_single_preci
         torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=1e-6)
 
 
-def test_flaw_5_the_output_reaches_every_training_value_before_tanh_is_flat() -> None:
+def test_the_output_reaches_every_training_value_before_tanh_is_flat() -> None:
     gan = made()
     ends = gan.from_raw(torch.tensor([SPACE.low, SPACE.high]))
     torch.testing.assert_close(ends, torch.tensor([-0.95, 0.95]))
@@ -125,7 +125,7 @@ def test_flaw_5_the_output_reaches_every_training_value_before_tanh_is_flat() ->
     assert reached[0] < SPACE.low and reached[1] > SPACE.high
 
 
-def test_flaw_5_the_curves_tell_how_often_the_discriminator_is_right() -> None:
+def test_the_curves_tell_how_often_the_discriminator_is_right() -> None:
     gan, (clips, conditions) = made(), batch()
     judge = gan.networks["discriminator"]
     for certain, rates in ((9.0, (1.0, 0.0)), (-9.0, (0.0, 1.0))):
