@@ -179,6 +179,11 @@ def _generator(task: Task) -> None:
         "train.frozen": train.frozen == "cached",
         "train.precision": train.precision != "float32",
         "train.head_lr": train.head_lr is not None,
+        "train.loss": train.loss != "mse",
+        "train.target_weights": train.target_weights is not None,
+        "train.curve": train.curve != "cosine",  # its learning rate stays as it is
+        "train.warm_up": train.warm_up > 0,
+        "train.warm_up_steps": train.warm_up_steps is not None,
     }
     _refuse_beside("a 'generator'", others | _of_answers(task))
     if task.backbone.form == "waveform":

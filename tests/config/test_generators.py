@@ -143,3 +143,14 @@ def test_both_studies_of_digits_fit_together() -> None:
     assert {task.augment.generator for task in augmented if task.augment} == generators
     steps = {(task.train.epochs, task.train.batch_size) for task in augmented}
     assert len(steps) == 1
+
+
+@pytest.mark.parametrize(
+    "setting", ["warm_up: 1", "warm_up_steps: 3", "curve: linear", "patience: 2"]
+)
+def test_a_setting_that_no_generator_obeys_is_refused(tmp_path: Path, setting: str) -> None:
+    file = written(tmp_path / "made.yaml", MADE, SEED="10", linear="flow")
+    file.write_text(file.read_text() + f"when: [{{method: gan, set: {{train: {{{setting}}}}}}}]\n")
+    name = setting.partition(":")[0]
+    with pytest.raises(UserError, match=f"train.{name} cannot be combined with a 'generator'"):
+        load_study(file)
