@@ -67,8 +67,8 @@ def samples(frame: pd.DataFrame, measure: Measure, width: float | None = None) -
     shown = frame[frame["samples"].notna()]
     if shown.empty:
         raise UserError(
-            f"{frame['study'].iloc[0]} has no finished run of a generator that kept {FILE}; "
-            "'samples' needs one"
+            f"{frame['study'].iloc[0]} has no finished runs of a generator that kept {FILE}; "
+            "'samples' needs them"
         )
     width = width or TWO_COLUMNS
     across = 1 if width == ONE_COLUMN else min(3, len(shown))

@@ -8,10 +8,16 @@ from typing import Any
 
 from petl import config
 from petl.backbones.families import OnMeta, bare_encoder
+from petl.errors import UserError
 from petl.model.build import Model, assemble, count_parameters
 
 
 def without_memory(task: config.Task) -> Model:
+    if task.generator is not None:
+        raise UserError(
+            f"{task.names.method} is a generator, whose networks depend on the dataset; "
+            "the result.json of its run has the number of its parameters"
+        )
     dataset = task.dataset
     with OnMeta():
         return assemble(bare_encoder(task.backbone, dataset.frames, dataset.front_end), task)

@@ -90,6 +90,24 @@ def test_the_command_prints_a_line_for_each_method() -> None:
     assert lora.split() == ["lora", "261,170", "222,720", "85,967,666", "the", "same", "221K"]
 
 
+def test_a_generator_is_not_counted_as_the_encoder_that_measures_it(tmp_path: Path) -> None:
+    matrix = "matrix: {dataset: esc50, backbone: ast-small, method: METHODS, fold: 0, seed: 1}\n"
+    (tmp_path / "both.yaml").write_text(matrix.replace("METHODS", "[gan, linear]"))
+    (tmp_path / "gan.yaml").write_text(matrix.replace("METHODS", "gan"))
+    both, alone, drawn = (
+        CliRunner().invoke(app, words)
+        for words in (
+            ["count", str(tmp_path / "both.yaml")],
+            ["count", str(tmp_path / "gan.yaml")],
+            ["draw", "gan", "--out", str(tmp_path / "gan.png")],
+        )
+    )
+    assert both.exit_code == 0 and "linear" in both.stdout and "gan" not in both.stdout
+    for refused in (alone, drawn):
+        assert refused.exit_code == 2
+        assert refused.stderr.startswith("petl: gan is a generator, whose networks depend on the")
+
+
 def test_a_backbone_that_nobody_knows_is_not_downloaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'some/backbone' is not known without a download"):
         known.shape_of("some/backbone")

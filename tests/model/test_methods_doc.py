@@ -59,7 +59,8 @@ def test_the_yaml_lines_show_every_family_and_block() -> None:
 
 def test_the_table_is_what_petl_count_counts() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (\d.*) \|$", METHODS, flags=re.MULTILINE)
-    assert [name for name, _ in rows] == list(PRESETS["methods"])
+    methods = [name for name, preset in PRESETS["methods"].items() if "generator" not in preset]
+    assert [name for name, _ in rows] == methods
     for name, figures in rows:
         (row,) = count([task_of(name)], PAPER)
         ours = [f"{number:,}" for number in (row.trainable, row.without_head, row.total)]

@@ -81,6 +81,6 @@ def test_a_link_out_of_the_folder_is_not_followed(
     other = tmp_path / "secret.png"
     other.write_bytes(png(1))
     (RunDir.of(made[0].tasks[0], made[1]).path / "samples.png").symlink_to(other)
-    with pytest.raises(UserError, match=r"no finished run of a generator that kept samples\.png"):
+    with pytest.raises(UserError, match=r"no finished runs of a generator that kept samples\.png"):
         draw("samples", *made)
     assert "samples.png: a link; it is left out" in capsys.readouterr().err
