@@ -23,7 +23,7 @@ from petl.generate import conditions
 from petl.generate.fitted import Fitted, fitted_on
 from petl.places import Places
 from petl.runs.directory import RunDir
-from petl.runs.find import any_run
+from petl.runs.find import any_run, read_task
 
 VERSION = 1
 """Raise it when a generator makes other clips from the same weights and conditions."""
@@ -59,15 +59,20 @@ def _run(generator: str, places: Places) -> RunDir:
             f"augment.generator: {places.runs} has no run {generator}; fit the generator first: "
             "submit the study that it is of"
         )
+    # before networks of the size that somebody may have written there are built
+    if (found := read_task(run).run_id) != generator:
+        raise UserError(f"augment.generator {_named(run)}: its task.json is of run {found}")
     return run
+
+
+def _named(run: RunDir) -> str:
+    return f"{run.path.parent.name}/{run.path.name}"
 
 
 def _refuse_others(fitted: Fitted, task: config.Task, data: TaskData) -> None:
     """A generator that knows other clips than those that train here, or makes others."""
     of, run = fitted.task, fitted.run
-    at = f"augment.generator {run.path.parent.name}/{run.path.name}"
-    if of.run_id != run.path.name:
-        raise UserError(f"{at}: its task.json is of run {of.run_id}")
+    at = f"augment.generator {_named(run)}"
     shape, own = (fitted.space.frames, fitted.space.bins), data.inputs.shape[1:]
     if shape != own or of.dataset.front_end != task.dataset.front_end:
         kinds = [one.dataset.front_end.kind for one in (of, task)]
