@@ -42,8 +42,9 @@ class Watch:
             self.certain = [*self.certain, sure][-CERTAIN_STEPS:]
         if sum(self.certain) >= CERTAIN_SHARE * CERTAIN_STEPS:
             return (
-                f"the discriminator tells real from synthetic clips without a mistake for "
-                f"{CERTAIN_STEPS} steps, so the generator learns nothing more from it"
+                f"the discriminator told real from synthetic clips without a mistake in "
+                f"{sum(self.certain)} of the last {len(self.certain)} steps, so the generator "
+                "learns nothing more from it"
             )
         for name, value in curves.items():
             if name.startswith("gradient_") and (verdict := self._norm(name, value)):
