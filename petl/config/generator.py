@@ -15,8 +15,13 @@ from petl.config.base import Count, Rate, Settings
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
+Width = Annotated[int, Field(ge=1, le=512)]
+"""Bounded, as the sizes below: somebody else's run folder should not fill a reader's memory."""
+Latent = Annotated[int, Field(ge=1, le=4096)]
+
+
 class _Generator(Settings):
-    width: Count
+    width: Width
     """Channels of the networks where they are narrowest."""
     average: Share = 0.999
     """How much of the averaged weights, which make the samples, each step keeps."""
@@ -28,8 +33,8 @@ class GAN(_Generator):
     """A convolutional GAN with binary cross-entropy."""
 
     kind: Literal["gan"]
-    width: Count = 32
-    latent: Count = 100
+    width: Width = 32
+    latent: Latent = 100
     discriminator_lr: Rate = 1e-4
     band: Share = 0.8
     """The discriminator takes a second step while it is right less often than this, and the
@@ -40,8 +45,8 @@ class R3GAN(_Generator):
     """Relativistic losses, penalties on the gradients at real and made clips, no normalisation."""
 
     kind: Literal["r3gan"]
-    width: Count = 32
-    latent: Count = 64
+    width: Width = 32
+    latent: Latent = 64
     gamma: Rate = 100.0
     """The weight of the two penalties. What is right depends on the data and on the size of clips:
     if the discriminator is nearly always right and samples become alike, a larger one helps."""
@@ -53,7 +58,7 @@ class Flow(_Generator):
     """Rectified flow: a network learns the straight way from noise to a clip."""
 
     kind: Literal["flow"]
-    width: Count = 32
+    width: Width = 32
     steps: Count = 25
     """Euler steps for a sample."""
     attention: Literal["none", "spatial"] = "none"
