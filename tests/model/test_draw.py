@@ -21,7 +21,8 @@ from petl.model.draw import _column, draw
 from petl.model.shapes import Shape
 
 task_of = cache(presets.task_of)
-PRESETS = list(read_yaml(EXPERIMENTS / "presets.yaml").data["methods"])
+METHODS = read_yaml(EXPERIMENTS / "presets.yaml").data["methods"]
+PRESETS = [name for name, preset in METHODS.items() if "generator" not in preset]
 BLOCK = {"kind": "bottleneck", "reduction": 64, "init": "normal"}
 ADAPTER = {"family": "adapter", "block": BLOCK, "placement": "houlsby", "residual": True}
 LORA = {"family": "lora", "reduction": 128, "scale": 8.0, "init": "normal"}
