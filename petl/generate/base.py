@@ -84,7 +84,7 @@ class Generator(nn.Module, ABC):
 
     @torch.no_grad()
     def sample(self, conditions: Tensor, seed: int, batch: int = 16) -> Tensor:
-        """A raw spectrogram for each condition, on the CPU; the same ones for any `batch`."""
+        """A raw spectrogram for each condition, on the CPU; `batch` changes rounding alone."""
         self.average.eval()
         draws = torch.Generator().manual_seed(seed)
         pieces = conditions.to(next(self.average.parameters()).device).split(batch)

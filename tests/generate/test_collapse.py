@@ -173,4 +173,4 @@ def test_a_discriminator_that_learns_100_times_as_fast_is_noticed() -> None:
     generator = made(R3GAN.model_copy(update={"gamma": 1e-3}), SPACE, batch_size=8, lr=1e-5)
     generator.optimisers["discriminator"].param_groups[0]["lr"] = 1e-3
     step, verdict = fitted(generator, 350)
-    assert step < 350 and "the discriminator tells real from synthetic" in (verdict or "")
+    assert step < 350 and "the discriminator told real from synthetic" in (verdict or "")
