@@ -83,7 +83,7 @@ class Fitted:
         return self.generator.space
 
     def sample(self, conditions: Tensor, seed: int, batch: int = 16) -> Tensor:
-        """A raw spectrogram (frames, bins) for each row, on the CPU; `batch` changes rounding alone."""
+        """A raw spectrogram (frames, bins) for each row, on the CPU; `batch` changes rounding."""
         return self.generator.sample(conditions, seed, batch)
 
 
