@@ -43,6 +43,9 @@ class Generator(nn.Module, ABC):
     generators that are passed in, so a step is the same after a restart.
     """
 
+    advice = "a lower train.lr"
+    """What to try after a collapse."""
+
     def __init__(
         self,
         space: Space,

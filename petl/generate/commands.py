@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from petl.errors import UserError
+from petl.errors import UserError, several
 from petl.files import refuse_taken, write_folder
 from petl.terminal import (
     RUNS,
@@ -117,7 +117,7 @@ def generate(
         said = lambda done, total: bars("making sound", done, total)  # noqa: E731
         folder.fill(asked, number, training if real else None, real, plane, said)
     write_folder(out, folder.files)
-    clips = f"{len(asked) * number} synthetic clip{'s' * (len(asked) * number > 1)}"
+    clips = several(len(asked) * number, "synthetic clip")
     console().print(f"wrote {clips}: open {out / 'index.html'}", soft_wrap=True)
 
 

@@ -29,6 +29,7 @@ REACH = 0.95
 
 class GAN(Generator):
     settings: config.GAN
+    advice = "a lower generator.discriminator_lr, or a lower train.lr"
 
     def __init__(self, space: Space, settings: config.GAN):
         networks = {

@@ -86,6 +86,7 @@ class Discriminator(nn.Module):
 
 class R3GAN(Generator):
     settings: config.R3GAN
+    advice = "a larger generator.gamma, or a lower train.lr"
 
     def __init__(self, space: Space, settings: config.R3GAN):
         networks = {

@@ -29,12 +29,6 @@ from petl.train.outcome import Outcome
 from petl.train.seeding import generator, seeded
 from petl.train.watcher import EpochMetrics, State, Watcher
 
-ADVICE = {
-    "gan": "a lower generator.discriminator_lr, or a lower train.lr",
-    "r3gan": "a larger generator.gamma, or a lower train.lr",
-    "flow": "a lower train.lr",
-}
-
 
 class GeneratorFit:
     """A generator while it trains."""
@@ -194,7 +188,7 @@ class GeneratorFit:
 
     def _collapsed(self, verdict: str, where: str) -> Collapsed:
         return Collapsed(
-            f"collapsed in {where}: {verdict}. Try {ADVICE[self.settings.kind]}{self._left()}"
+            f"collapsed in {where}: {verdict}. Try {self.generator.advice}{self._left()}"
         )
 
     def _left(self) -> str:
