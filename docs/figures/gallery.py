@@ -29,7 +29,7 @@ PICTURES = {
     "pretraining": ("pretrained", {}),
     "folds": ("table1", {"dataset": "urbansound8k"}),
     "convergence": ("quickstart", {}),
-    "generator-curves": ("generators", {"method": "[gf]*"}),
+    "generator-curves": ("opponents", {}),
     "classes": ("table1", {"dataset": "urbansound8k"}),
     "confusion": ("quickstart", {"method": "lora"}),
     "predictions": ("moods", {"method": "lora"}),
@@ -58,7 +58,14 @@ MOODS = {
         }
     },
 }
-STUDIES = {"sweep": SWEEP, "moods": MOODS}
+OPPONENTS = {  # one generator with a discriminator and its band, and one without
+    "matrix": {
+        **{"dataset": "esc10", "backbone": "ast-small", "method": ["gan", "flow"]},
+        **{"fold": "all", "seed": 10},
+    },
+    "set": {"train": {"epochs": 60}},
+}
+STUDIES = {"sweep": SWEEP, "moods": MOODS, "opponents": OPPONENTS}
 SHAPES = {"conformer": 0.03, "bottleneck": 0.01, "lora": 0.0, "dpt": -0.01, "full": 0.06}
 
 
